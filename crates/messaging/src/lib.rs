@@ -1,0 +1,60 @@
+//! An event bus: a topic exchange that messages are published to and consumed from, at least once.
+//!
+//! Two implementations with one behaviour, held to it by the same contract tests: RabbitMQ ([`rabbitmq`]) and an
+//! exchange inside the process ([`in_process`]). Nothing here knows what the messages are about.
+//!
+//! [`Broker`] chooses between them by the URL's scheme: `amqp://` or `amqps://`, or `memory:`.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use shop_messaging::{
+//!     Broker, Delivery, Failure, Message, PublisherOptions, Subscription, Verdict, in_process::InProcessBroker,
+//! };
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let broker = Broker::open("memory:", Some(&InProcessBroker::default())).unwrap();
+//!
+//! // A queue of its own for the consumer `greeter`, with everything under `greeting.` in it.
+//! let subscription = Subscription::new("events", "greeter", ["greeting.#"]);
+//! broker.declare(&subscription).await.unwrap();
+//!
+//! let mut publisher = broker.publisher(PublisherOptions::new("events", "example"));
+//! let message = Message {
+//!     id: uuid::Uuid::new_v4(),
+//!     kind: "greeting_sent".to_owned(),
+//!     routing_key: "greeting.sent".to_owned(),
+//!     app_id: "example".to_owned(),
+//!     timestamp: chrono::DateTime::UNIX_EPOCH,
+//!     headers: Default::default(),
+//!     payload: r#"{"hello":"world"}"#.into(),
+//! };
+//! let verdicts = publisher.publish(&[message], Duration::from_secs(5)).await.unwrap();
+//! assert_eq!(verdicts, [Verdict::Confirmed]);
+//!
+//! let stop = CancellationToken::new();
+//! let greet = async |delivery: Delivery| {
+//!     let greeting: serde_json::Value = delivery.json()?;
+//!     assert_eq!(greeting["hello"], "world");
+//!     stop.cancel();
+//!     Ok::<_, Failure>(())
+//! };
+//! broker.consume(subscription, |delivery| greet(delivery), stop.clone()).await;
+//! # });
+//! ```
+#![warn(missing_docs)]
+
+mod backoff;
+mod broker;
+mod consume;
+pub mod in_process;
+mod message;
+mod publish;
+pub mod rabbitmq;
+mod topic;
+
+pub use broker::{Broker, BrokerError, InvalidBrokerUrl};
+pub use consume::{BoxError, DeadLetter, Delivery, Failure, Handler, Subscription};
+pub use message::{HeaderValue, Message};
+pub use publish::{EventLog, PublishError, Publisher, PublisherOptions, Verdict};

@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::Message;
+
+/// What the broker said of one message of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in every queue that it was routed to, and routed to one at least.
+    Confirmed,
+    /// No queue is bound for its routing key (`basic.return`, mandatory). The broker did not keep it.
+    Returned(String),
+    /// The broker would not take it (`basic.nack`): a full queue with `reject-publish`, or an error of its own.
+    Nacked,
+    /// It was not sent: it cannot be encoded, or is larger than the publisher's limit. Trying again will not help.
+    Refused(String),
+}
+
+/// Why a window failed as a whole: what became of each of its messages is unknown, and some may have arrived.
+///
+/// Whatever the reason, the publisher has thrown its connection away; the next window opens a new one.
+#[derive(Debug, Error)]
+pub enum PublishError {
+    /// There is no broker at the address, it refuses the login, or the connection broke.
+    #[error("the broker is away: {0}")]
+    Disconnected(String),
+    /// The broker closed the channel because of a message or the exchange: `NOT_FOUND`, `PRECONDITION_FAILED`.
+    #[error("the broker closed the channel: {0}")]
+    ChannelClosed(String),
+    /// The broker said nothing before the deadline.
+    #[error("no confirm within {0:?}")]
+    TimedOut(Duration),
+    /// The broker has blocked publishers (memory or disk alarm) for longer than the deadline.
+    #[error("the broker blocks publishers: {0}")]
+    Blocked(String),
+    /// Another publisher holds the exclusive queue that only one may hold.
+    #[error("another publisher is connected under the name {0}")]
+    Fenced(String),
+}
+
+/// How to publish: where to, under which name, and what has to exist there.
+#[derive(Clone, Debug)]
+pub struct PublisherOptions {
+    /// The topic exchange. At most 255 bytes.
+    pub exchange: String,
+    /// Who publishes, for people who look at the broker: the connection's name.
+    pub name: String,
+    /// Whether to declare the exchange (durable). Otherwise it is only checked to be there, which needs no right to
+    /// configure.
+    pub declare_exchange: bool,
+    /// A log of everything published, declared beside the exchange.
+    pub event_log: Option<EventLog>,
+    /// An exclusive queue that the publisher holds while it is connected, so that there is one such publisher at most;
+    /// another gets [`PublishError::Fenced`]. At most 255 bytes.
+    pub fence: Option<String>,
+    /// The largest payload, in bytes; a larger one is [`Verdict::Refused`] unsent. No more than the broker's own limit.
+    pub max_payload: usize,
+}
+
+impl PublisherOptions {
+    /// Publishes to `exchange`, which is declared, as `name`; no fence, no event log, payloads of 1 MiB at most.
+    pub fn new(exchange: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            exchange: exchange.into(),
+            name: name.into(),
+            declare_exchange: true,
+            event_log: None,
+            fence: None,
+            max_payload: 1024 * 1024,
+        }
+    }
+}
+
+/// A bounded log that every message of the exchange goes to: with it, every message is routable, and can be looked at
+/// before any consumer exists. In RabbitMQ a quorum queue that drops its oldest, in process a ring of the last thousand.
+///
+/// Not a stream: neither RabbitMQ's page nor `basic.get` can read one, and this is for looking at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLog {
+    /// The queue's name. At most 255 bytes.
+    pub name: String,
+    /// How many messages are kept.
+    pub max_messages: u32,
+    /// How many bytes of them are kept.
+    pub max_bytes: u64,
+}
+
+impl EventLog {
+    /// A log of the last 10,000 messages, of 64 MiB at most.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), max_messages: 10_000, max_bytes: 64 << 20 }
+    }
+}
+
+/// Publishes windows of messages, pipelined, each message persistent, mandatory and confirmed on its own.
+#[async_trait]
+pub trait Publisher: Send {
+    /// Publishes `window` and waits, `deadline` at most, until the broker has answered for every message of it.
+    ///
+    /// Verdicts are in the window's order. Messages are sent in that order too, on one channel.
+    ///
+    /// # Errors
+    /// See [`PublishError`]: the fate of every message is then unknown.
+    async fn publish(&mut self, window: &[Message], deadline: Duration)
+    -> Result<Vec<Verdict>, PublishError>;
+
+    /// Connects if it is not connected, without publishing: for warm followers and readiness.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    async fn ready(&mut self, deadline: Duration) -> Result<(), PublishError>;
+
+    /// Says goodbye to the broker, within a second, so that a successor finds the fence free. A publisher that is only
+    /// dropped, or used again, is fine too.
+    async fn close(&mut self) {}
+}

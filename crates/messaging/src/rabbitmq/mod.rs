@@ -1,0 +1,69 @@
+//! The event bus on RabbitMQ 3.10 or later.
+
+mod codec;
+mod consumer;
+mod dead;
+mod link;
+mod publisher;
+mod topology;
+mod uri;
+
+use std::{fmt, time::Duration};
+
+pub use publisher::RabbitPublisher;
+
+use self::link::{Cause, Link};
+use crate::{BrokerError, InvalidBrokerUrl, Subscription};
+
+/// How long a step of administration may take: a declaration, a look at the dead letters, the replay of one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a RabbitMQ is. Nothing is connected: every publisher and every consumer has a connection of its own.
+#[derive(Clone)]
+pub struct RabbitMq {
+    uri: uri::Uri,
+}
+
+impl RabbitMq {
+    /// The RabbitMQ at `url`, `amqp://user:password@host:port/vhost` or the same with `amqps`.
+    ///
+    /// Without a path, with the path `/`, `//` or `/%2f`, the virtual host is `/`.
+    ///
+    /// # Errors
+    /// Another scheme, or no host.
+    pub fn new(url: &str) -> Result<Self, InvalidBrokerUrl> {
+        Ok(Self { uri: url.parse()? })
+    }
+
+    pub(crate) async fn declare(&self, subscription: &Subscription) -> Result<(), BrokerError> {
+        let declare = async {
+            let link = Link::open(&self.uri, &subscription.queue).await?;
+            topology::subscription(&link.channel().await?, subscription).await?;
+            Ok(link)
+        };
+        bounded(declare).await?.close().await;
+        Ok(())
+    }
+}
+
+impl fmt::Display for RabbitMq {
+    /// The address, without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.uri.fmt(f)
+    }
+}
+
+impl fmt::Debug for RabbitMq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RabbitMq({})", self.uri)
+    }
+}
+
+async fn bounded<T>(work: impl Future<Output = lapin::Result<T>>) -> Result<T, BrokerError> {
+    let late = |_| BrokerError::Disconnected(format!("no answer within {PATIENCE:?}"));
+    let done = tokio::time::timeout(PATIENCE, work).await.map_err(late)?;
+    done.map_err(|error| match Cause::from(&error) {
+        Cause::Channel(_, text) => BrokerError::Refused(text),
+        Cause::Connection(text) => BrokerError::Disconnected(text),
+    })
+}

@@ -1,0 +1,29 @@
+//! A transactional outbox: an event is a row that commits with the change it announces, and a publisher carries
+//! every committed row to a broker, in order for each aggregate, and never loses one.
+//!
+//! Nothing here knows what the events are about, so any service can use it:
+//!
+//! 1. its migrations include [`migration::migrations`];
+//! 2. its transactions, holding the aggregate's row lock, call [`append`];
+//! 3. a [`Publisher`] runs beside it, in the same process or in another.
+//!
+//! A row is `pending` until the broker has confirmed it, then `sent`; a row that the broker keeps refusing becomes
+//! `dead` and holds back its own aggregate, and no other, until somebody redrives or discards it.
+#![warn(missing_docs)]
+
+mod append;
+mod fence;
+mod metrics;
+pub mod migration;
+mod publisher;
+mod retry;
+mod store;
+mod trace;
+mod wake;
+mod window;
+
+pub use append::{NewMessage, append};
+pub use metrics::OutboxMetrics;
+pub use publisher::{Options, Progress, Publisher};
+pub use retry::RetryPolicy;
+pub use store::{Stats, Store};

@@ -1,0 +1,202 @@
+//! The publisher: takes the lease, carries rows to the broker in windows, marks them, and steps back in doubt.
+
+mod lead;
+
+use std::{sync::Arc, time::Duration};
+
+use sea_orm::DbErr;
+use shop_messaging::PublishError;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    OutboxMetrics, RetryPolicy, Store,
+    fence::Lease,
+    metrics::Source,
+    retry::{backoff, jittered},
+};
+
+/// How a publisher works. The defaults suit a shop; each field says what it trades.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who this is, in the lease: unique to the process.
+    pub holder: String,
+    /// AMQP `app_id` of every message.
+    pub app_id: String,
+    /// Messages that may be unconfirmed or unmarked at once, and so the most that a crash can duplicate. More only
+    /// adds latency: 100 to 500 saturates a broker.
+    pub in_flight: usize,
+    /// Bytes of payload that may be in memory at once, beyond the first message.
+    pub max_bytes: usize,
+    /// How often an idle publisher looks by itself; the commit's notification is what usually wakes it.
+    pub poll_interval: Duration,
+    /// How long the broker may take to confirm a window.
+    pub publish_deadline: Duration,
+    /// How long the lease lasts without renewal: the longest gap after a crash.
+    pub lease: Duration,
+    /// What happens to a row that the broker refuses.
+    pub retry: RetryPolicy,
+    /// How long sent rows are kept; `None`: for ever.
+    pub retention: Option<Duration>,
+}
+
+impl Options {
+    /// The defaults, for a publisher that is known as `holder` and publishes as `app_id`.
+    pub fn new(holder: impl Into<String>, app_id: impl Into<String>) -> Self {
+        Self {
+            holder: holder.into(),
+            app_id: app_id.into(),
+            in_flight: 400,
+            max_bytes: 4 * 1024 * 1024,
+            poll_interval: Duration::from_millis(100),
+            publish_deadline: Duration::from_secs(10),
+            lease: Duration::from_secs(15),
+            retry: RetryPolicy::default(),
+            retention: Some(Duration::from_secs(7 * 24 * 3600)),
+        }
+    }
+}
+
+/// Where a publisher stands, for readiness and for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Holds the lease.
+    pub leading: bool,
+    /// The epoch of the last lease.
+    pub epoch: i64,
+    /// Why nothing is published at the moment, if something is wrong.
+    pub trouble: Option<String>,
+}
+
+/// Publishes an outbox. Many may run; the one that holds the lease publishes.
+pub struct Publisher {
+    store: Store,
+    transport: Box<dyn shop_messaging::Publisher>,
+    options: Options,
+    metrics: OutboxMetrics,
+    progress: watch::Sender<Progress>,
+    woken: Arc<Notify>,
+}
+
+/// Why a lease's time ended.
+#[derive(Debug)]
+enum End {
+    /// The process is stopping, and everything in flight was marked.
+    Stopped,
+    /// Another publisher has, or may have, taken over.
+    Fenced,
+}
+
+/// What a publisher cannot work without, failing.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("the database: {0}")]
+    Database(#[from] DbErr),
+    #[error(transparent)]
+    Broker(#[from] PublishError),
+}
+
+impl Publisher {
+    /// A publisher of `store`'s rows through `transport`. It does nothing until [`Publisher::run`].
+    pub fn new(
+        store: Store,
+        transport: Box<dyn shop_messaging::Publisher>,
+        options: Options,
+        metrics: OutboxMetrics,
+    ) -> Self {
+        Self { store, transport, options, metrics, progress: watch::Sender::default(), woken: Arc::default() }
+    }
+
+    /// Follows the publisher from outside.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Publishes until `stop`: then the window in flight is finished and marked, and the lease given back.
+    ///
+    /// Nothing ends it but `stop`: a database or a broker that is away is waited for, with jittered back-off.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let listening = crate::wake::listen(self.store.database().clone(), self.woken.clone());
+        tokio::select! {
+            never = listening => match never {},
+            () = self.take_turns(&stop) => {}
+        }
+    }
+
+    async fn take_turns(&mut self, stop: &CancellationToken) {
+        while let Some(lease) = self.take_the_lease(stop).await {
+            tracing::info!(epoch = lease.epoch, holder = self.options.holder, "publishing");
+            self.metrics.epoch.set(lease.epoch);
+            self.metrics.leader.set(1);
+            self.progress.send_modify(|progress| {
+                *progress = Progress { leading: true, epoch: lease.epoch, trouble: None };
+            });
+            let end = self.lead(&lease, stop).await;
+            self.metrics.leader.set(0);
+            // Before the lease is given back: the next leader must find the broker's own fence open.
+            self.transport.close().await;
+            self.progress.send_modify(|progress| progress.leading = false);
+            match end {
+                End::Stopped => {
+                    if let Err(error) = self.store.release(&lease).await {
+                        tracing::warn!(error = %error, "the lease was not given back, it will run out");
+                    }
+                    tracing::info!(epoch = lease.epoch, "stopped publishing");
+                    return;
+                }
+                End::Fenced => tracing::warn!(epoch = lease.epoch, "lost the lease, stopped publishing"),
+            }
+        }
+    }
+
+    /// Waits until the lease is free; `None` when stopped.
+    async fn take_the_lease(&mut self, stop: &CancellationToken) -> Option<Lease> {
+        let mut failures = 0;
+        while !stop.is_cancelled() {
+            let pause = match self.store.acquire(&self.options.holder, self.options.lease).await {
+                Ok(Some(lease)) => return Some(lease),
+                Ok(None) => {
+                    failures = 0;
+                    self.trouble(None);
+                    Duration::from_secs(1)
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.report(&Trouble::Database(error), failures)
+                }
+            };
+            rest(jittered(pause), stop).await;
+        }
+        None
+    }
+
+    /// Tells of `trouble` in log, metrics and progress; answers how long to wait before the next try.
+    fn report(&self, trouble: &Trouble, failures: u32) -> Duration {
+        let pause = backoff(Duration::from_millis(200), Duration::from_secs(5), failures);
+        self.metrics.failed(match trouble {
+            Trouble::Database(_) => Source::Database,
+            Trouble::Broker(_) => Source::Broker,
+        });
+        // The first is news, and so is one that lasts; the many between are not.
+        if failures.is_power_of_two() {
+            tracing::warn!(error = %trouble, failures, ?pause, "nothing is published until this is over");
+        }
+        self.trouble(Some(trouble.to_string()));
+        pause
+    }
+
+    fn trouble(&self, trouble: Option<String>) {
+        self.progress.send_if_modified(|progress| {
+            let changed = progress.trouble != trouble;
+            progress.trouble = trouble;
+            changed
+        });
+    }
+}
+
+async fn rest(pause: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+}

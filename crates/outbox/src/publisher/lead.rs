@@ -1,0 +1,462 @@
+//! What the leader does: windows out, verdicts in, marks behind them; and its chores beside.
+
+use std::{convert::Infallible, time::Duration};
+
+use sea_orm::DbErr;
+use shop_messaging::{Message, PublishError, Verdict};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::{End, Publisher, Trouble, rest};
+use crate::{
+    OutboxMetrics, Store,
+    fence::Lease,
+    metrics::Outcome,
+    retry::{backoff, jittered},
+    store::{Failure, Fence, Marks, Row},
+    trace,
+    window::Backlog,
+};
+
+/// How long a publisher that has just worked looks again and again, before it says that it sleeps.
+const LINGER: Duration = Duration::from_millis(30);
+/// The pause between those looks.
+const LINGER_STEP: Duration = Duration::from_millis(3);
+/// How often the whole index is read, below the floor too, for rows that committed very late.
+const WHOLE_INDEX_EVERY: Duration = Duration::from_secs(5);
+/// Ids older than this are hardly ever still uncommitted, so the floor may follow them.
+const FLOOR_AGE: Duration = Duration::from_secs(30);
+/// Sent rows removed by one statement.
+const RETIRE_CHUNK: u32 = 1_000;
+
+/// The state of one time of leadership. Lost with it: the database knows everything that matters.
+struct Turn {
+    backlog: Backlog,
+    /// Confirmed by the broker, and not yet marked.
+    unmarked: Marks,
+    floor: Floor,
+    /// While the broker closed the channel for an unknown reason: rows up to this id go out one by one, so that
+    /// the one at fault is found.
+    suspect: Option<i64>,
+    asleep: bool,
+    last_work: Instant,
+    failures: u32,
+}
+
+impl Publisher {
+    /// Publishes under `lease` until it ends.
+    pub(super) async fn lead(&mut self, lease: &Lease, stop: &CancellationToken) -> End {
+        let store = self.store.clone();
+        let metrics = self.metrics.clone();
+        let (term, retention) = (self.options.lease, self.options.retention);
+        tokio::select! {
+            end = self.publish(lease, stop) => end,
+            never = keep(&store, lease, term) => match never {},
+            never = retire(&store, retention, &metrics) => match never {},
+            never = observe(&store, &metrics) => match never {},
+        }
+    }
+
+    async fn publish(&mut self, lease: &Lease, stop: &CancellationToken) -> End {
+        let mut turn = Turn {
+            backlog: Backlog::default(),
+            unmarked: Marks::default(),
+            floor: Floor::default(),
+            suspect: None,
+            asleep: false,
+            last_work: Instant::now(),
+            failures: 0,
+        };
+        loop {
+            if lease.is_over() {
+                return End::Fenced;
+            }
+            match self.step(&mut turn, lease, stop).await {
+                Ok(Next::Work) => {
+                    turn.failures = 0;
+                    self.trouble(None);
+                }
+                Ok(Next::Sleep) => {
+                    turn.failures = 0;
+                    self.trouble(None);
+                    self.sleep(&mut turn, lease, stop).await;
+                }
+                Ok(Next::End(end)) => return end,
+                Err(trouble) => {
+                    // What was in flight is in doubt, and the database is asked again.
+                    turn.backlog.clear();
+                    turn.failures += 1;
+                    let pause = self.report(&trouble, turn.failures);
+                    if stop.is_cancelled() {
+                        return self.flush(&mut turn, lease).await;
+                    }
+                    rest(jittered(pause), stop).await;
+                }
+            }
+        }
+    }
+
+    /// One window: it goes out while the last one is marked and the next rows are fetched.
+    async fn step(
+        &mut self,
+        turn: &mut Turn,
+        lease: &Lease,
+        stop: &CancellationToken,
+    ) -> Result<Next, Trouble> {
+        if stop.is_cancelled() {
+            return Ok(Next::End(self.flush(turn, lease).await));
+        }
+        // Two halves overlap, one in flight and one being marked: together they are what a crash can duplicate.
+        let half = (self.options.in_flight / 2).max(1);
+        if turn.failures > 0 && !turn.unmarked.is_empty() {
+            // In trouble nothing new goes out before what is confirmed is marked, or the two could grow apart.
+            return self.settle(turn, lease).await;
+        }
+        if turn.backlog.len() == 0 {
+            self.fetch(turn).await?;
+        }
+        // A broker that cannot confirm a window in time may still confirm a smaller one.
+        let count = if turn.suspect.is_some() { 1 } else { (half >> turn.failures.min(16)).max(1) };
+        let window = turn.backlog.take_window(count, self.options.max_bytes / 2);
+        if window.is_empty() {
+            let next = self.settle(turn, lease).await?;
+            if matches!(next, Next::Sleep) {
+                // Connected while idle: the exchange is there to bind to before the first event, the first event waits
+                // for no handshake, and a broker that is away is told of before it is needed.
+                self.transport.ready(self.deadline(lease)).await?;
+            }
+            return Ok(next);
+        }
+        // A broker that is away, or a missing exchange, is no row's fault: only what fails after this may be.
+        self.transport.ready(self.deadline(lease)).await?;
+        let spans: Vec<Span> = window.iter().map(span).collect();
+        let messages = self.messages(&window, &spans);
+        let (ids, unmarked): (Vec<i64>, _) =
+            (window.iter().map(|row| row.id).collect(), std::mem::take(&mut turn.unmarked));
+        self.metrics.window.observe(window.len() as f64);
+
+        let deadline = self.deadline(lease);
+        let except: Vec<i64> = ids.iter().chain(&unmarked.sent).copied().chain(turn.backlog.ids()).collect();
+        let store = self.store.clone();
+        // Asked for only when it is used: asking is also what decides that the whole index is due.
+        let floor = (turn.backlog.len() < half).then(|| turn.floor.get());
+        let (published, marked, awake, fetched) = tokio::join!(
+            self.transport.publish(&messages, deadline),
+            store.mark(lease, &unmarked),
+            wake_up(&store, lease, &mut turn.asleep),
+            prefetch(&store, floor, self.options.max_bytes / 2, half * 2, &except),
+        );
+        turn.last_work = Instant::now();
+        let verdicts = self.explain(turn, &window, published);
+        // The verdicts come first: what the broker has confirmed must be marked whatever else failed.
+        let failed =
+            verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(|v| *v != Verdict::Confirmed));
+        if let Ok(verdicts) = &verdicts {
+            turn.unmarked = self.judge(&window, verdicts, &spans);
+        }
+        match marked {
+            Ok(Fence::Holds) => self.metrics.published.inc_by(unmarked.sent.len() as u64),
+            Ok(Fence::Lost) => return Ok(Next::End(End::Fenced)),
+            Err(error) => {
+                turn.unmarked.sent.extend(unmarked.sent);
+                return Err(error.into());
+            }
+        };
+        verdicts?;
+        awake?;
+        turn.floor.saw(&ids);
+        turn.backlog.extend(fetched?);
+        turn.suspect = turn.suspect.filter(|last| ids.iter().all(|id| id < last));
+        if failed {
+            // What follows a refused row in its aggregate may be here already, and must wait with it.
+            turn.backlog.clear();
+            return self.settle(turn, lease).await.map(Next::or_work);
+        }
+        Ok(Next::Work)
+    }
+
+    /// Marks what is confirmed; without anything to mark there is nothing to do.
+    async fn settle(&mut self, turn: &mut Turn, lease: &Lease) -> Result<Next, Trouble> {
+        let marks = std::mem::take(&mut turn.unmarked);
+        if marks.is_empty() {
+            return Ok(Next::Sleep);
+        }
+        match self.store.mark(lease, &marks).await {
+            Ok(Fence::Holds) => {
+                self.metrics.published.inc_by(marks.sent.len() as u64);
+                Ok(Next::Work)
+            }
+            Ok(Fence::Lost) => Ok(Next::End(End::Fenced)),
+            Err(error) => {
+                // Kept for another try: a mark that is done twice does no harm, one that is lost duplicates.
+                turn.unmarked = marks;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Marks what is confirmed before the lease is given back.
+    async fn flush(&mut self, turn: &mut Turn, lease: &Lease) -> End {
+        match self.settle(turn, lease).await {
+            Ok(Next::End(end)) => return end,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = %error, "confirmed messages were not marked: they will be sent again");
+            }
+        }
+        End::Stopped
+    }
+
+    async fn fetch(&mut self, turn: &mut Turn) -> Result<(), DbErr> {
+        let (count, bytes) = (self.options.in_flight, self.options.max_bytes / 2);
+        let rows = self.store.claim(turn.floor.get(), count, bytes, &turn.unmarked.sent).await?;
+        turn.backlog.extend(rows);
+        Ok(())
+    }
+
+    /// The window's deadline, which never outlives the lease as it is known now: whoever takes over after its end
+    /// finds nothing of ours on its way.
+    fn deadline(&self, lease: &Lease) -> Duration {
+        self.options.publish_deadline.min(lease.remaining())
+    }
+
+    fn messages(&self, window: &[Row], spans: &[Span]) -> Vec<Message> {
+        let with_context = |(row, span): (&Row, &Span)| {
+            let mut message = Message { app_id: self.options.app_id.clone(), ..row.message.clone() };
+            trace::inject(span, &mut message.headers);
+            message
+        };
+        window.iter().zip(spans).map(with_context).collect()
+    }
+
+    /// What failed as a whole, made sense of: when the broker closed the channel because of some row, the rows of
+    /// this window go out one by one; when it closed it because of a single row, that row has failed.
+    fn explain(
+        &self,
+        turn: &mut Turn,
+        window: &[Row],
+        published: Result<Vec<Verdict>, PublishError>,
+    ) -> Result<Vec<Verdict>, PublishError> {
+        let Err(error) = published else { return published };
+        self.metrics.confirmed(Outcome::Unknown, window.len());
+        match (&error, window) {
+            (PublishError::ChannelClosed(_), [_]) => Ok(vec![Verdict::Returned(error.to_string())]),
+            (PublishError::ChannelClosed(_), _) => {
+                turn.suspect = window.iter().map(|row| row.id).max();
+                Err(error)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Turns verdicts into marks.
+    fn judge(&self, window: &[Row], verdicts: &[Verdict], spans: &[Span]) -> Marks {
+        let now = now();
+        let mut marks = Marks::default();
+        for ((row, verdict), span) in window.iter().zip(verdicts).zip(spans) {
+            let (outcome, error) = match verdict {
+                Verdict::Confirmed => {
+                    marks.sent.push(row.id);
+                    self.metrics.confirmed(Outcome::Ack, 1);
+                    let delay = (now - row.message.timestamp).to_std().unwrap_or_default();
+                    self.metrics.delay.observe(delay.as_secs_f64());
+                    continue;
+                }
+                Verdict::Returned(reason) => (Outcome::Returned, format!("returned: {reason}")),
+                Verdict::Nacked => (Outcome::Nack, "the broker refused it (nack)".to_owned()),
+                Verdict::Refused(reason) => (Outcome::Refused, reason.clone()),
+            };
+            self.metrics.confirmed(outcome, 1);
+            span.record("otel.status_code", "ERROR");
+            let pause = match outcome {
+                Outcome::Refused => None,
+                _ => self.options.retry.pause_after(row.attempts + 1).map(jittered),
+            };
+            span.in_scope(|| {
+                tracing::warn!(
+                    message_id = %row.message.id, aggregate_id = row.aggregate.id, error, attempts = row.attempts + 1,
+                    dead = pause.is_none(), "a message was not taken"
+                );
+            });
+            marks.failed.push(Failure {
+                id: row.id,
+                error,
+                pause: pause.map_or(-1.0, |pause| pause.as_secs_f64()),
+            });
+        }
+        marks
+    }
+
+    /// Waits for a notification, for the poll interval, or for the end. Before it counts on notifications it says
+    /// that it sleeps, and then looks once more.
+    async fn sleep(&mut self, turn: &mut Turn, lease: &Lease, stop: &CancellationToken) {
+        if turn.last_work.elapsed() < LINGER {
+            return rest(LINGER_STEP, stop).await;
+        }
+        if !turn.asleep {
+            // On failure it stays awake, and polls.
+            turn.asleep = self.store.set_asleep(lease, true).await.is_ok();
+            return;
+        }
+        tokio::select! {
+            () = self.woken.notified() => {}
+            () = tokio::time::sleep(self.options.poll_interval) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+enum Next {
+    Work,
+    Sleep,
+    End(End),
+}
+
+impl Next {
+    fn or_work(self) -> Self {
+        match self {
+            Self::Sleep => Self::Work,
+            other => other,
+        }
+    }
+}
+
+/// Tells writers that they need not notify: a busy publisher looks by itself.
+async fn wake_up(store: &Store, lease: &Lease, asleep: &mut bool) -> Result<(), DbErr> {
+    if std::mem::take(asleep) {
+        store.set_asleep(lease, false).await?;
+    }
+    Ok(())
+}
+
+/// The next rows from `floor` on; none of them when there is no floor, for enough are waiting.
+async fn prefetch(
+    store: &Store,
+    floor: Option<i64>,
+    bytes: usize,
+    count: usize,
+    except: &[i64],
+) -> Result<Vec<Row>, DbErr> {
+    match floor {
+        Some(floor) => store.claim(floor, count, bytes, except).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Renews the lease, three times in each term. Says nothing of a failure but to the log: the lease ends by itself.
+async fn keep(store: &Store, lease: &Lease, term: Duration) -> Infallible {
+    loop {
+        tokio::time::sleep(term / 3).await;
+        match tokio::time::timeout(term / 3, store.renew(lease, term)).await {
+            Ok(Ok(Fence::Holds)) => {}
+            Ok(Ok(Fence::Lost)) => {
+                lease.revoke();
+                return std::future::pending().await;
+            }
+            Ok(Err(error)) => tracing::warn!(error = %error, "the lease was not renewed"),
+            Err(_) => tracing::warn!("the lease was not renewed: the database does not answer"),
+        }
+    }
+}
+
+/// Removes sent rows after their retention, in chunks, with a pause between them that leaves room for the others.
+async fn retire(store: &Store, retention: Option<Duration>, metrics: &OutboxMetrics) -> Infallible {
+    let Some(retention) = retention else { return std::future::pending().await };
+    let mut failures = 0;
+    loop {
+        let pause = match store.retire(retention, RETIRE_CHUNK).await {
+            Ok(removed) => {
+                failures = 0;
+                metrics.retired.inc_by(removed);
+                let more = removed == u64::from(RETIRE_CHUNK);
+                if more { Duration::from_millis(100) } else { Duration::from_secs(60) }
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::debug!(error = %error, "sent rows were not removed");
+                backoff(Duration::from_secs(5), Duration::from_secs(300), failures)
+            }
+        };
+        tokio::time::sleep(jittered(pause)).await;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only a metric looks at it, and it compares with the writers' clocks"
+)]
+fn now() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now()
+}
+
+/// Keeps the gauges up to date.
+async fn observe(store: &Store, metrics: &OutboxMetrics) -> Infallible {
+    loop {
+        if let Ok(stats) = store.stats().await {
+            metrics.pending.set(stats.pending);
+            metrics.dead.set(stats.dead);
+            metrics.oldest_pending.set(stats.oldest_pending_seconds as i64);
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+/// The publish span of a row: a part of the trace in which the row was appended.
+fn span(row: &Row) -> Span {
+    let span = tracing::info_span!(
+        parent: None,
+        "outbox publish",
+        otel.name = format!("publish {}", row.message.routing_key),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        messaging.system = "rabbitmq",
+        messaging.operation.type = "send",
+        messaging.message.id = %row.message.id,
+        messaging.rabbitmq.destination.routing_key = row.message.routing_key,
+        outbox.aggregate_id = row.aggregate.id,
+        outbox.attempt = row.attempts + 1,
+    );
+    // An error would only say that the span is disabled by the filter.
+    let _ = span.set_parent(trace::parent(&row.trace));
+    span
+}
+
+/// A lower bound on the ids that are looked at: an index full of dead entries is slow to read from its beginning.
+///
+/// It follows the highest id that was sent half a minute ago, and is only a hint: every few seconds the whole index
+/// is read, so a transaction that commits later than that is late, and never lost.
+#[derive(Debug)]
+struct Floor {
+    bound: i64,
+    candidate: i64,
+    candidate_since: Instant,
+    whole_index_read: Instant,
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { bound: 0, candidate: 0, candidate_since: now, whole_index_read: now }
+    }
+}
+
+impl Floor {
+    fn get(&mut self) -> i64 {
+        if self.whole_index_read.elapsed() < WHOLE_INDEX_EVERY {
+            return self.bound;
+        }
+        self.whole_index_read = Instant::now();
+        0
+    }
+
+    fn saw(&mut self, ids: &[i64]) {
+        if self.candidate_since.elapsed() < FLOOR_AGE {
+            return;
+        }
+        self.bound = self.candidate;
+        self.candidate = ids.iter().copied().max().unwrap_or_default().max(self.candidate);
+        self.candidate_since = Instant::now();
+    }
+}

@@ -1,0 +1,401 @@
+//! The outbox's tables as the publisher uses them. Statements work on whole windows, never on one message.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
+use serde::Serialize;
+use shop_messaging::{HeaderValue, Message};
+use uuid::Uuid;
+
+use crate::fence::{Lease, boottime};
+
+/// Pending rows are counted up to this many: the number is for people, and a count must stay cheap.
+const COUNT_UP_TO: i64 = 100_000;
+
+/// The tables `outbox_messages` and `outbox_publishers` of one database (and, on PostgreSQL, of one schema: the
+/// first one in the connection's `search_path`).
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: DatabaseConnection,
+    publisher: String,
+}
+
+/// What an operator wants to know of an outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Stats {
+    /// Rows that wait, 100,000 at most.
+    pub pending: i64,
+    /// Rows that were given up.
+    pub dead: i64,
+    /// How long the oldest waiting row has waited, in seconds.
+    pub oldest_pending_seconds: f64,
+}
+
+/// What is published in order: the type and the id of an aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Aggregate {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+}
+
+/// A claimed row.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: i64,
+    pub(crate) aggregate: Aggregate,
+    pub(crate) attempts: u32,
+    /// The trace context in which it was appended, as JSON.
+    pub(crate) trace: String,
+    pub(crate) message: Message,
+}
+
+/// What became of a window.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) sent: Vec<i64>,
+    pub(crate) failed: Vec<Failure>,
+}
+
+impl Marks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.failed.is_empty()
+    }
+}
+
+/// A row that the broker did not take.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    pub(crate) id: i64,
+    pub(crate) error: String,
+    /// Seconds until it is tried again; below zero: dead.
+    pub(crate) pause: f64,
+}
+
+/// Whether a write found this publisher still in its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Fence {
+    Holds,
+    Lost,
+}
+
+impl Store {
+    /// The outbox in `database`; publishers that share `publisher` as their name exclude each other.
+    pub fn new(database: DatabaseConnection, publisher: impl Into<String>) -> Self {
+        Self { database, publisher: publisher.into() }
+    }
+
+    pub(crate) fn database(&self) -> &DatabaseConnection {
+        &self.database
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.database.get_database_backend() == DbBackend::Postgres
+    }
+
+    fn statement(&self, postgres: &str, sqlite: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        let backend = self.database.get_database_backend();
+        Statement::from_sql_and_values(backend, if self.is_postgres() { postgres } else { sqlite }, values)
+    }
+
+    /// A list of ids as each database takes it.
+    fn ids(&self, ids: &[i64]) -> Value {
+        if self.is_postgres() { ids.to_vec().into() } else { serde_json::json!(ids).to_string().into() }
+    }
+
+    /// Takes the lease if it is free or has run out, and raises the epoch; `None` while another holds it.
+    pub(crate) async fn acquire(&self, holder: &str, term: Duration) -> Result<Option<Lease>, DbErr> {
+        let asked = boottime();
+        let statement = self.statement(
+            "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
+             VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
+             ON CONFLICT (name) DO UPDATE
+             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at,
+                 asleep = false
+             WHERE p.lease_expires_at <= clock_timestamp()
+             RETURNING epoch",
+            "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
+             VALUES ($1, 1, $2, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', $3 || ' seconds'))
+             ON CONFLICT (name) DO UPDATE
+             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at,
+                 asleep = false
+             WHERE p.lease_expires_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
+             RETURNING epoch",
+            [self.publisher.as_str().into(), holder.into(), self.seconds(term)],
+        );
+        let row = self.database.query_one_raw(statement).await?;
+        row.map(|row| Ok(Lease::granted(row.try_get("", "epoch")?, asked, term))).transpose()
+    }
+
+    /// Makes the lease last for another `term`.
+    pub(crate) async fn renew(&self, lease: &Lease, term: Duration) -> Result<Fence, DbErr> {
+        let asked = boottime();
+        let statement = self.statement(
+            "UPDATE outbox_publishers SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+             WHERE name = $1 AND epoch = $2",
+            "UPDATE outbox_publishers
+             SET lease_expires_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', $3 || ' seconds')
+             WHERE name = $1 AND epoch = $2",
+            [self.publisher.as_str().into(), lease.epoch.into(), self.seconds(term)],
+        );
+        if self.database.execute_raw(statement).await?.rows_affected() == 0 {
+            return Ok(Fence::Lost);
+        }
+        lease.renewed(asked, term);
+        Ok(Fence::Holds)
+    }
+
+    /// Gives the lease back, so that another need not wait for its end.
+    pub(crate) async fn release(&self, lease: &Lease) -> Result<(), DbErr> {
+        let statement = self.statement(
+            "UPDATE outbox_publishers SET lease_expires_at = clock_timestamp() WHERE name = $1 AND epoch = $2",
+            "UPDATE outbox_publishers SET lease_expires_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
+             WHERE name = $1 AND epoch = $2",
+            [self.publisher.as_str().into(), lease.epoch.into()],
+        );
+        self.database.execute_raw(statement).await?;
+        lease.revoke();
+        Ok(())
+    }
+
+    /// Says whether writers should notify. Losing this in a crash of the database costs one poll interval, so it
+    /// does not wait for the disk.
+    pub(crate) async fn set_asleep(&self, lease: &Lease, asleep: bool) -> Result<(), DbErr> {
+        if !self.is_postgres() {
+            return Ok(());
+        }
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "UPDATE outbox_publishers SET asleep = $3
+             FROM (SELECT set_config('synchronous_commit', 'off', true)) AS no_wait
+             WHERE name = $1 AND epoch = $2",
+            [self.publisher.as_str().into(), lease.epoch.into(), asleep.into()],
+        );
+        self.database.execute_raw(statement).await?;
+        Ok(())
+    }
+
+    /// The oldest rows that may be sent now: `count` and `bytes` of payload at most, `floor` the lowest id to look
+    /// at, none of `except`.
+    ///
+    /// There is no cursor: a transaction that commits late shows its lower ids to the next call. A row is held
+    /// back while an older row of its aggregate is dead or waits for its next try.
+    pub(crate) async fn claim(
+        &self,
+        floor: i64,
+        count: usize,
+        bytes: usize,
+        except: &[i64],
+    ) -> Result<Vec<Row>, DbErr> {
+        // The outer condition always lets the first row through, however large it is.
+        let statement = self.statement(
+            "SELECT * FROM (
+                SELECT id, message_id, aggregate_type, aggregate_id, aggregate_version, event_type, routing_key,
+                       payload::text AS payload, headers::text AS headers, attempts, created_at,
+                       sum(octet_length(payload::text)) OVER w AS bytes, row_number() OVER w AS place
+                FROM outbox_messages AS m
+                WHERE status = 'pending' AND id >= $1 AND NOT (id = ANY ($2))
+                  AND (available_at IS NULL OR available_at <= clock_timestamp())
+                  AND NOT EXISTS (
+                    SELECT FROM outbox_messages AS earlier
+                    WHERE earlier.aggregate_type = m.aggregate_type AND earlier.aggregate_id = m.aggregate_id
+                      AND earlier.id < m.id AND earlier.attempts > 0 AND earlier.status <> 'sent'
+                      AND (earlier.status = 'dead' OR earlier.available_at > clock_timestamp()))
+                WINDOW w AS (ORDER BY id ROWS UNBOUNDED PRECEDING)
+                ORDER BY id LIMIT $3) AS claimed
+             WHERE bytes <= $4 OR place = 1",
+            "SELECT * FROM (
+                SELECT id, message_id, aggregate_type, aggregate_id, aggregate_version, event_type, routing_key,
+                       payload, headers, attempts, created_at,
+                       sum(octet_length(payload)) OVER w AS bytes, row_number() OVER w AS place
+                FROM outbox_messages AS m
+                WHERE status = 'pending' AND id >= $1 AND id NOT IN (SELECT value FROM json_each($2))
+                  AND (available_at IS NULL OR available_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
+                  AND NOT EXISTS (
+                    SELECT 1 FROM outbox_messages AS earlier
+                    WHERE earlier.aggregate_type = m.aggregate_type AND earlier.aggregate_id = m.aggregate_id
+                      AND earlier.id < m.id AND earlier.attempts > 0 AND earlier.status <> 'sent'
+                      AND (earlier.status = 'dead'
+                           OR earlier.available_at > strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')))
+                WINDOW w AS (ORDER BY id ROWS UNBOUNDED PRECEDING)
+                ORDER BY id LIMIT $3) AS claimed
+             WHERE bytes <= $4 OR place = 1",
+            [floor.into(), self.ids(except), (count as i64).into(), (bytes as i64).into()],
+        );
+        self.database.query_all_raw(statement).await?.iter().map(Row::read).collect()
+    }
+
+    /// Marks what became of a window, if the epoch still is this publisher's: one statement for what was sent, one
+    /// for what failed, each with the fence in it.
+    pub(crate) async fn mark(&self, lease: &Lease, marks: &Marks) -> Result<Fence, DbErr> {
+        if !marks.sent.is_empty() && self.mark_sent(lease, &marks.sent).await? == Fence::Lost {
+            return Ok(Fence::Lost);
+        }
+        if marks.failed.is_empty() { Ok(Fence::Holds) } else { self.mark_failed(lease, &marks.failed).await }
+    }
+
+    async fn mark_sent(&self, lease: &Lease, sent: &[i64]) -> Result<Fence, DbErr> {
+        let statement = self.statement(
+            // FOR SHARE makes a taker-over wait for this mark, or this mark see the new epoch.
+            "WITH fence AS (SELECT FROM outbox_publishers WHERE name = $1 AND epoch = $2 FOR SHARE),
+                  marked AS (
+                    UPDATE outbox_messages SET status = 'sent', sent_at = clock_timestamp(), last_error = NULL
+                    WHERE id = ANY ($3) AND status = 'pending' AND EXISTS (SELECT FROM fence)
+                    RETURNING 1)
+             SELECT (SELECT count(*) FROM fence) AS fence, (SELECT count(*) FROM marked) AS marked",
+            "UPDATE outbox_messages
+             SET status = 'sent', sent_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'), last_error = NULL
+             WHERE id IN (SELECT value FROM json_each($3)) AND status = 'pending'
+               AND EXISTS (SELECT 1 FROM outbox_publishers WHERE name = $1 AND epoch = $2)",
+            [self.publisher.as_str().into(), lease.epoch.into(), self.ids(sent)],
+        );
+        self.fenced(lease, statement).await
+    }
+
+    async fn mark_failed(&self, lease: &Lease, failed: &[Failure]) -> Result<Fence, DbErr> {
+        let failed = serde_json::to_string(failed).map_err(|error| DbErr::Json(error.to_string()))?;
+        let statement = self.statement(
+            "WITH fence AS (SELECT FROM outbox_publishers WHERE name = $1 AND epoch = $2 FOR SHARE),
+                  marked AS (
+                    UPDATE outbox_messages AS m
+                    SET attempts = attempts + 1, last_error = f.error,
+                        status = CASE WHEN f.pause < 0 THEN 'dead' ELSE 'pending' END,
+                        available_at = clock_timestamp() + make_interval(secs => greatest(f.pause, 0))
+                    FROM json_to_recordset(CAST($3::text AS json)) AS f (id bigint, error text, pause float8)
+                    WHERE m.id = f.id AND m.status = 'pending' AND EXISTS (SELECT FROM fence)
+                    RETURNING 1)
+             SELECT (SELECT count(*) FROM fence) AS fence, (SELECT count(*) FROM marked) AS marked",
+            "UPDATE outbox_messages
+             SET attempts = attempts + 1, last_error = f.error,
+                 status = CASE WHEN f.pause < 0 THEN 'dead' ELSE 'pending' END,
+                 available_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', max(f.pause, 0) || ' seconds')
+             FROM (SELECT value ->> 'id' AS id, value ->> 'error' AS error, value ->> 'pause' AS pause
+                   FROM json_each($3)) AS f
+             WHERE outbox_messages.id = f.id AND status = 'pending'
+               AND EXISTS (SELECT 1 FROM outbox_publishers WHERE name = $1 AND epoch = $2)",
+            [self.publisher.as_str().into(), lease.epoch.into(), failed.into()],
+        );
+        self.fenced(lease, statement).await
+    }
+
+    /// Runs a mark. PostgreSQL answers for the fence in the same statement. SQLite has one writer at a time, so
+    /// asking afterwards tells the truth about the mark: epochs only rise.
+    async fn fenced(&self, lease: &Lease, mark: Statement) -> Result<Fence, DbErr> {
+        let row = if self.is_postgres() {
+            self.database.query_one_raw(mark).await?
+        } else {
+            self.database.execute_raw(mark).await?;
+            let fence = "SELECT count(*) AS fence FROM outbox_publishers WHERE name = $1 AND epoch = $2";
+            let values = [self.publisher.as_str().into(), lease.epoch.into()];
+            self.database.query_one_raw(self.statement(fence, fence, values)).await?
+        };
+        let held = row.map(|row| row.try_get::<i64>("", "fence")).transpose()?;
+        Ok(if held == Some(1) { Fence::Holds } else { Fence::Lost })
+    }
+
+    /// Removes at most `chunk` of the oldest sent rows that are older than `retention`; answers how many.
+    ///
+    /// Only the lowest `chunk` sent ids are looked at: ids rise with time, so there is no need of an index on
+    /// `sent_at`, which every mark would have to pay for.
+    pub(crate) async fn retire(&self, retention: Duration, chunk: u32) -> Result<u64, DbErr> {
+        let statement = self.statement(
+            "DELETE FROM outbox_messages WHERE id IN (
+                SELECT id FROM (
+                    SELECT id, sent_at FROM outbox_messages WHERE status = 'sent' ORDER BY id LIMIT $2) AS oldest
+                WHERE sent_at < clock_timestamp() - make_interval(secs => $1))",
+            "DELETE FROM outbox_messages WHERE id IN (
+                SELECT id FROM (
+                    SELECT id, sent_at FROM outbox_messages WHERE status = 'sent' ORDER BY id LIMIT $2) AS oldest
+                WHERE sent_at < strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-' || $1 || ' seconds'))",
+            [self.seconds(retention), i64::from(chunk).into()],
+        );
+        Ok(self.database.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// What the outbox holds now.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn stats(&self) -> Result<Stats, DbErr> {
+        let statement = self.statement(
+            "SELECT (SELECT count(*) FROM (
+                        SELECT FROM outbox_messages WHERE status = 'pending' LIMIT $1) AS p) AS pending,
+                    (SELECT count(*) FROM outbox_messages WHERE attempts > 0 AND status = 'dead') AS dead,
+                    coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
+                        FROM outbox_messages WHERE status = 'pending' ORDER BY id LIMIT 1), 0) AS oldest",
+            "SELECT (SELECT count(*) FROM (
+                        SELECT 1 FROM outbox_messages WHERE status = 'pending' LIMIT $1) AS p) AS pending,
+                    (SELECT count(*) FROM outbox_messages WHERE attempts > 0 AND status = 'dead') AS dead,
+                    coalesce((SELECT (julianday('now') - julianday(created_at)) * 86400.0
+                        FROM outbox_messages WHERE status = 'pending' ORDER BY id LIMIT 1), 0.0) AS oldest",
+            [COUNT_UP_TO.into()],
+        );
+        let row = self.database.query_one_raw(statement).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("statistics".to_owned()))?;
+        Ok(Stats {
+            pending: row.try_get("", "pending")?,
+            dead: row.try_get("", "dead")?,
+            oldest_pending_seconds: row.try_get::<f64>("", "oldest")?.max(0.0),
+        })
+    }
+
+    /// A length of time as each database takes it: SQLite's modifiers are texts.
+    fn seconds(&self, duration: Duration) -> Value {
+        let seconds = duration.as_secs_f64();
+        if self.is_postgres() { seconds.into() } else { format!("{seconds:.3}").into() }
+    }
+}
+
+impl Row {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let aggregate =
+            Aggregate { kind: row.try_get("", "aggregate_type")?, id: row.try_get("", "aggregate_id")? };
+        let version: i64 = row.try_get("", "aggregate_version")?;
+        let headers = [
+            ("aggregate_type".to_owned(), HeaderValue::from(aggregate.kind.as_str())),
+            ("aggregate_id".to_owned(), aggregate.id.as_str().into()),
+            ("aggregate_version".to_owned(), version.into()),
+        ];
+        Ok(Self {
+            id: row.try_get("", "id")?,
+            attempts: u32::try_from(row.try_get::<i32>("", "attempts")?).unwrap_or_default(),
+            trace: row.try_get("", "headers")?,
+            message: Message {
+                id: row.try_get::<Uuid>("", "message_id")?,
+                kind: row.try_get("", "event_type")?,
+                routing_key: row.try_get("", "routing_key")?,
+                app_id: String::new(),
+                timestamp: row.try_get::<DateTime<Utc>>("", "created_at")?,
+                headers: headers.into(),
+                payload: Bytes::from(row.try_get::<String>("", "payload")?),
+            },
+            aggregate,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A row that nobody wrote to a database, for the tests of pure code.
+    pub(crate) fn row(id: i64, aggregate: &str, size: usize) -> Row {
+        Row {
+            id,
+            aggregate: Aggregate { kind: "test".to_owned(), id: aggregate.to_owned() },
+            attempts: 0,
+            trace: "{}".to_owned(),
+            message: Message {
+                id: Uuid::nil(),
+                kind: "tested".to_owned(),
+                routing_key: "test.tested".to_owned(),
+                app_id: "test".to_owned(),
+                timestamp: DateTime::UNIX_EPOCH,
+                headers: Default::default(),
+                payload: Bytes::from(vec![b' '; size]),
+            },
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Which of the claimed rows go out together: the oldest first, one of each aggregate.
+//!
+//! Two rows of one aggregate in flight at once could arrive in the wrong order: the broker may refuse the first and
+//! take the second. So the second waits until the first is confirmed.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::store::{Aggregate, Row};
+
+/// Rows that were claimed and are not yet sent, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    rows: VecDeque<Row>,
+}
+
+impl Backlog {
+    /// Adds rows that were claimed after those which are here; a row that is here already stays once.
+    pub(crate) fn extend(&mut self, claimed: Vec<Row>) {
+        self.rows.extend(claimed);
+        // A late commit can bring a lower id than those that wait.
+        self.rows.make_contiguous().sort_by_key(|row| row.id);
+        let mut last = None;
+        self.rows.retain(|row| last.replace(row.id) != Some(row.id));
+    }
+
+    /// Forgets all rows: the database knows better.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = i64> + '_ {
+        self.rows.iter().map(|row| row.id)
+    }
+
+    /// Takes the next window: `count` rows and `bytes` of payload at most (one row always fits).
+    pub(crate) fn take_window(&mut self, count: usize, bytes: usize) -> Vec<Row> {
+        let mut window = Vec::with_capacity(count.min(self.rows.len()));
+        let mut waiting = VecDeque::new();
+        let mut aggregates: HashSet<Aggregate> = HashSet::new();
+        let mut size = 0;
+        while let Some(row) = self.rows.pop_front() {
+            let full =
+                window.len() == count || (!window.is_empty() && size + row.message.payload.len() > bytes);
+            if full {
+                waiting.push_back(row);
+                break;
+            }
+            // The aggregate of a row that waits is in the set too, so nothing behind it overtakes it.
+            if aggregates.insert(row.aggregate.clone()) {
+                size += row.message.payload.len();
+                window.push(row);
+            } else {
+                waiting.push_back(row);
+            }
+        }
+        waiting.append(&mut self.rows);
+        self.rows = waiting;
+        window
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::row;
+
+    fn backlog(rows: &[(i64, &str)]) -> Backlog {
+        let mut backlog = Backlog::default();
+        backlog.extend(rows.iter().map(|(id, aggregate)| row(*id, aggregate, 10)).collect());
+        backlog
+    }
+
+    fn ids(window: &[Row]) -> Vec<i64> {
+        window.iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn a_window_holds_one_row_of_each_aggregate() {
+        let mut backlog = backlog(&[(1, "a"), (2, "a"), (3, "b"), (4, "a"), (5, "b")]);
+        assert_eq!(ids(&backlog.take_window(10, 1000)), [1, 3]);
+        assert_eq!(ids(&backlog.take_window(10, 1000)), [2, 5]);
+        assert_eq!(ids(&backlog.take_window(10, 1000)), [4]);
+        assert_eq!(backlog.len(), 0);
+    }
+
+    #[test]
+    fn a_window_is_bounded_in_rows_and_in_bytes() {
+        let mut backlog = backlog(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")]);
+        assert_eq!(ids(&backlog.take_window(2, 1000)), [1, 2]);
+        assert_eq!(ids(&backlog.take_window(2, 5)), [3], "one row always fits");
+        assert_eq!(ids(&backlog.take_window(2, 5)), [4]);
+    }
+
+    #[test]
+    fn a_late_row_goes_before_those_that_wait() {
+        let mut backlog = backlog(&[(5, "a"), (7, "b")]);
+        backlog.extend(vec![row(6, "c", 10), row(5, "a", 10)]);
+        assert_eq!(ids(&backlog.take_window(10, 1000)), [5, 6, 7]);
+    }
+}

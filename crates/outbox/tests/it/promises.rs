@@ -1,0 +1,190 @@
+//! What the publisher promises while nothing breaks. Each on the embedded backends and on the real ones.
+
+use std::time::Duration;
+
+use sea_orm::TransactionTrait as _;
+use tokio::time::Instant;
+
+use crate::support::{Fixture, message};
+
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(super::Fixture::embedded().await).await;
+            })*
+        }
+        mod real {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let Some(fixture) = super::Fixture::real().await else { return };
+                super::$name(fixture).await;
+            })*
+        }
+    };
+}
+
+on_both!(
+    every_committed_event_arrives_once_and_in_order,
+    a_rolled_back_event_is_never_published,
+    a_message_carries_the_documented_properties,
+    an_unroutable_event_becomes_dead_and_holds_back_only_its_aggregate,
+    an_event_that_cannot_be_encoded_is_dead_at_once,
+    two_publishers_publish_nothing_twice,
+    a_stopped_publisher_hands_over_at_once,
+    a_crashed_publisher_is_replaced_after_its_lease,
+    sent_rows_are_retired,
+);
+
+async fn every_committed_event_arrives_once_and_in_order(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    for version in 1..=40 {
+        for aggregate in ["a", "b", "c"] {
+            fixture.append(aggregate, version).await;
+        }
+    }
+    fixture.until("sent", 120).await;
+    queue.until(120).await;
+    running.stop().await;
+    assert_eq!(queue.duplicates(), 0);
+    queue.assert_ordered();
+}
+
+async fn a_rolled_back_event_is_never_published(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    let transaction = fixture.database.begin().await.unwrap();
+    shop_outbox::append(&transaction, &message("undone", 1, "thing.changed")).await.unwrap();
+    transaction.rollback().await.unwrap();
+    fixture.append("done", 1).await;
+    let seen = queue.until(1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    running.stop().await;
+    assert_eq!((seen[0].aggregate.as_str(), queue.all().len()), ("done", 1));
+}
+
+async fn a_message_carries_the_documented_properties(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    let id = fixture.append("a", 7).await;
+    let message = queue.until(1).await.remove(0).message;
+    running.stop().await;
+    assert_eq!(message.id, id);
+    assert_eq!(message.kind, "thing_changed");
+    assert_eq!(message.routing_key, "thing.changed");
+    assert_eq!(message.app_id, "tests");
+    assert_eq!(message.timestamp.timestamp(), 1_700_000_000);
+    assert_eq!(message.headers["aggregate_type"], "thing".into());
+    assert_eq!(message.payload, r#"{"aggregate":"a","version":7,"amount":2500.00}"#, "byte for byte");
+}
+
+async fn an_unroutable_event_becomes_dead_and_holds_back_only_its_aggregate(fixture: Fixture) {
+    let queue = fixture.queue("changes", "thing.*").await;
+    let store = shop_outbox::Store::new(fixture.another_connection().await, "publisher");
+    let transport = fixture.broker.publisher(Fixture::transport(false));
+    let publisher = shop_outbox::Publisher::new(
+        store,
+        transport,
+        Fixture::options("one"),
+        shop_outbox::OutboxMetrics::default(),
+    );
+    let transaction = fixture.database.begin().await.unwrap();
+    shop_outbox::append(&transaction, &message("lost", 1, "nobody.listens")).await.unwrap();
+    transaction.commit().await.unwrap();
+    fixture.append("lost", 2).await;
+    for version in 1..=5 {
+        fixture.append("fine", version).await;
+    }
+    let running = crate::support::Running::start(publisher);
+    queue.until(5).await;
+    fixture.until("dead", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    running.stop().await;
+    assert!(queue.all().iter().all(|arrival| arrival.aggregate == "fine"));
+    let rows = fixture.rows().await;
+    assert_eq!(rows[0], ("dead".to_owned(), 3));
+    assert_eq!(rows[1], ("pending".to_owned(), 0), "it waits for the one before it");
+}
+
+async fn an_event_that_cannot_be_encoded_is_dead_at_once(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    let transaction = fixture.database.begin().await.unwrap();
+    shop_outbox::append(&transaction, &message("bad", 1, &"x".repeat(256))).await.unwrap();
+    transaction.commit().await.unwrap();
+    fixture.append("good", 1).await;
+    queue.until(1).await;
+    fixture.until("dead", 1).await;
+    running.stop().await;
+    assert_eq!(fixture.rows().await[0], ("dead".to_owned(), 1));
+}
+
+async fn two_publishers_publish_nothing_twice(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let one = fixture.run(Fixture::options("one")).await;
+    let two = fixture.run(Fixture::options("two")).await;
+    for version in 1..=60 {
+        fixture.append("a", version).await;
+        fixture.append("b", version).await;
+    }
+    fixture.until("sent", 120).await;
+    queue.until(120).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(one.progress.borrow().leading != two.progress.borrow().leading, "one leads, one waits");
+    one.stop().await;
+    two.stop().await;
+    assert_eq!(queue.all().len(), 120);
+    queue.assert_ordered();
+}
+
+async fn a_stopped_publisher_hands_over_at_once(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let mut one = fixture.run(Fixture::options("one")).await;
+    one.leading().await;
+    let mut two = fixture.run(Fixture::options("two")).await;
+    let began = Instant::now();
+    one.stop().await;
+    two.leading().await;
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}: the lease of 5 s was not given back",
+        began.elapsed()
+    );
+    fixture.append("a", 1).await;
+    queue.until(1).await;
+    two.stop().await;
+}
+
+async fn a_crashed_publisher_is_replaced_after_its_lease(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let mut one = fixture.run(Fixture::options("one")).await;
+    one.leading().await;
+    drop(one);
+    fixture.append("a", 1).await;
+    let began = Instant::now();
+    let two = fixture.run(Fixture::options("two")).await;
+    queue.until(1).await;
+    assert!(began.elapsed() < Duration::from_secs(5 + 3), "{:?}", began.elapsed());
+    assert_eq!(two.progress.borrow().epoch, 2);
+    two.stop().await;
+}
+
+async fn sent_rows_are_retired(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    for version in 1..=5 {
+        fixture.append("a", version).await;
+    }
+    let mut options = Fixture::options("one");
+    options.retention = None;
+    let running = fixture.run(options.clone()).await;
+    fixture.until("sent", 5).await;
+    running.stop().await;
+    assert_eq!(queue.until(5).await.len(), 5);
+    options.retention = Some(Duration::ZERO);
+    let running = fixture.run(options).await;
+    fixture.until("sent", 0).await;
+    running.stop().await;
+    assert!(fixture.rows().await.is_empty());
+}

@@ -1,0 +1,306 @@
+//! Who is calling: verifying the tokens that `auth_service` gives out, and the extractors that hand the caller on.
+
+use std::{fmt, sync::Arc};
+
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use http::{header, request::Parts};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, errors::ErrorKind};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use shop_core::{Email, UserId};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::Problem;
+
+/// The `iss` of the shop's tokens.
+pub const ISSUER: &str = "shop";
+
+/// Tokens are at most this long, in bytes; a longer header is refused unread.
+const MAX_TOKEN: usize = 4096;
+
+/// How tokens are verified.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Tokens")]
+pub struct TokenConfig {
+    /// The one algorithm that is accepted: HS256, HS384, HS512, RS256, ES256 or EdDSA
+    #[arg(long, env = "AUTH_JWT_ALGORITHM", default_value = "HS256", value_parser = parse_algorithm)]
+    pub jwt_algorithm: Algorithm,
+    /// The shared secret of the HS algorithms, at least as long as the hash (32, 48 or 64 bytes)
+    #[arg(long, env = "AUTH_JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<SecretString>,
+    /// The public key of the other algorithms, as PEM
+    #[arg(long, env = "AUTH_JWT_PUBLIC_KEY")]
+    pub jwt_public_key: Option<String>,
+}
+
+/// Reads the name of an algorithm that the shop supports.
+///
+/// # Errors
+/// Any other name, `none` included.
+pub fn parse_algorithm(name: &str) -> Result<Algorithm, String> {
+    use Algorithm::{ES256, EdDSA, HS256, HS384, HS512, RS256};
+    let algorithm: Algorithm = name.parse().map_err(|_| UNSUPPORTED.to_owned())?;
+    if [HS256, HS384, HS512, RS256, ES256, EdDSA].contains(&algorithm) {
+        Ok(algorithm)
+    } else {
+        Err(UNSUPPORTED.to_owned())
+    }
+}
+
+const UNSUPPORTED: &str = "expected HS256, HS384, HS512, RS256, ES256 or EdDSA";
+
+/// The key of an HS algorithm.
+///
+/// # Errors
+/// Shorter than the hash's output, which RFC 7518 (section 3.2) forbids. The documentation's `change_me…`
+/// examples are accepted, with a warning, because the example must run.
+pub fn hmac_secret(secret: Option<&SecretString>, algorithm: Algorithm) -> anyhow::Result<&[u8]> {
+    let secret = secret.ok_or_else(|| anyhow::anyhow!("AUTH_JWT_SECRET must be set for {algorithm:?}"))?;
+    let secret = secret.expose_secret();
+    let least = match algorithm {
+        Algorithm::HS384 => 48,
+        Algorithm::HS512 => 64,
+        _ => 32,
+    };
+    if secret.starts_with("change_me") {
+        tracing::warn!(
+            "AUTH_JWT_SECRET is an example from the documentation: anyone can make tokens. Change it"
+        );
+    } else if secret.len() < least {
+        anyhow::bail!(
+            "AUTH_JWT_SECRET has {} bytes and {algorithm:?} needs {least} (RFC 7518, 3.2)",
+            secret.len()
+        );
+    }
+    Ok(secret.as_bytes())
+}
+
+/// What a token says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// The account.
+    pub sub: UserId,
+    /// Its e-mail address.
+    pub email: Email,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// Issued at, seconds since 1970.
+    pub iat: i64,
+    /// Expires at, seconds since 1970.
+    pub exp: i64,
+    /// [`ISSUER`].
+    pub iss: String,
+    /// The token's own id.
+    pub jti: Uuid,
+}
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Buys.
+    Customer,
+    /// Keeps the catalog and sees every order.
+    Admin,
+}
+
+/// Verifies tokens with one key and one algorithm.
+#[derive(Clone)]
+pub struct TokenVerifier(Arc<(DecodingKey, Validation)>);
+
+impl fmt::Debug for TokenVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenVerifier({:?})", self.0.1.algorithms)
+    }
+}
+
+impl TokenVerifier {
+    /// A verifier of what `config` says.
+    ///
+    /// # Errors
+    /// The key for the algorithm is missing, malformed or too short.
+    pub fn new(config: &TokenConfig) -> anyhow::Result<Self> {
+        let algorithm = config.jwt_algorithm;
+        let pem = || {
+            let pem = config.jwt_public_key.as_deref();
+            pem.map(str::as_bytes)
+                .ok_or_else(|| anyhow::anyhow!("AUTH_JWT_PUBLIC_KEY must be set for {algorithm:?}"))
+        };
+        let malformed = |_| anyhow::anyhow!("AUTH_JWT_PUBLIC_KEY is not a PEM key for {algorithm:?}");
+        let key = match algorithm.family() {
+            AlgorithmFamily::Hmac => {
+                DecodingKey::from_secret(hmac_secret(config.jwt_secret.as_ref(), algorithm)?)
+            }
+            AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem()?).map_err(malformed)?,
+            AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem()?).map_err(malformed)?,
+            _ => DecodingKey::from_ed_pem(pem()?).map_err(malformed)?,
+        };
+        Ok(Self::with_key(key, algorithm))
+    }
+
+    /// A verifier with a key that is at hand.
+    pub fn with_key(key: DecodingKey, algorithm: Algorithm) -> Self {
+        let mut validation = Validation::new(algorithm);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        validation.leeway = 5;
+        Self(Arc::new((key, validation)))
+    }
+
+    /// The claims of a valid token.
+    ///
+    /// # Errors
+    /// A 401 problem that says whether it has expired, and nothing else.
+    pub fn verify(&self, token: &str) -> Result<Claims, Problem> {
+        let (key, validation) = &*self.0;
+        if token.len() > MAX_TOKEN {
+            return Err(Problem::unauthorized("The token is too long."));
+        }
+        match jsonwebtoken::decode::<Claims>(token, key, validation) {
+            Ok(token) => Ok(token.claims),
+            Err(error) => Err(Problem::unauthorized(match error.kind() {
+                ErrorKind::ExpiredSignature => "The token has expired.",
+                _ => "The token is not valid.",
+            })),
+        }
+    }
+}
+
+/// The authenticated caller of a request; as an argument of a handler it makes a token necessary, as
+/// `Option<Caller>` optional (a token that is there must be valid all the same).
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The account.
+    pub id: UserId,
+    /// Its e-mail address.
+    pub email: Email,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// When the token expires.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Caller {
+    /// Whether the caller keeps the shop.
+    pub fn is_admin(&self) -> bool {
+        self.roles.contains(&Role::Admin)
+    }
+}
+
+/// A caller with [`Role::Admin`]; anybody else gets 401 or 403.
+#[derive(Clone, Debug)]
+pub struct Admin(pub Caller);
+
+fn caller(parts: &Parts, verifier: &TokenVerifier) -> Result<Option<Caller>, Problem> {
+    let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let Some(header) = headers.next() else { return Ok(None) };
+    if headers.next().is_some() {
+        return Err(Problem::unauthorized("There is more than one Authorization header."));
+    }
+    let token = header.to_str().ok().and_then(|value| value.split_once(' '));
+    let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")) else {
+        return Err(Problem::unauthorized("The Authorization header must be `Bearer <token>`."));
+    };
+    let claims = verifier.verify(token.trim())?;
+    Ok(Some(Caller {
+        id: claims.sub,
+        email: claims.email,
+        roles: claims.roles,
+        expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC),
+    }))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    TokenVerifier: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        caller(parts, &TokenVerifier::from_ref(state))?
+            .ok_or_else(|| Problem::unauthorized("Send a token: `Authorization: Bearer <token>`."))
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller
+where
+    TokenVerifier: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        caller(parts, &TokenVerifier::from_ref(state))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Admin
+where
+    TokenVerifier: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        if caller.is_admin() {
+            Ok(Self(caller))
+        } else {
+            Err(Problem::forbidden("Only an admin may do this."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{EncodingKey, Header};
+
+    use super::*;
+
+    const SECRET: &[u8] = b"a secret that is long enough for HS512, which wants 64 bytes of it";
+
+    fn claims(expires_in: i64) -> Claims {
+        let now = shop_core::Clock::system().now().timestamp();
+        Claims {
+            sub: UserId(Uuid::nil()),
+            email: "user@example.com".parse().unwrap(),
+            roles: vec![Role::Customer],
+            iat: now,
+            exp: now + expires_in,
+            iss: ISSUER.to_owned(),
+            jti: Uuid::nil(),
+        }
+    }
+
+    fn token(algorithm: Algorithm, claims: &Claims) -> String {
+        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(SECRET)).unwrap()
+    }
+
+    #[test]
+    fn only_the_configured_algorithm_and_issuer_are_accepted() {
+        let verifier = TokenVerifier::with_key(DecodingKey::from_secret(SECRET), Algorithm::HS256);
+        assert!(verifier.verify(&token(Algorithm::HS256, &claims(60))).is_ok());
+        assert!(verifier.verify(&token(Algorithm::HS384, &claims(60))).is_err());
+        assert!(verifier.verify(&token(Algorithm::HS256, &claims(-60))).is_err());
+        assert!(
+            verifier
+                .verify(&token(Algorithm::HS256, &Claims { iss: "other".to_owned(), ..claims(60) }))
+                .is_err()
+        );
+        // {"alg":"none"}
+        let signed = token(Algorithm::HS256, &claims(60));
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", signed.split('.').nth(1).unwrap());
+        assert!(verifier.verify(&unsigned).is_err());
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_and_the_examples_is_not() {
+        let secret = |text: &str| SecretString::from(text.to_owned());
+        assert!(hmac_secret(Some(&secret("short")), Algorithm::HS256).is_err());
+        assert!(hmac_secret(Some(&secret("change_me_super_secret")), Algorithm::HS256).is_ok());
+        assert!(hmac_secret(Some(&secret(&"x".repeat(32))), Algorithm::HS256).is_ok());
+        assert!(hmac_secret(Some(&secret(&"x".repeat(32))), Algorithm::HS512).is_err());
+        assert!(hmac_secret(None, Algorithm::HS256).is_err());
+    }
+}

@@ -1,0 +1,40 @@
+//! The routes that every service has: health, metrics, OpenAPI and the page to try it.
+
+use axum::{Json, Router, response::IntoResponse, routing::get};
+use http::{StatusCode, header};
+use serde::Serialize;
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{health::Health, metrics::Metrics};
+
+pub(super) fn operational(health: Health, metrics: Metrics) -> Router {
+    let service = health.service();
+    let body = move || async move { Json(Alive { status: "ok", service }) };
+    Router::new()
+        .route("/health", get(body))
+        .route("/livez", get(body))
+        .route("/readyz", get(move || readyz(health.clone())))
+        .route("/metrics", get(move || async move { encoded(&metrics) }))
+}
+
+/// The answer of `/health`, its members in the specification's order.
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+    service: &'static str,
+}
+
+async fn readyz(health: Health) -> impl IntoResponse {
+    let readiness = health.readiness().await;
+    let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness))
+}
+
+fn encoded(metrics: &Metrics) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.encode())
+}
+
+pub(super) fn documentation(api: OpenApi) -> Router {
+    SwaggerUi::new("/docs").url("/openapi.json", api).into()
+}

@@ -1,0 +1,261 @@
+use std::{any::Any, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use opentelemetry::{global, propagation::Extractor};
+use tokio::time::Instant;
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use tracing::{Instrument as _, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+pub use utoipa::openapi::OpenApi as ApiDoc;
+
+use super::{Problem, pages};
+use crate::{Scope, health::Health, metrics::Metrics};
+
+/// What a request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub body: usize,
+    /// The longest time until the response's head; then it is a 504 problem.
+    pub time: Duration,
+    /// How many requests are answered at once; one more is a 503 problem.
+    pub in_flight: i64,
+}
+
+impl Limits {
+    /// 64 KiB, 15 seconds, 1024 requests.
+    pub const DEFAULT: Self = Self { body: 64 * 1024, time: Duration::from_secs(15), in_flight: 1024 };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// A service's whole router: its own routes, the operational ones, and the layers around them.
+///
+/// `api` is given by services with an API of their own, and brings `/openapi.json` and `/docs`.
+pub fn router(routes: Router, api: Option<ApiDoc>, health: Health, scope: &Scope, limits: Limits) -> Router {
+    let observed = Observed { metrics: scope.metrics.clone(), limits };
+    let own = routes
+        .merge(api.map(pages::documentation).unwrap_or_default())
+        .fallback(|| async { Problem::not_found("No such path.") })
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(limits.body))
+        .layer(CatchPanicLayer::custom({
+            let panics = scope.metrics.panics.clone();
+            move |panic: Box<dyn Any + Send>| {
+                panics.inc();
+                panicked(&*panic)
+            }
+        }))
+        .layer(middleware::from_fn_with_state(observed, observe));
+    let operational = pages::operational(health, scope.metrics.clone());
+    own.merge(operational.method_not_allowed_fallback(method_not_allowed)).layer(
+        SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ),
+    )
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not allowed here")
+}
+
+#[derive(Clone)]
+struct Observed {
+    metrics: Metrics,
+    limits: Limits,
+}
+
+/// Gives a request its span (a child of the caller's `traceparent`), its metrics, its deadline and its place.
+async fn observe(State(observed): State<Observed>, request: Request, next: Next) -> Response {
+    let method = known(request.method());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("(unmatched)", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    let parent =
+        global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
+    // An error would only say that the span is disabled by the filter.
+    let _ = span.set_parent(parent);
+    let started = Instant::now();
+    let response = answer(&observed, request, next).instrument(span.clone()).await;
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    observed.metrics.observe(method, &route, status.as_u16(), started.elapsed());
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), took = ?started.elapsed(), "answered"));
+    response
+}
+
+/// The method as a label. A client may make up any number of methods, and each label is kept for good, so the ones that
+/// nobody knows share one, as OpenTelemetry's conventions want.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "_OTHER",
+    }
+}
+
+async fn answer(observed: &Observed, request: Request, next: Next) -> Response {
+    let place = InFlight::take(&observed.metrics);
+    if place.0.in_flight.get() > observed.limits.in_flight {
+        return Problem::unavailable("Too many requests at once.", 1).into_response();
+    }
+    match tokio::time::timeout(observed.limits.time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::warn!("a request took too long");
+            Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The answer took too long").into_response()
+        }
+    }
+}
+
+struct InFlight(Metrics);
+
+impl InFlight {
+    fn take(metrics: &Metrics) -> Self {
+        metrics.in_flight.inc();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)");
+    Problem::internal(anyhow::anyhow!("a handler panicked: {message}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        routing::{get, post},
+    };
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::{Lifecycle, http::Json};
+
+    const LIMITS: Limits = Limits { body: 100, time: Duration::from_millis(50), in_flight: 1024 };
+
+    fn shop(scope: &Scope, limits: Limits) -> Router {
+        let routes = Router::new()
+            .route("/orders", post(|Json(order): Json<Value>| async move { Json(order) }))
+            .route("/slow", get(std::future::pending::<()>))
+            .route("/broken", get(broken));
+        let health = Health::new(scope.name, scope.lifecycle.stopping());
+        router(routes, None, health, scope, limits)
+    }
+
+    async fn broken() -> &'static str {
+        panic!("a secret of the code")
+    }
+
+    async fn ask(router: Router, method: &str, path: &str, body: &str) -> (HeaderMap, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        (head.headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_error_is_a_problem_that_names_its_trace_and_nothing_internal() {
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let subscriber =
+            tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
+        let _installed = tracing::subscriber::set_default(subscriber);
+        let scope = Scope::new("test_service", &Lifecycle::new());
+        let huge = "x".repeat(101);
+        for (method, path, body, status) in [
+            ("GET", "/nothing", "", 404),
+            ("GET", "/orders", "", 405),
+            ("BREW", "/orders", "", 405),
+            ("POST", "/orders", huge.as_str(), 413),
+            ("POST", "/orders", "{", 400),
+            ("GET", "/slow", "", 504),
+            ("GET", "/broken", "", 500),
+        ] {
+            let (headers, problem) = ask(shop(&scope, LIMITS), method, path, body).await;
+            assert_eq!(headers["content-type"], "application/problem+json", "{path}");
+            assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+            assert_eq!(problem["status"], status, "{path}");
+            assert_eq!(problem["trace_id"].as_str().map(str::len), Some(32), "{path}");
+            assert!(!problem.to_string().contains("secret"), "{problem}");
+        }
+        let full = Limits { in_flight: 0, ..LIMITS };
+        let (headers, problem) = ask(shop(&scope, full), "POST", "/orders", "{}").await;
+        assert_eq!((&headers["retry-after"], &problem["status"]), (&HeaderValue::from(1), &503.into()));
+        let (headers, _) = ask(shop(&scope, full), "GET", "/health", "").await;
+        assert_eq!(
+            headers["content-type"], "application/json",
+            "health is answered when all places are taken"
+        );
+    }
+
+    #[tokio::test]
+    async fn made_up_methods_and_paths_make_no_new_metrics() {
+        let scope = Scope::new("test_service", &Lifecycle::new());
+        for made_up in ["AAA", "BBB"] {
+            ask(shop(&scope, LIMITS), made_up, "/orders", "").await;
+            ask(shop(&scope, LIMITS), "GET", &format!("/{made_up}"), "").await;
+        }
+        let metrics = scope.metrics.encode();
+        assert!(metrics.contains(r#"http_request_method="_OTHER""#), "{metrics}");
+        assert!(!metrics.contains("AAA"), "{metrics}");
+    }
+}

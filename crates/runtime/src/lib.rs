@@ -1,0 +1,19 @@
+//! What the `main` of every service needs: configuration, telemetry, a lifecycle, health, metrics, HTTP problems
+//! and extractors, token verification, database connections.
+//!
+//! It knows no endpoint and no table. A service implements [`Service`]; its `main.rs` is `shop_runtime::main::<S>()`.
+#![warn(missing_docs)]
+
+pub mod auth;
+pub mod client;
+pub mod config;
+pub mod database;
+pub mod health;
+pub mod http;
+mod lifecycle;
+pub mod metrics;
+mod service;
+pub mod telemetry;
+
+pub use lifecycle::Lifecycle;
+pub use service::{Scope, Service, healthcheck, install_crypto, main};

@@ -1,0 +1,131 @@
+use std::{
+    future::Future,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
+
+/// How long a task may go on after it was asked to stop. Kubernetes kills after 30 seconds by default.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// The life of a process: the tasks it runs, and two ways to end them.
+///
+/// Stopping is soft (finish what you are at) and then, after a grace period or a second signal, hard. A task that
+/// fails or panics stops all others, and the process exits non-zero. Clones belong to the same process.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    tasks: TaskTracker,
+    failed: Arc<AtomicBool>,
+}
+
+impl Lifecycle {
+    /// A process in which nothing runs yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Is cancelled when the process should take no new work and finish what it has.
+    pub fn stopping(&self) -> CancellationToken {
+        self.soft.clone()
+    }
+
+    /// Is cancelled when the process must end now.
+    pub fn aborting(&self) -> CancellationToken {
+        self.hard.clone()
+    }
+
+    /// Asks every task to finish.
+    pub fn stop(&self) {
+        self.soft.cancel();
+    }
+
+    /// Runs `task` until it ends, or until the hard stop drops it. Its failure is the failure of the process.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+        let this = self.clone();
+        let guarded = async move {
+            let task = std::panic::AssertUnwindSafe(task).catch_unwind();
+            let outcome = tokio::select! {
+                outcome = task => outcome,
+                () = this.hard.cancelled() => {
+                    tracing::warn!(task = name, "dropped: it did not stop within the grace period");
+                    return;
+                }
+            };
+            match outcome {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => tracing::error!(task = name, error = format!("{error:#}"), "a task failed"),
+                Err(_) => tracing::error!(task = name, "a task panicked"),
+            }
+            this.failed.store(true, Ordering::Relaxed);
+            this.soft.cancel();
+        };
+        self.tasks.spawn(guarded.in_current_span());
+    }
+
+    /// Waits for SIGTERM, SIGINT or a failed task, then for all tasks to finish.
+    ///
+    /// A second signal, or 25 seconds, drops what still runs.
+    pub async fn run(self) -> ExitCode {
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("the process cannot listen for signals");
+            return ExitCode::FAILURE;
+        };
+        let mut signalled = async || {
+            tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            }
+        };
+        tokio::select! {
+            name = signalled() => tracing::info!(signal = name, "stopping"),
+            () = self.soft.cancelled() => {}
+        }
+        self.soft.cancel();
+        self.tasks.close();
+        tokio::select! {
+            () = self.tasks.wait() => {}
+            _ = signalled() => tracing::warn!("stopping at once"),
+            () = tokio::time::sleep(GRACE) => self.failed.store(true, Ordering::Relaxed),
+        }
+        self.hard.cancel();
+        self.tasks.wait().await;
+        if self.failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panicking_task_fails_the_process_and_stops_the_others() {
+        let lifecycle = Lifecycle::new();
+        let stopping = lifecycle.stopping();
+        lifecycle.spawn("patient", async move {
+            stopping.cancelled().await;
+            Ok(())
+        });
+        lifecycle.spawn("doomed", async { panic!("as the test wants") });
+        assert_eq!(lifecycle.run().await, ExitCode::FAILURE);
+    }
+
+    #[tokio::test]
+    async fn a_finished_process_succeeds() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.spawn("short", async { Ok(()) });
+        lifecycle.stop();
+        assert_eq!(lifecycle.run().await, ExitCode::SUCCESS);
+    }
+}

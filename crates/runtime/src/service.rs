@@ -1,0 +1,173 @@
+use std::{
+    future::Future,
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use shop_core::Clock;
+
+use crate::{Lifecycle, config, http::ApiDoc, metrics::Metrics, telemetry};
+
+/// What a service gets from the process that hosts it.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The service's name, as in compose: `auth_service`.
+    pub name: &'static str,
+    /// Tasks and shutdown.
+    pub lifecycle: Lifecycle,
+    /// The time.
+    pub clock: Clock,
+    /// The service's own metrics.
+    pub metrics: Metrics,
+}
+
+impl Scope {
+    /// A scope of its own for service `name`, in the process of `lifecycle`.
+    pub fn new(name: &'static str, lifecycle: &Lifecycle) -> Self {
+        Self { name, lifecycle: lifecycle.clone(), clock: Clock::system(), metrics: Metrics::default() }
+    }
+}
+
+/// A deployable. `main.rs` runs it alone, the `shop` binary together with all others.
+pub trait Service: 'static {
+    /// The name in `/health`, in logs and in compose: `auth_service`.
+    const NAME: &'static str;
+    /// What it is, for `--help`.
+    const ABOUT: &'static str;
+    /// Its environment variables.
+    type Config: Args + Send + 'static;
+
+    /// Starts it and returns the address that it listens on; its tasks go on in the scope's lifecycle.
+    fn start(config: Self::Config, scope: Scope) -> impl Future<Output = anyhow::Result<SocketAddr>> + Send;
+
+    /// Brings its database up to date and returns. Nothing to do for a service without one.
+    fn migrate(_config: Self::Config) -> impl Future<Output = anyhow::Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Where it listens, for the `healthcheck` command.
+    fn listen(config: &Self::Config) -> SocketAddr;
+
+    /// Its API, for the `openapi` command. `None` for a service without one.
+    fn api() -> Option<ApiDoc> {
+        None
+    }
+}
+
+#[derive(Parser)]
+#[command(name = S::NAME, about = S::ABOUT, long_about = None, version, disable_help_subcommand = true)]
+struct Cli<S: Service> {
+    #[command(flatten)]
+    config: S::Config,
+    #[command(flatten)]
+    telemetry: telemetry::TelemetryConfig,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Command {
+    /// Bring the database up to date and exit
+    Migrate,
+    /// Ask the running service whether it is ready, and exit 0 or 1: for containers without a shell
+    Healthcheck,
+    /// Print the API as OpenAPI JSON and exit; needs no configuration
+    Openapi,
+}
+
+/// The `main` of a service: reads the configuration, starts telemetry and the service, and waits for its end.
+pub fn main<S: Service>() -> ExitCode {
+    match run::<S>() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}: {error:#}", S::NAME);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run<S: Service>() -> anyhow::Result<ExitCode> {
+    // Before the configuration is read: the API does not depend on it.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "openapi") {
+        return openapi::<S>();
+    }
+    install_crypto();
+    let Cli { config, telemetry, command } = config::parse::<Cli<S>>()?;
+    match command {
+        Some(Command::Healthcheck) => return Ok(healthcheck(S::listen(&config))),
+        Some(Command::Openapi) => return openapi::<S>(),
+        Some(Command::Migrate) | None => {}
+    }
+    let telemetry = telemetry::init(S::NAME, telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        if let Some(Command::Migrate) = command {
+            S::migrate(config).await?;
+            return anyhow::Ok(ExitCode::SUCCESS);
+        }
+        let lifecycle = Lifecycle::new();
+        // Signals are listened to from the first moment: process 1 of a container has no default handler, and a start
+        // may wait long for a database.
+        let mut running = pin!(lifecycle.clone().run());
+        let address = tokio::select! {
+            started = S::start(config, Scope::new(S::NAME, &lifecycle)) => started?,
+            code = &mut running => return Ok(code),
+        };
+        tracing::info!(service = S::NAME, %address, "listening");
+        Ok(running.await)
+    });
+    // Inside the tracing subscriber's life, so that what went wrong is also in the log.
+    if let Err(error) = &outcome {
+        tracing::error!(error = format!("{error:#}"), "the service did not start");
+    }
+    // A blocking task, such as a look-up of a name, may not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    telemetry.shutdown();
+    outcome
+}
+
+/// Makes aws-lc-rs the process's TLS provider. Idempotent; every `main` and test that opens TLS calls it first.
+pub fn install_crypto() {
+    // An error means that a provider is installed already, which is all that is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+fn openapi<S: Service>() -> anyhow::Result<ExitCode> {
+    let api = S::api().ok_or_else(|| anyhow::anyhow!("there is no API to describe"))?;
+    writeln!(std::io::stdout(), "{}", api.to_pretty_json()?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the service that listens on `listen`, on this machine, whether it is ready: success or failure, and why on
+/// standard error.
+pub fn healthcheck(listen: SocketAddr) -> ExitCode {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let ask = || -> std::io::Result<String> {
+        let patience = Duration::from_secs(3);
+        let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, listen.port()), patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(64 * 1024).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    match ask() {
+        Ok(answer) if answer.split(' ').nth(1) == Some("200") => ExitCode::SUCCESS,
+        Ok(answer) => {
+            eprintln!("{}", answer.lines().last().unwrap_or_default());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A Bot API server: speaks Telegram's protocol to a bot, and lets a test be the people who talk to it.
+//!
+//! It is as strict as the real one where a bot can be wrong: tokens, the length of texts and of button data, HTML
+//! markup, one `getUpdates` at a time, and updates that come again until a later offset confirms them.
+
+mod html;
+mod protocol;
+mod state;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Runtime,
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+use self::state::State;
+
+/// The token that the server knows.
+pub const TOKEN: &str = "424242:TEST-the_bots-token";
+
+/// The bot's name, without the `@`.
+pub const USERNAME: &str = "shop_test_bot";
+
+/// A message of the bot, as it is on people's screens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its number in its chat.
+    pub id: i64,
+    /// What one reads: without markup.
+    pub text: String,
+    /// The buttons, row by row: what one reads, and what the bot is told when it is pressed.
+    pub buttons: Vec<Vec<(String, String)>>,
+    /// How often the bot changed it.
+    pub edits: usize,
+}
+
+impl Message {
+    /// The data of the first button whose label contains `label`.
+    pub fn button(&self, label: &str) -> Option<&str> {
+        let mut buttons = self.buttons.iter().flatten();
+        buttons.find(|(text, _)| text.contains(label)).map(|(_, data)| data.as_str())
+    }
+}
+
+/// What the bot answered to a pressed button.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What pops up; `None` when nothing does.
+    pub text: Option<String>,
+}
+
+/// How a call is to fail.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// 429 with this many seconds to wait.
+    FloodControl(u32),
+    /// A status with a description.
+    Error(u16, &'static str),
+    /// 502 with a page instead of JSON, as a proxy answers.
+    BadGateway,
+}
+
+/// The server. It is gone, with all its connections, when this is dropped.
+#[derive(Debug)]
+pub struct BotApi {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Its own, so that going away cuts connections that are open. `None` while it is away.
+    runtime: Option<Runtime>,
+}
+
+/// What the protocol's side and the test's side share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Counts changes, for those who wait for one.
+    changes: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Without waking those who wait for a change.
+    fn quietly<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let outcome = self.quietly(act);
+        self.changes.send_modify(|changes| *changes += 1);
+        outcome
+    }
+}
+
+impl BotApi {
+    /// A server on a free loopback port.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+        let address = listener.local_addr().expect("a bound address");
+        let shared = Arc::new(Shared { state: Mutex::default(), changes: watch::Sender::new(0) });
+        let runtime = Some(protocol::serve(listener, Arc::clone(&shared)));
+        Self { address, shared, runtime }
+    }
+
+    /// The address for a bot's configuration.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Closes the port and all connections; what was said stays.
+    pub fn go_away(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Serves again where it did before [`BotApi::go_away`].
+    ///
+    /// # Panics
+    /// Somebody else has taken the port.
+    pub fn come_back(&mut self) {
+        let listener = TcpListener::bind(self.address).expect("the port is still free");
+        self.runtime = Some(protocol::serve(listener, Arc::clone(&self.shared)));
+    }
+
+    /// Somebody writes to the bot; answers the message's number. A negative chat is a group.
+    pub fn user_says(&self, chat: i64, text: &str) -> i64 {
+        self.shared.change(|state| state.user_says(chat, text))
+    }
+
+    /// Somebody changes a message that they wrote.
+    pub fn user_edits(&self, chat: i64, message: i64, text: &str) {
+        self.shared.change(|state| state.user_edits(chat, message, text));
+    }
+
+    /// Somebody presses the newest button in the chat that says `data` to the bot.
+    ///
+    /// # Panics
+    /// There is no such button on the screen.
+    pub fn user_presses(&self, chat: i64, data: &str) {
+        let pressed = self.shared.change(|state| state.user_presses(chat, data));
+        assert!(pressed, "there is no button {data:?} among {:#?}", self.messages(chat));
+    }
+
+    /// A client of somebody's own making says `data` to the bot as if the bot's message had such a button.
+    pub fn user_forges(&self, chat: i64, message: i64, data: &str) {
+        self.shared.change(|state| state.press(chat, message, data));
+    }
+
+    /// An update of the Bot API's next version. `kind` is its only field beside `update_id`.
+    pub fn sends(&self, kind: &str, content: serde_json::Value) {
+        self.shared.change(|state| state.queue(kind, content));
+    }
+
+    /// The language that the client of the chat's person is set to.
+    pub fn set_language(&self, chat: i64, code: &str) {
+        self.shared.change(|state| code.clone_into(&mut state.chat(chat).language));
+    }
+
+    /// Whether the bot may delete other people's messages in a group; it may not, as long as nobody says so.
+    pub fn set_admin(&self, chat: i64, admin: bool) {
+        self.shared.change(|state| state.chat(chat).bot_is_admin = admin);
+    }
+
+    /// Updates go to a webhook until the bot deletes it.
+    pub fn set_webhook(&self) {
+        self.shared.change(|state| state.webhook = true);
+    }
+
+    /// The next `times` calls of `method` fail, whatever they say.
+    pub fn fail(&self, method: &str, times: usize, failure: &Failure) {
+        self.shared.change(|state| state.fail(method, times, failure));
+    }
+
+    /// The bot's messages in a chat, the oldest first. The 500 newest are kept.
+    pub fn messages(&self, chat: i64) -> Vec<Message> {
+        self.shared.quietly(|state| state.bot_messages(chat))
+    }
+
+    /// The numbers of the messages that the bot deleted in a chat.
+    pub fn deleted(&self, chat: i64) -> Vec<i64> {
+        self.shared.quietly(|state| state.deleted(chat))
+    }
+
+    /// What the bot answered to the buttons that were pressed in a chat, in this order.
+    pub fn notices(&self, chat: i64) -> Vec<Notice> {
+        self.shared.quietly(|state| state.notices(chat))
+    }
+
+    /// How often `method` was called, failures included.
+    pub fn calls(&self, method: &str) -> usize {
+        self.shared.quietly(|state| state.calls(method))
+    }
+
+    /// The commands that the bot offers to clients of a language (`""` for all others).
+    pub fn commands(&self, language: &str) -> Vec<String> {
+        self.shared.quietly(|state| state.commands(language))
+    }
+
+    /// How many updates are not confirmed.
+    pub fn unconfirmed(&self) -> usize {
+        self.shared.quietly(|state| state.unconfirmed())
+    }
+
+    /// Waits for a message of the bot that `predicate` accepts; the newest of them.
+    pub async fn wait_for_message(
+        &self,
+        chat: i64,
+        predicate: impl Fn(&Message) -> bool,
+        patience: Duration,
+    ) -> Option<Message> {
+        let found = || self.messages(chat).into_iter().rev().find(&predicate);
+        self.wait(found, patience).await
+    }
+
+    /// Waits until `found` finds something.
+    pub async fn wait<T>(&self, found: impl Fn() -> Option<T>, patience: Duration) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let mut changes = self.shared.changes.subscribe();
+        loop {
+            if let Some(found) = found() {
+                return Some(found);
+            }
+            timeout_at(deadline, changes.changed()).await.ok()?.ok()?;
+        }
+    }
+}
+
+impl Drop for BotApi {
+    fn drop(&mut self) {
+        self.go_away();
+    }
+}

@@ -1,0 +1,48 @@
+//! Real backends for tests.
+//!
+//! [`servers`] starts private servers from local binaries and needs nothing but std, so `cargo xtask` uses it too. The
+//! feature `clients` adds what a test asks for: [`postgres`], [`redis`] and [`rabbitmq`] give it an empty place of its
+//! own on the servers that `cargo xtask test` names in the environment, and [`private_postgres`] and the like give it
+//! a server of its own to kill, freeze and restart.
+//!
+//! ```no_run
+//! # #[cfg(feature = "clients")]
+//! async fn a_test() {
+//!     let Some(postgres) = shop_testing::postgres().await else { return };
+//!     println!("{}", postgres.url); // a fresh database, dropped at the end
+//! }
+//! ```
+//!
+//! A backend that cannot be had skips the test: its name is appended to the file that `SHOP_TEST_SKIPS` names. With
+//! `SHOP_TEST_REQUIRE=1` it fails instead.
+#![warn(missing_docs)]
+
+#[cfg(feature = "clients")]
+pub mod bot_api;
+#[cfg(feature = "clients")]
+mod browser;
+#[cfg(feature = "clients")]
+pub mod otlp;
+#[cfg(feature = "clients")]
+mod postgres;
+#[cfg(feature = "clients")]
+mod private;
+#[cfg(feature = "clients")]
+mod rabbitmq;
+#[cfg(feature = "clients")]
+mod redis;
+pub mod servers;
+#[cfg(feature = "clients")]
+mod skip;
+#[cfg(feature = "clients")]
+mod teardown;
+
+#[cfg(feature = "clients")]
+pub use {
+    browser::{TestBrowser, browser},
+    postgres::{TestDatabase, postgres},
+    private::{Private, private_postgres, private_rabbitmq, private_redis},
+    rabbitmq::{TestBroker, rabbitmq},
+    redis::{TestRedis, redis},
+    skip::skip,
+};

@@ -1,0 +1,115 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{
+    servers::{Durability, Kind, Server},
+    skip::skip,
+};
+
+/// A server of a test's own, with the faults that [`Server`] offers, for async code.
+///
+/// It is killed when this is dropped, or when the test's process ends.
+#[derive(Debug)]
+pub struct Private {
+    /// `postgres://…/postgres`, `redis://…` or `amqp://…/%2f`
+    pub url: String,
+    /// RabbitMQ's management API, as `http://user:password@host:port`; empty for the others.
+    pub management_url: String,
+    server: Arc<Mutex<Server>>,
+}
+
+/// Starts a PostgreSQL of the test's own; the superuser is `shop`.
+///
+/// # Panics
+/// Its binaries are here, and it does not start.
+pub async fn private_postgres(durability: Durability) -> Option<Private> {
+    start(Kind::Postgres, move || Server::postgres(durability)).await
+}
+
+/// Starts a Redis of the test's own.
+///
+/// # Panics
+/// Its binaries are here, and it does not start.
+pub async fn private_redis() -> Option<Private> {
+    start(Kind::Redis, Server::redis).await
+}
+
+/// Starts a RabbitMQ of the test's own; a few seconds.
+///
+/// # Panics
+/// Its binaries are here, and it does not start.
+pub async fn private_rabbitmq() -> Option<Private> {
+    start(Kind::RabbitMq, Server::rabbitmq).await
+}
+
+async fn start(
+    kind: Kind,
+    start: impl FnOnce() -> anyhow::Result<Server> + Send + 'static,
+) -> Option<Private> {
+    if let Err(missing) = kind.find() {
+        skip(&format!("{missing:#}"));
+        return None;
+    }
+    let server = match blocking(start).await {
+        Ok(server) => server,
+        Err(error) => panic!("{error:#}"),
+    };
+    Some(Private {
+        url: server.url().to_owned(),
+        management_url: server.management_url().unwrap_or_default().to_owned(),
+        server: Arc::new(Mutex::new(server)),
+    })
+}
+
+impl Private {
+    /// Kills all of its processes at once, as a power cut would.
+    pub async fn kill9(&self) {
+        self.with(Server::kill9).await;
+    }
+
+    /// Asks it to end in order, and waits.
+    pub async fn shut_down(&self) {
+        self.with(Server::shut_down).await;
+    }
+
+    /// Starts it again after [`Private::kill9`] or [`Private::shut_down`], on the same port and data.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub async fn start(&self) {
+        if let Err(error) = self.with(Server::start).await {
+            panic!("{error:#}");
+        }
+    }
+
+    /// Stops all of its processes with SIGSTOP: connections stay open, and nothing answers.
+    pub async fn freeze(&self) {
+        self.with(|server| server.freeze()).await;
+    }
+
+    /// Lets a frozen server go on.
+    pub async fn thaw(&self) {
+        self.with(|server| server.thaw()).await;
+    }
+
+    /// Runs `rabbitmqctl` on a RabbitMQ: `&["set_vm_memory_high_watermark", "0"]` raises its memory alarm.
+    ///
+    /// # Panics
+    /// It fails.
+    pub async fn rabbitmqctl(&self, arguments: &'static [&'static str]) {
+        if let Err(error) = self.with(|server| server.rabbitmqctl(arguments)).await {
+            panic!("{error:#}");
+        }
+    }
+
+    async fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut Server) -> T + Send + 'static) -> T {
+        let server = self.server.clone();
+        blocking(move || act(&mut server.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

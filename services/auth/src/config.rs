@@ -1,0 +1,143 @@
+use std::net::SocketAddr;
+
+use chrono::TimeDelta;
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+use shop_core::Email;
+use shop_runtime::{auth::TokenConfig, config::DatabaseUrl};
+
+use crate::{
+    admin::Admin,
+    domain::{NewPassword, Password},
+};
+
+/// The environment variables of the authentication service.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Where to listen
+    #[arg(long, env = "AUTH_LISTEN", default_value = "127.0.0.1:8001")]
+    pub listen: SocketAddr,
+    /// The database: postgresql://… (postgresql+asyncpg://… is the same) or sqlite:…
+    #[arg(long, env = "AUTH_DATABASE_URL", hide_env_values = true)]
+    pub database_url: DatabaseUrl,
+    /// How tokens are signed and verified.
+    #[command(flatten)]
+    pub tokens: TokenConfig,
+    /// The private key of RS256, ES256 and EdDSA, as PKCS#8 PEM; the public one follows from it
+    #[arg(long, env = "AUTH_JWT_PRIVATE_KEY", hide_env_values = true, help_heading = "Tokens")]
+    pub jwt_private_key: Option<SecretString>,
+    /// How long a token is valid, in minutes: 1 to 43200 (30 days)
+    #[arg(
+        long,
+        env = "AUTH_JWT_EXPIRE_MINUTES",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=43_200),
+        help_heading = "Tokens"
+    )]
+    pub jwt_expire_minutes: u32,
+    /// The account that keeps the shop: made at start, or made admin, with the password below
+    #[arg(long, env = "AUTH_ADMIN_EMAIL", help_heading = "Admin")]
+    pub admin_email: Option<Email>,
+    /// Its password, 8 to 128 characters; set at every start
+    #[arg(long, env = "AUTH_ADMIN_PASSWORD", hide_env_values = true, help_heading = "Admin")]
+    pub admin_password: Option<SecretString>,
+}
+
+impl Config {
+    pub(crate) fn token_lifetime(&self) -> TimeDelta {
+        TimeDelta::minutes(self.jwt_expire_minutes.into())
+    }
+
+    /// The admin account, when there is to be one.
+    pub(crate) fn admin(&self) -> anyhow::Result<Option<Admin>> {
+        match (&self.admin_email, &self.admin_password) {
+            (Some(email), Some(password)) => {
+                let password = NewPassword::try_from(Password::from(password.expose_secret()))
+                    .map_err(|error| anyhow::anyhow!("AUTH_ADMIN_PASSWORD: {error}"))?;
+                Ok(Some(Admin { email: email.clone(), password }))
+            }
+            (None, None) => Ok(None),
+            _ => anyhow::bail!("AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD go together: set both or neither"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Config, clap::Error> {
+        let always = ["auth", "--database-url", "sqlite::memory:"];
+        Cli::try_parse_from(always.iter().chain(arguments)).map(|cli| cli.config)
+    }
+
+    #[test]
+    fn an_admin_needs_both_halves_and_a_real_password() {
+        let admin = |arguments: &[&str]| parse(arguments).unwrap().admin();
+        assert!(admin(&[]).unwrap().is_none());
+        assert!(
+            admin(&["--admin-email", "a@example.com", "--admin-password", "password123"]).unwrap().is_some()
+        );
+        insta::assert_snapshot!(
+            admin(&["--admin-email", "a@example.com"]).unwrap_err(),
+            @"AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD go together: set both or neither"
+        );
+        insta::assert_snapshot!(
+            admin(&["--admin-email", "a@example.com", "--admin-password", "short"]).unwrap_err(),
+            @"AUTH_ADMIN_PASSWORD: a password has 8 to 128 characters, and no NUL among them"
+        );
+    }
+
+    #[test]
+    fn a_lifetime_is_between_a_minute_and_a_month() {
+        assert_eq!(parse(&[]).unwrap().token_lifetime(), TimeDelta::hours(1));
+        for minutes in ["0", "43201", "-5", "soon"] {
+            assert!(parse(&["--jwt-expire-minutes", minutes]).is_err(), "{minutes}");
+        }
+    }
+
+    #[test]
+    fn debug_tells_no_secret() {
+        let config = parse(&[
+            "--jwt-secret",
+            "a-secret-of-tokens",
+            "--jwt-private-key",
+            "a-secret-key",
+            "--admin-password",
+            "a-secret-password",
+        ]);
+        let shown = format!("{:?}", config.unwrap());
+        assert!(!shown.contains("a-secret"), "{shown}");
+    }
+
+    #[test]
+    fn help_lists_every_variable() {
+        let command = Cli::command();
+        let help: Vec<_> = command
+            .get_arguments()
+            .map(|argument| {
+                let name = argument.get_env().unwrap_or_default().to_string_lossy();
+                format!("{name}: {}", argument.get_help().map(ToString::to_string).unwrap_or_default())
+            })
+            .collect();
+        insta::assert_snapshot!(help.join("\n"), @"
+        AUTH_LISTEN: Where to listen
+        AUTH_DATABASE_URL: The database: postgresql://… (postgresql+asyncpg://… is the same) or sqlite:…
+        AUTH_JWT_ALGORITHM: The one algorithm that is accepted: HS256, HS384, HS512, RS256, ES256 or EdDSA
+        AUTH_JWT_SECRET: The shared secret of the HS algorithms, at least as long as the hash (32, 48 or 64 bytes)
+        AUTH_JWT_PUBLIC_KEY: The public key of the other algorithms, as PEM
+        AUTH_JWT_PRIVATE_KEY: The private key of RS256, ES256 and EdDSA, as PKCS#8 PEM; the public one follows from it
+        AUTH_JWT_EXPIRE_MINUTES: How long a token is valid, in minutes: 1 to 43200 (30 days)
+        AUTH_ADMIN_EMAIL: The account that keeps the shop: made at start, or made admin, with the password below
+        AUTH_ADMIN_PASSWORD: Its password, 8 to 128 characters; set at every start
+        ");
+    }
+}

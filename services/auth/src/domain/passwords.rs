@@ -1,0 +1,232 @@
+use std::{num::NonZero, sync::Arc};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
+    password_hash::{self, phc::PasswordHash},
+};
+use prometheus_client::metrics::counter::Counter;
+use secrecy::{ExposeSecret as _, SecretString};
+use thiserror::Error;
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, spawn_blocking},
+};
+use tracing::Span;
+
+use super::{NewPassword, Password};
+
+/// OWASP's first recommendation for argon2id: 19 MiB, two passes, one lane.
+/// <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// How many hashes wait for each core. One takes about 20 ms, so the last of them waits well under a second.
+const QUEUE_PER_CORE: usize = 32;
+
+/// Hashes and checks passwords with argon2id, off the async threads.
+///
+/// As many hashes run at once as there are cores, so memory is bounded too; a bounded number waits, and one more is
+/// refused. A request that goes away while its hash runs keeps its place until the hash is done.
+pub(crate) struct Passwords {
+    argon2: Argon2<'static>,
+    /// Checked in the place of an unknown account's hash. It also carries the current parameters.
+    decoy: Arc<PasswordHash>,
+    /// Places for hashes that run or wait.
+    places: Arc<Semaphore>,
+    /// Places for hashes that run.
+    cores: Arc<Semaphore>,
+    hashes: Counter,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Wrong password, or nobody's.
+    Wrong,
+    /// The right password; `rehashed` is to be stored when the old hash was made with other parameters.
+    Right { rehashed: Option<SecretString> },
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(crate) enum PasswordError {
+    #[error("too many passwords are being hashed already")]
+    Busy,
+    #[error("argon2 failed: {0}")]
+    Argon2(password_hash::Error),
+    #[error("hashing was cut short")]
+    CutShort(#[from] JoinError),
+}
+
+impl Passwords {
+    /// # Errors
+    /// The system has no randomness.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+            .map_err(|error| anyhow::anyhow!("argon2's parameters: {error}"))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let decoy = argon2
+            .hash_password(b"nobody's password")
+            .map_err(|error| anyhow::anyhow!("argon2 cannot hash: {error}"))?;
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Self {
+            argon2,
+            decoy: Arc::new(decoy),
+            places: Arc::new(Semaphore::new(cores * (1 + QUEUE_PER_CORE))),
+            cores: Arc::new(Semaphore::new(cores)),
+            hashes: Counter::default(),
+        })
+    }
+
+    /// How often argon2 has run.
+    pub(crate) fn hashes(&self) -> Counter {
+        self.hashes.clone()
+    }
+
+    /// The PHC string (`$argon2id$v=19$…`) to keep for `password`.
+    pub(crate) async fn hash(&self, password: NewPassword) -> Result<SecretString, PasswordError> {
+        let worker = self.worker();
+        self.work(move || worker.hash(password.as_bytes())).await
+    }
+
+    /// Checks `password` against the hash of an account. `None` is an account that does not exist, and costs the
+    /// same work, so that the time of the answer does not tell who is registered.
+    pub(crate) async fn check(
+        &self,
+        password: Password,
+        stored: Option<SecretString>,
+    ) -> Result<Verdict, PasswordError> {
+        let worker = self.worker();
+        self.work(move || worker.check(&password, stored.as_ref())).await
+    }
+
+    fn worker(&self) -> Worker {
+        Worker { argon2: self.argon2.clone(), decoy: self.decoy.clone(), hashes: self.hashes.clone() }
+    }
+
+    #[tracing::instrument(name = "argon2", skip_all)]
+    async fn work<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let place = self.places.clone().try_acquire_owned().map_err(|_| PasswordError::Busy)?;
+        let core = self.cores.clone().acquire_owned().await.map_err(|_| PasswordError::Busy)?;
+        let span = Span::current();
+        spawn_blocking(move || {
+            let _held = (place, core);
+            span.in_scope(job)
+        })
+        .await?
+    }
+}
+
+/// What goes to the blocking thread.
+struct Worker {
+    argon2: Argon2<'static>,
+    decoy: Arc<PasswordHash>,
+    hashes: Counter,
+}
+
+impl Worker {
+    fn hash(&self, password: &[u8]) -> Result<SecretString, PasswordError> {
+        self.hashes.inc();
+        let hash: PasswordHash = self.argon2.hash_password(password).map_err(PasswordError::Argon2)?;
+        Ok(hash.to_string().into())
+    }
+
+    fn check(&self, password: &Password, stored: Option<&SecretString>) -> Result<Verdict, PasswordError> {
+        let known = stored
+            .map(|stored| PasswordHash::new(stored.expose_secret()))
+            .transpose()
+            .map_err(|error| PasswordError::Argon2(error.into()))?;
+        let hash = known.as_ref().unwrap_or(&self.decoy);
+        self.hashes.inc();
+        match self.argon2.verify_password(password.as_bytes(), hash) {
+            Ok(()) if known.is_some() => {}
+            Ok(()) | Err(password_hash::Error::PasswordInvalid) => return Ok(Verdict::Wrong),
+            Err(error) => return Err(PasswordError::Argon2(error)),
+        }
+        let rehashed = if self.is_current(hash) { None } else { Some(self.hash(password.as_bytes())?) };
+        Ok(Verdict::Right { rehashed })
+    }
+
+    fn is_current(&self, hash: &PasswordHash) -> bool {
+        (hash.algorithm, hash.version, &hash.params)
+            == (self.decoy.algorithm, self.decoy.version, &self.decoy.params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    fn password(text: &str) -> NewPassword {
+        Password::from(text).try_into().unwrap()
+    }
+
+    fn is_right(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Right { rehashed: None })
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_a_phc_string_with_owasps_parameters() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(password("password123")).await.unwrap();
+        assert!(hash.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        let again = passwords.hash(password("password123")).await.unwrap();
+        assert_ne!(hash.expose_secret(), again.expose_secret(), "each hash has its own salt");
+        let right = passwords.check("password123".into(), Some(hash.clone())).await.unwrap();
+        assert!(is_right(&right));
+        let wrong = passwords.check("password124".into(), Some(hash)).await.unwrap();
+        assert!(matches!(wrong, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_account_costs_what_a_wrong_password_costs() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(password("password123")).await.unwrap();
+        let before = passwords.hashes().get();
+        passwords.check("wrong".into(), Some(hash)).await.unwrap();
+        let known = passwords.hashes().get() - before;
+        passwords.check("wrong".into(), None).await.unwrap();
+        let unknown = passwords.hashes().get() - before - known;
+        assert_eq!((known, unknown), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn nobody_has_the_decoys_password() {
+        let passwords = Passwords::new().unwrap();
+        let verdict = passwords.check("nobody's password".into(), None).await.unwrap();
+        assert!(matches!(verdict, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_old_parameters_is_made_anew_on_login() {
+        let passwords = Passwords::new().unwrap();
+        let old =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).unwrap());
+        let old: PasswordHash = old.hash_password(b"password123").unwrap();
+        let verdict = passwords.check("password123".into(), Some(old.to_string().into())).await.unwrap();
+        let Verdict::Right { rehashed: Some(rehashed) } = verdict else { panic!("{verdict:?}") };
+        assert!(is_right(&passwords.check("password123".into(), Some(rehashed)).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_cannot_be_read_is_an_error_and_not_a_wrong_password() {
+        let passwords = Passwords::new().unwrap();
+        let outcome = passwords.check("password123".into(), Some("$2b$12$bcrypt".into())).await;
+        assert!(matches!(outcome, Err(PasswordError::Argon2(_))));
+    }
+
+    #[tokio::test]
+    async fn more_than_the_queue_holds_is_refused() {
+        let passwords = Passwords { places: Arc::new(Semaphore::new(3)), ..Passwords::new().unwrap() };
+        let outcomes = join_all((0..10).map(|_| passwords.check("wrong".into(), None))).await;
+        let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(PasswordError::Busy))).count();
+        assert_eq!(refused, 7);
+        assert!(passwords.check("wrong".into(), None).await.is_ok(), "places are given back");
+    }
+}

@@ -1,0 +1,214 @@
+use anyhow::Context as _;
+use chrono::TimeDelta;
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header,
+    jwk::{Jwk, PublicKeyUse, ThumbprintHash},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use shop_core::Clock;
+use shop_runtime::auth::{Claims, ISSUER, TokenConfig, TokenVerifier, hmac_secret};
+
+use super::Account;
+
+/// Signs tokens.
+pub(crate) struct Tokens {
+    header: Header,
+    key: EncodingKey,
+    verifier: TokenVerifier,
+    public_key: Option<Jwk>,
+    lifetime: TimeDelta,
+}
+
+impl Tokens {
+    /// A signer with the key that `config`'s algorithm wants.
+    ///
+    /// # Errors
+    /// The key is missing, malformed, too short, or not the private half of the public key that is configured.
+    pub(crate) fn new(
+        config: &TokenConfig,
+        private_key: Option<&SecretString>,
+        lifetime: TimeDelta,
+    ) -> anyhow::Result<Self> {
+        let algorithm = config.jwt_algorithm;
+        let mut header = Header::new(algorithm);
+        if algorithm.family() == AlgorithmFamily::Hmac {
+            let secret = hmac_secret(config.jwt_secret.as_ref(), algorithm)?;
+            let verifier = TokenVerifier::with_key(DecodingKey::from_secret(secret), algorithm);
+            let key = EncodingKey::from_secret(secret);
+            return Ok(Self { header, key, verifier, public_key: None, lifetime });
+        }
+        let pem = private_key
+            .ok_or_else(|| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY must be set for {algorithm:?}"))?;
+        // The library's errors are dropped on purpose: none may quote a private key.
+        let (key, public_key) =
+            read_private_key(pem.expose_secret().as_bytes(), algorithm).map_err(|_| {
+                anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY is not a PKCS#8 PEM key that {algorithm:?} can use")
+            })?;
+        if let Some(configured) = &config.jwt_public_key {
+            is_the_same_key(configured, algorithm, &public_key)?;
+        }
+        header.kid.clone_from(&public_key.common.key_id);
+        let verifier = TokenVerifier::with_key(DecodingKey::from_jwk(&public_key)?, algorithm);
+        Ok(Self { header, key, verifier, public_key: Some(public_key), lifetime })
+    }
+
+    /// Verifies what this signs.
+    pub(crate) fn verifier(&self) -> TokenVerifier {
+        self.verifier.clone()
+    }
+
+    /// The key for others to verify with; an HMAC secret is nobody else's.
+    pub(crate) fn public_key(&self) -> Option<&Jwk> {
+        self.public_key.as_ref()
+    }
+
+    /// How long a token is valid.
+    pub(crate) fn lifetime(&self) -> TimeDelta {
+        self.lifetime
+    }
+
+    /// A token for `account`, valid from now on.
+    ///
+    /// # Errors
+    /// The key cannot sign, which [`Tokens::new`] has ruled out.
+    pub(crate) fn issue(&self, account: &Account, clock: &Clock) -> anyhow::Result<String> {
+        let now = clock.now();
+        let claims = Claims {
+            sub: account.id,
+            email: account.email.clone(),
+            roles: account.roles(),
+            iat: now.timestamp(),
+            exp: (now + self.lifetime).timestamp(),
+            iss: ISSUER.to_owned(),
+            jti: clock.new_id(),
+        };
+        jsonwebtoken::encode(&self.header, &claims, &self.key).context("a token could not be signed")
+    }
+}
+
+/// Reads a private key, and derives the public one, named by its thumbprint (RFC 7638).
+fn read_private_key(
+    pem: &[u8],
+    algorithm: Algorithm,
+) -> Result<(EncodingKey, Jwk), jsonwebtoken::errors::Error> {
+    let key = match algorithm.family() {
+        AlgorithmFamily::Rsa => EncodingKey::from_rsa_pem(pem)?,
+        AlgorithmFamily::Ec => EncodingKey::from_ec_pem(pem)?,
+        _ => EncodingKey::from_ed_pem(pem)?,
+    };
+    let mut public_key = Jwk::from_encoding_key(&key, algorithm)?;
+    public_key.common.public_key_use = Some(PublicKeyUse::Signature);
+    public_key.common.key_id = Some(public_key.thumbprint(ThumbprintHash::SHA256)?);
+    Ok((key, public_key))
+}
+
+/// Other services verify with the configured public key; another one here would make every token worthless there.
+fn is_the_same_key(configured: &str, algorithm: Algorithm, derived: &Jwk) -> anyhow::Result<()> {
+    let pem = configured.as_bytes();
+    let key = match algorithm.family() {
+        AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem),
+        AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem),
+        _ => DecodingKey::from_ed_pem(pem),
+    };
+    let configured = key
+        .and_then(|key| Jwk::from_decoding_key(&key, Some(algorithm)))
+        .map_err(|_| anyhow::anyhow!("AUTH_JWT_PUBLIC_KEY is not a PEM key for {algorithm:?}"))?;
+    anyhow::ensure!(
+        configured.algorithm == derived.algorithm,
+        "AUTH_JWT_PUBLIC_KEY is not the public half of AUTH_JWT_PRIVATE_KEY"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use shop_core::UserId;
+    use shop_runtime::auth::Role;
+
+    use super::*;
+    use crate::testing::keys;
+
+    const ASYMMETRIC: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
+    fn config(algorithm: Algorithm) -> TokenConfig {
+        TokenConfig {
+            jwt_algorithm: algorithm,
+            jwt_secret: Some("s".repeat(64).into()),
+            jwt_public_key: None,
+        }
+    }
+
+    fn tokens(algorithm: Algorithm) -> Tokens {
+        let key = ASYMMETRIC.contains(&algorithm).then(|| keys(algorithm).private);
+        Tokens::new(&config(algorithm), key.as_ref(), TimeDelta::hours(1)).unwrap()
+    }
+
+    fn account() -> Account {
+        let id = UserId(Clock::system().new_id());
+        Account { id, email: "user@example.com".parse().unwrap(), admin: true }
+    }
+
+    /// Why a signer with these keys does not start.
+    fn refusal(algorithm: Algorithm, private: Option<&SecretString>, public: Option<String>) -> String {
+        let config = TokenConfig { jwt_public_key: public, jwt_secret: None, ..config(algorithm) };
+        Tokens::new(&config, private, TimeDelta::hours(1)).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn every_algorithm_signs_what_it_verifies() {
+        use Algorithm::{HS256, HS384, HS512};
+        for algorithm in [HS256, HS384, HS512].into_iter().chain(ASYMMETRIC) {
+            let tokens = tokens(algorithm);
+            let token = tokens.issue(&account(), &Clock::system()).unwrap();
+            let header = jsonwebtoken::decode_header(&token).unwrap();
+            assert_eq!(header.alg, algorithm);
+            let claims = tokens.verifier().verify(&token).unwrap();
+            assert_eq!(claims.email.as_str(), "user@example.com");
+            assert_eq!(claims.roles, [Role::Customer, Role::Admin]);
+            assert_eq!((claims.exp - claims.iat, claims.iss.as_str()), (3600, ISSUER));
+        }
+    }
+
+    #[test]
+    fn an_asymmetric_token_names_its_published_key() {
+        for algorithm in ASYMMETRIC {
+            let tokens = tokens(algorithm);
+            let token = tokens.issue(&account(), &Clock::system()).unwrap();
+            let kid = jsonwebtoken::decode_header(&token).unwrap().kid;
+            let published = serde_json::to_value(tokens.public_key().unwrap()).unwrap();
+            assert_eq!(published["kid"], *kid.unwrap());
+            assert_eq!(published["use"], "sig");
+            assert!(published.get("d").is_none(), "the private half stays here");
+        }
+        assert!(tokens(Algorithm::HS256).public_key().is_none());
+    }
+
+    #[test]
+    fn other_services_verify_with_the_public_key_alone() {
+        for algorithm in ASYMMETRIC {
+            let keys = keys(algorithm);
+            let mut config = TokenConfig { jwt_secret: None, ..config(algorithm) };
+            config.jwt_public_key = Some(keys.public);
+            let tokens = Tokens::new(&config, Some(&keys.private), TimeDelta::hours(1)).unwrap();
+            let token = tokens.issue(&account(), &Clock::system()).unwrap();
+            assert!(TokenVerifier::new(&config).unwrap().verify(&token).is_ok(), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_stops_the_start() {
+        insta::assert_snapshot!(
+            refusal(Algorithm::ES256, None, None),
+            @"AUTH_JWT_PRIVATE_KEY must be set for ES256"
+        );
+        insta::assert_snapshot!(
+            refusal(Algorithm::ES256, Some(&keys(Algorithm::EdDSA).private), None),
+            @"AUTH_JWT_PRIVATE_KEY is not a PKCS#8 PEM key that ES256 can use"
+        );
+        insta::assert_snapshot!(
+            refusal(Algorithm::EdDSA, Some(&keys(Algorithm::EdDSA).private), Some(keys(Algorithm::EdDSA).public)),
+            @"AUTH_JWT_PUBLIC_KEY is not the public half of AUTH_JWT_PRIVATE_KEY"
+        );
+        insta::assert_snapshot!(refusal(Algorithm::HS256, None, None), @"AUTH_JWT_SECRET must be set for HS256");
+    }
+}

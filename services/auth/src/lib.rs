@@ -1,0 +1,239 @@
+//! Accounts and tokens: who is who in the shop.
+//!
+//! It registers people, checks their passwords, and gives out the tokens that every other service verifies on its
+//! own. It keeps no sessions: a token is valid until it expires, and there are no refresh tokens; a person logs in again.
+#![warn(missing_docs)]
+
+mod admin;
+mod config;
+mod domain;
+mod migration;
+mod routes;
+mod store;
+#[cfg(test)]
+mod testing;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use shop_runtime::{
+    Scope, Service, database,
+    health::Health,
+    http::{self, ApiDoc, Limits},
+};
+
+pub use crate::config::Config;
+use crate::{
+    domain::{Attempts, Passwords, Tokens},
+    migration::Migrator,
+    routes::AppState,
+};
+
+/// The database schema of this service.
+const SCHEMA: &str = "auth";
+
+/// The longest body that makes sense is a JSON one with 128 escaped characters of password.
+const LIMITS: Limits = Limits { body: 16 * 1024, ..Limits::DEFAULT };
+
+/// The authentication service.
+#[derive(Clone, Copy, Debug)]
+pub struct Auth;
+
+impl Service for Auth {
+    const NAME: &'static str = "auth_service";
+    const ABOUT: &'static str = "Accounts and tokens of the shop";
+    type Config = Config;
+
+    async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
+        // What needs no database comes first, so that a wrong variable is told of at once.
+        let tokens = Tokens::new(&config.tokens, config.jwt_private_key.as_ref(), config.token_lifetime())?;
+        let admin = config.admin()?;
+        let passwords = Passwords::new()?;
+        scope.metrics.register(|registry| {
+            registry.register(
+                "auth_password_hashes",
+                "Runs of argon2, for registrations and logins alike",
+                passwords.hashes(),
+            );
+        });
+        let database = database::connect(&config.database_url, SCHEMA).await?;
+        database::migrate::<Migrator>(&database).await?;
+        if let Some(admin) = admin {
+            admin::ensure(admin, &database, &passwords, &scope.clock).await?;
+        }
+        let health = Health::new(scope.name, scope.lifecycle.stopping()).requires("database", {
+            let database = database.clone();
+            move || {
+                let database = database.clone();
+                async move { database::ping(&database).await }
+            }
+        });
+        let state = AppState {
+            database,
+            clock: scope.clock.clone(),
+            verifier: tokens.verifier(),
+            tokens: Arc::new(tokens),
+            passwords: Arc::new(passwords),
+            attempts: Arc::new(Attempts::new()),
+        };
+        let (routes, api) = routes::router().with_state(state).split_for_parts();
+        let router = http::router(routes, Some(api), health, &scope, LIMITS);
+        http::bind_and_serve(config.listen, router, &scope).await
+    }
+
+    async fn migrate(config: Config) -> anyhow::Result<()> {
+        let database = database::connect(&config.database_url, SCHEMA).await?;
+        database::migrate::<Migrator>(&database).await
+    }
+
+    fn listen(config: &Config) -> SocketAddr {
+        config.listen
+    }
+
+    fn api() -> Option<ApiDoc> {
+        Some(routes::router().into_openapi())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use futures_util::future::try_join_all;
+    use serde_json::Value;
+    use shop_runtime::{Lifecycle, Scope, Service as _};
+    use shop_testing::servers::Durability;
+
+    use super::*;
+    use crate::testing::{configuration, on_database, on_each_database, problem};
+
+    #[tokio::test]
+    async fn health_is_as_specified_and_readiness_names_the_database() {
+        on_each_database(async |auth| {
+            let get = async |path: &str| auth.client.get(auth.url(path)).send().await.unwrap().text().await;
+            assert_eq!(get("/health").await.unwrap(), r#"{"status":"ok","service":"auth_service"}"#);
+            let ready: Value = serde_json::from_str(&get("/readyz").await.unwrap()).unwrap();
+            assert_eq!((&ready["status"], &ready["dependencies"]["database"]), (&"ok".into(), &"ok".into()));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn replicas_that_start_together_share_one_database() {
+        let Some(postgres) = shop_testing::postgres().await else { return };
+        let lifecycle = Lifecycle::new();
+        let starts = (0..4).map(|_| {
+            let mut config = configuration(&postgres.url);
+            config.admin_email = Some("admin@example.com".parse().unwrap());
+            config.admin_password = Some("a good password".into());
+            Auth::start(config, Scope::new(Auth::NAME, &lifecycle))
+        });
+        try_join_all(starts).await.unwrap();
+        lifecycle.stop();
+        lifecycle.run().await;
+    }
+
+    #[tokio::test]
+    async fn without_its_database_it_says_so_and_it_recovers() {
+        let Some(postgres) = shop_testing::private_postgres(Durability::Durable).await else { return };
+        let url = postgres.url.clone();
+        on_database(&url, async |auth| {
+            let token = auth.token("user@example.com").await;
+            postgres.kill9().await;
+            let login = auth.login("user@example.com", "password123").await;
+            assert_eq!(login.status(), 503);
+            assert!(login.headers().contains_key("retry-after"));
+            assert_eq!(login.headers()["content-type"], "application/problem+json");
+            let ready = auth.client.get(auth.url("/readyz")).send().await.unwrap();
+            assert_eq!(ready.status(), 503);
+            let ready: Value = ready.json().await.unwrap();
+            assert_eq!(ready["dependencies"]["database"], "unavailable");
+            assert_eq!(auth.verify(&token).await.status(), 200, "a token needs no database");
+            postgres.start().await;
+            assert_eq!(auth.login("user@example.com", "password123").await.status(), 200);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_wrong_path_or_method_is_a_problem_too() {
+        on_each_database(async |auth| {
+            let wrong_path = auth.client.get(auth.url("/auth/nothing")).send().await.unwrap();
+            assert_eq!(problem(wrong_path).await["status"], 404);
+            let wrong_method = auth.client.get(auth.url("/auth/token")).send().await.unwrap();
+            assert_eq!(wrong_method.headers()["allow"], "POST");
+            assert_eq!(problem(wrong_method).await["status"], 405);
+        })
+        .await;
+    }
+
+    #[test]
+    fn every_endpoint_is_described() {
+        let api = serde_json::to_value(Auth::api().unwrap()).unwrap();
+        let paths: Vec<_> = api["paths"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(paths, ["/.well-known/jwks.json", "/auth/register", "/auth/token", "/auth/verify"]);
+        let login = &api["paths"]["/auth/token"]["post"]["requestBody"]["content"];
+        assert!(
+            login["application/json"].is_object() && login["application/x-www-form-urlencoded"].is_object()
+        );
+        assert_eq!(
+            api["components"]["schemas"]["Registration"]["required"],
+            serde_json::json!(["email", "password"])
+        );
+    }
+
+    /// Everything that is written to the log.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_tells_no_password_token_hash_or_person_even_when_it_tells_everything() {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer({
+                let log = log.clone();
+                move || log.clone()
+            })
+            .finish();
+        let _installed = tracing::subscriber::set_default(subscriber);
+        on_each_database(async |auth| {
+            let token = auth.token("somebody@example.com").await;
+            auth.verify(&token).await;
+            auth.login("somebody@example.com", "password123").await;
+            auth.login("somebody@example.com", "password-wrong").await;
+            auth.post(
+                "/auth/token",
+                "application/json",
+                r#"{"email":"somebody@example.com","password":{"password1":2}}"#,
+            )
+            .await;
+            auth.post(
+                "/auth/token",
+                "application/x-www-form-urlencoded",
+                "username=somebody%40example.com&password=password2",
+            )
+            .await;
+            let signature = token.rsplit('.').next().unwrap();
+            let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            assert!(log.contains("registered"), "the log is looked at");
+            for secret in ["password1", "password2", "password-wrong", "somebody", "$argon2id$", signature] {
+                let line = log.lines().find(|line| line.contains(secret));
+                assert!(line.is_none(), "{secret} is in the log: {}", line.unwrap_or_default());
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,177 @@
+//! `POST /auth/register`
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use shop_core::{Email, UserId};
+use shop_runtime::http::{Json, Problem, ProblemBody};
+use utoipa::ToSchema;
+
+use super::{AppState, TokenResponse};
+use crate::{
+    domain::{Account, NewPassword},
+    store::{self, InsertError},
+};
+
+/// Somebody who wants an account.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Registration {
+    email: Email,
+    password: NewPassword,
+}
+
+/// Register an account
+///
+/// The answer is a token, so the person is logged in at once.
+#[utoipa::path(
+    post,
+    path = "/auth/register",
+    operation_id = "register",
+    tag = "auth",
+    request_body = Registration,
+    responses(
+        (status = 201, description = "The account was made", body = TokenResponse),
+        (status = 409, description = "`email-taken`: the address has an account", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid-value`: not an address, or not a password", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`: too much to do; see `Retry-After`", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn handle(
+    State(state): State<AppState>,
+    Json(Registration { email, password }): Json<Registration>,
+) -> Result<(StatusCode, TokenResponse), Problem> {
+    let password_hash = state.passwords.hash(password).await?;
+    let account = Account { id: UserId(state.clock.new_id()), email, admin: false };
+    store::insert(&state.database, &account, &password_hash, state.clock.now()).await?;
+    tracing::info!(account = %account.id, "registered");
+    Ok((StatusCode::CREATED, TokenResponse::issue(&state, &account)?))
+}
+
+impl From<InsertError> for Problem {
+    fn from(error: InsertError) -> Self {
+        match error {
+            InsertError::EmailTaken => {
+                Self::new(StatusCode::CONFLICT, "email-taken", "This e-mail address has an account")
+                    .detail("Log in instead, or register another address.")
+            }
+            InsertError::Database(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use serde_json::json;
+
+    use crate::testing::{on_each_database, problem, snapshot};
+
+    #[tokio::test]
+    async fn a_person_registers_and_is_logged_in() {
+        on_each_database(async |auth| {
+            let response = auth.register(" User@Example.COM ", "password123").await;
+            assert_eq!(response.status(), 201);
+            assert_eq!(response.headers()["cache-control"], "no-store");
+            let body: serde_json::Value = response.json().await.unwrap();
+            assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("bearer"), &json!(3600)));
+            let me = auth.verify(body["access_token"].as_str().unwrap()).await;
+            let me: serde_json::Value = me.json().await.unwrap();
+            assert_eq!(me["email"], "user@example.com");
+            assert_eq!(me["roles"], json!(["customer"]));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn of_twenty_who_register_an_address_at_once_one_gets_it() {
+        on_each_database(async |auth| {
+            let all =
+                (0..20).map(|_| async { auth.register("user@example.com", "password123").await.status() });
+            let statuses = join_all(all).await;
+            assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+            assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 19, "{statuses:?}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_is_a_conflict_in_whatever_case_it_is_written() {
+        on_each_database(async |auth| {
+            auth.register("user@example.com", "password123").await;
+            let taken = problem(auth.register("USER@example.com", "another password").await).await;
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(snapshot(&taken), @r#"
+                {
+                  "detail": "Log in instead, or register another address.",
+                  "status": 409,
+                  "title": "This e-mail address has an account",
+                  "type": "https://shop.dev/problems/email-taken"
+                }
+                "#);
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_accepted_is_named_and_not_quoted() {
+        on_each_database(async |auth| {
+            let short = problem(auth.register("user@example.com", "sekret!").await).await;
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(snapshot(&short), @r#"
+                {
+                  "detail": "a password has 8 to 128 characters, and no NUL among them",
+                  "errors": [
+                    {
+                      "detail": "a password has 8 to 128 characters, and no NUL among them",
+                      "pointer": "/password"
+                    }
+                  ],
+                  "status": 422,
+                  "title": "A value cannot be accepted",
+                  "type": "https://shop.dev/problems/invalid-value"
+                }
+                "#);
+            }
+            for (body, status, pointer) in [
+                (json!({"email": "nobody", "password": "password123"}), 422, Some("/email")),
+                (json!({"email": 5, "password": "password123"}), 422, Some("/email")),
+                (json!({"email": "a@example.com", "password": 1234567890}), 422, Some("/password")),
+                (json!({"email": "a@example.com", "password": null}), 422, Some("/password")),
+                (json!({"email": "a@example.com", "password": ["password123"]}), 422, Some("/password")),
+                (json!({"email": "a@example.com", "password": "x".repeat(129)}), 422, Some("/password")),
+                (json!({"email": "a@example.com"}), 422, Some("")),
+                (json!([]), 422, Some("")),
+                (json!({"email": "a\0@example.com", "password": "password123"}), 400, None),
+                (json!({"email": "a@example.com", "password": "password\x00123"}), 400, None),
+            ] {
+                let answer = problem(auth.post_json("/auth/register", &body).await).await;
+                assert_eq!(answer["status"], status, "{body}");
+                assert_eq!(answer["errors"][0]["pointer"].as_str(), pointer, "{body}");
+                assert!(!answer.to_string().contains("1234567890"), "{answer}");
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_at_all_is_a_4xx_problem() {
+        on_each_database(async |auth| {
+            let huge = format!(r#"{{"email":"a@example.com","password":"{}"}}"#, "x".repeat(1 << 20));
+            let json = "application/json";
+            for (content_type, body, status) in [
+                (json, "", 400),
+                (json, "{", 400),
+                (json, r#"{"email":"a@example.com","password":"password123"} trailing"#, 400),
+                (json, "\0", 400),
+                ("text/plain", r#"{"email":"a@example.com","password":"password123"}"#, 415),
+                ("application/x-www-form-urlencoded", "email=a@example.com&password=password123", 415),
+                (json, huge.as_str(), 413),
+            ] {
+                let answer = problem(auth.post("/auth/register", content_type, body).await).await;
+                assert_eq!(answer["status"], status, "{content_type}");
+            }
+        })
+        .await;
+    }
+}

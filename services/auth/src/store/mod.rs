@@ -1,0 +1,100 @@
+//! Accounts in the database.
+
+mod account;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, Set, TryInsertResult,
+    sea_query::{Expr, OnConflict},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use shop_core::{Email, UserId};
+use thiserror::Error;
+
+use self::account::{ActiveModel, Column, Entity, Model};
+use crate::domain::Account;
+
+/// Why an account was not stored.
+#[derive(Debug, Error)]
+pub(crate) enum InsertError {
+    #[error("the e-mail address has an account")]
+    EmailTaken,
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+/// Stores a new account. Of two that race for an address, the unique index lets one through.
+pub(crate) async fn insert(
+    database: &DatabaseConnection,
+    account: &Account,
+    password_hash: &SecretString,
+    now: DateTime<Utc>,
+) -> Result<(), InsertError> {
+    let inserted = Entity::insert(row(account, password_hash, now))
+        .on_conflict_do_nothing_on([Column::Email])
+        .exec_without_returning(database)
+        .await?;
+    match inserted {
+        TryInsertResult::Inserted(1..) => Ok(()),
+        _ => Err(InsertError::EmailTaken),
+    }
+}
+
+/// Stores an admin's account; an account that has its address is made admin and gets its password.
+pub(crate) async fn upsert_admin(
+    database: &DatabaseConnection,
+    account: &Account,
+    password_hash: &SecretString,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    Entity::insert(row(account, password_hash, now))
+        .on_conflict(
+            OnConflict::column(Column::Email)
+                .update_columns([Column::PasswordHash, Column::Admin])
+                .to_owned(),
+        )
+        .exec_without_returning(database)
+        .await?;
+    Ok(())
+}
+
+/// The account of an address, with the hash of its password.
+pub(crate) async fn find(
+    database: &DatabaseConnection,
+    email: &Email,
+) -> Result<Option<(Account, SecretString)>, DbErr> {
+    let found = Entity::find().filter(Column::Email.eq(email.as_str())).one(database).await?;
+    found.map(account_and_hash).transpose()
+}
+
+/// Replaces a password's hash by a better one, unless somebody changed the password meanwhile.
+pub(crate) async fn replace_password_hash(
+    database: &DatabaseConnection,
+    id: UserId,
+    old: &SecretString,
+    new: &SecretString,
+) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(new.expose_secret()))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::PasswordHash.eq(old.expose_secret()))
+        .exec(database)
+        .await?;
+    Ok(())
+}
+
+fn row(account: &Account, password_hash: &SecretString, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: Set(account.id.0),
+        email: Set(account.email.as_str().to_owned()),
+        password_hash: Set(password_hash.expose_secret().to_owned()),
+        admin: Set(account.admin),
+        created_at: Set(now),
+    }
+}
+
+fn account_and_hash(row: Model) -> Result<(Account, SecretString), DbErr> {
+    let email =
+        row.email.parse().map_err(|_| DbErr::Type(format!("account {}: the e-mail address", row.id)))?;
+    Ok((Account { id: UserId(row.id), email, admin: row.admin }, row.password_hash.into()))
+}

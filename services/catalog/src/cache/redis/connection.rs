@@ -1,0 +1,177 @@
+use std::{
+    future::Future,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
+    time::{Duration, Instant},
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisResult,
+    aio::{MultiplexedConnection, SendError},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CLAIM, LIST, NEXT,
+    state::{Looked, State},
+};
+use crate::{cache::Away, page::Page};
+
+/// A Redis that does not answer a command for so long is away: the database is asked instead.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(250);
+const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
+/// Between two attempts to reach a Redis that is away.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// The one connection to Redis, kept open by [`Link::keep_connected`], and what was learned over it.
+///
+/// Any failure of a command closes it. While it is closed nobody waits: [`Link::run`] answers [`Away`] at once.
+pub(super) struct Link {
+    client: Client,
+    trust: Duration,
+    state: RwLock<State>,
+    closed: Notify,
+}
+
+impl Link {
+    pub(super) fn new(client: Client, trust: Duration) -> Arc<Self> {
+        Arc::new(Self { client, trust, state: RwLock::default(), closed: Notify::new() })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn look(&self, now: Instant) -> Looked {
+        self.read().look(now)
+    }
+
+    pub(super) fn keep(&self, generation: u64, page: &Arc<Page>, asked_at: Instant, life: Duration) {
+        self.write().keep(generation, page, asked_at + life);
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.read().generation()
+    }
+
+    /// Runs `command` on the open connection.
+    pub(super) async fn run<T, F>(&self, command: impl FnOnce(MultiplexedConnection) -> F) -> Result<T, Away>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let (number, connection) = self.read().connection().ok_or(Away)?;
+        let sent_at = Instant::now();
+        match command(connection).await {
+            Ok(reply) => {
+                self.write().heard(number, sent_at, self.trust);
+                Ok(reply)
+            }
+            Err(error) => {
+                if self.write().close(number) {
+                    tracing::warn!(%error, "Redis is away; products come from the database");
+                    self.closed.notify_one();
+                }
+                Err(Away)
+            }
+        }
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), Away> {
+        self.run(|mut redis| async move { redis::cmd("PING").exec_async(&mut redis).await }).await
+    }
+
+    /// Removes the list and the claim; a failure leaves a debt that [`Link::keep_connected`] pays.
+    pub(super) async fn invalidate(&self) {
+        let wanted = self.write().want_invalidation();
+        // A failure is in the log and in the debt.
+        let _ = self.pay(wanted).await;
+    }
+
+    async fn pay(&self, debt: u64) -> Result<(), Away> {
+        let remove = |mut redis: MultiplexedConnection| async move {
+            redis::cmd("DEL").arg(LIST).arg(NEXT).arg(CLAIM).exec_async(&mut redis).await
+        };
+        self.run(remove).await?;
+        self.write().paid(debt);
+        Ok(())
+    }
+
+    /// Keeps the connection open, proves every half trust time that Redis lives, and pays what is due.
+    pub(super) async fn keep_connected(self: Arc<Self>, stopping: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            let pause = if self.is_open() { self.trust / 2 } else { RETRY_EVERY };
+            tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => {}
+                // Redis may be back at once, as after a restart; but a failure that comes with every command must not
+                // become a busy loop.
+                () = self.closed.notified() => tokio::time::sleep(RETRY_EVERY / 5).await,
+            }
+            if self.is_open() {
+                self.keep_alive().await;
+            } else {
+                self.connect_once().await;
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.read().connection().is_some()
+    }
+
+    async fn keep_alive(&self) {
+        let debt = self.read().debt();
+        // A failure has closed the connection, which is all that is to be done about it here.
+        let _ = match debt {
+            Some(debt) => self.pay(debt).await,
+            None => self.ping().await,
+        };
+    }
+
+    /// Tries to open the connection and to pay what is due.
+    pub(super) async fn connect_once(self: &Arc<Self>) {
+        let number = self.write().next_connection();
+        match self.open(number).await {
+            Ok(connection) => {
+                self.write().open(number, connection);
+                tracing::info!("Redis is connected");
+                self.keep_alive().await;
+            }
+            // At every attempt, so not a warning: the first failure was one.
+            Err(error) if number > 1 => tracing::debug!(%error, "Redis is still away"),
+            Err(error) => tracing::warn!(%error, "Redis is away; products come from the database"),
+        }
+    }
+
+    /// A connection to which Redis pushes the invalidation of every key that was read over it.
+    async fn open(self: &Arc<Self>, number: u64) -> RedisResult<MultiplexedConnection> {
+        let link = Arc::downgrade(self);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_push_sender(move |push: PushInfo| Self::pushed(&link, number, &push));
+        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        // NOLOOP: what this process itself changes, it knows.
+        redis::cmd("CLIENT").arg("TRACKING").arg("ON").arg("NOLOOP").exec_async(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Called by the connection's own task, in the order in which Redis sent replies and pushes; so the generation has
+    /// changed before the reader of any later reply can look at it.
+    fn pushed(link: &Weak<Self>, number: u64, push: &PushInfo) -> Result<(), SendError> {
+        let link = link.upgrade().ok_or(SendError)?;
+        match push.kind {
+            PushKind::Invalidate => link.write().forget(),
+            PushKind::Disconnection if link.write().close(number) => {
+                tracing::warn!("Redis closed the connection; products come from the database");
+                link.closed.notify_one();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

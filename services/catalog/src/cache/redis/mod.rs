@@ -1,0 +1,170 @@
+//! The list in Redis, with a copy in this process that Redis keeps current (client-side caching).
+//!
+//! redis-rs has a client-side cache of its own (`CacheConfig`). It is not used, because a task of the caller puts the
+//! reply into it after the connection has handed the reply over: an invalidation that arrives in between finds nothing
+//! to remove, and the old value then stays until its TTL. [`State`] closes that gap with a generation.
+
+mod connection;
+mod state;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use bytes::Bytes;
+use redis::{
+    Client, IntoConnectionInfo as _, ProtocolVersion, RedisResult, Script, aio::MultiplexedConnection,
+};
+use shop_core::Clock;
+use shop_runtime::Scope;
+use uuid::Uuid;
+
+use self::{connection::Link, state::Looked};
+use super::{Away, Cache, Claim, Timing};
+use crate::page::Page;
+
+/// The list, as JSON. The specification names this key.
+const LIST: &str = "catalog:products";
+/// Path and query of the page behind the list, when there is one. The braces put it into the list's cluster slot.
+const NEXT: &str = "{catalog:products}:next";
+/// The token of the reader that may fill the list.
+const CLAIM: &str = "{catalog:products}:claim";
+
+/// The list in Redis.
+#[derive(Clone)]
+pub struct RedisCache {
+    link: Arc<Link>,
+    scripts: Arc<Scripts>,
+    timing: Timing,
+    clock: Clock,
+}
+
+struct Scripts {
+    /// Takes the claim, unless the list is there or the claim is taken.
+    claim: Script,
+    /// Fills the list and ends the claim, if it still stands.
+    fill: Script,
+    /// Ends the claim, if it still stands.
+    release: Script,
+}
+
+impl fmt::Debug for RedisCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisCache").field("timing", &self.timing).finish_non_exhaustive()
+    }
+}
+
+impl RedisCache {
+    /// The cache at `url`. Redis may be away: then every question is answered [`Away`] at once, until a task of the
+    /// scope has reached it.
+    ///
+    /// # Errors
+    /// `url` is not the address of a Redis.
+    pub async fn open(url: &str, timing: Timing, scope: &Scope) -> anyhow::Result<Self> {
+        // The error would repeat the address, and with it the password.
+        let info = url.into_connection_info().ok().context("expected redis://…, rediss://… or `memory:`")?;
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(settings)).context("the address is not usable")?;
+        let link = Link::new(client, timing.trust);
+        link.connect_once().await;
+        scope.lifecycle.spawn("redis", link.clone().keep_connected(scope.lifecycle.stopping()));
+        Ok(Self {
+            link,
+            scripts: Arc::new(Scripts {
+                claim: Script::new(
+                    "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end \
+                     if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end return 0",
+                ),
+                fill: Script::new(
+                    "if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end \
+                     redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4]) \
+                     if ARGV[3] == '' then redis.call('DEL', KEYS[2]) \
+                     else redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4]) end \
+                     redis.call('DEL', KEYS[3]) return 1",
+                ),
+                release: Script::new(
+                    "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0",
+                ),
+            }),
+            timing,
+            clock: scope.clock.clone(),
+        })
+    }
+
+    /// Whether Redis answers, for `/readyz`.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        self.link.ping().await.map_err(|Away| anyhow::anyhow!("Redis does not answer"))
+    }
+}
+
+#[async_trait]
+impl Cache for RedisCache {
+    async fn get(&self) -> Result<Option<Arc<Page>>, Away> {
+        let asked_at = Instant::now();
+        let generation = match self.link.look(asked_at) {
+            Looked::Here(page) => return Ok(Some(page)),
+            Looked::Changing => return Ok(None),
+            Looked::Ask { generation } => generation,
+        };
+        // The remaining life first: it may then be that of the list before, which is shorter.
+        let read = |mut redis: MultiplexedConnection| async move {
+            let mut pipe = redis::pipe();
+            pipe.cmd("PTTL").arg(LIST).cmd("MGET").arg(LIST).arg(NEXT);
+            pipe.query_async::<(i64, (Option<Vec<u8>>, Option<String>))>(&mut redis).await
+        };
+        let (life, (json, next)) = self.link.run(read).await?;
+        let Some(json) = json else { return Ok(None) };
+        let page = Arc::new(Page::new(Bytes::from(json), next));
+        // Negative: the list came between the two commands, or somebody set it without a TTL.
+        if let Ok(life) = u64::try_from(life) {
+            self.link.keep(generation, &page, asked_at, Duration::from_millis(life));
+        }
+        Ok(Some(page))
+    }
+
+    async fn claim(&self) -> Result<Option<Claim>, Away> {
+        let token = self.clock.new_id();
+        let mut claim = self.scripts.claim.key(LIST);
+        claim.key(CLAIM).arg(token.to_string()).arg(millis(self.timing.claim));
+        let claimed: bool =
+            self.link.run(|mut redis| async move { claim.invoke_async(&mut redis).await }).await?;
+        Ok(claimed.then_some(Claim(token)))
+    }
+
+    async fn fill(&self, Claim(token): Claim, page: &Page) -> Result<bool, Away> {
+        let mut fill = self.scripts.fill.key(LIST);
+        fill.key(NEXT).key(CLAIM).arg(token.to_string()).arg(page.json().as_ref());
+        fill.arg(page.next().unwrap_or_default()).arg(millis(self.timing.ttl));
+        self.link.run(|mut redis| async move { fill.invoke_async(&mut redis).await }).await
+    }
+
+    async fn release(&self, Claim(token): Claim) {
+        // What cannot be released now ends by itself.
+        let _: Result<(), Away> = self.link.run(|redis| self.scripts.end_claim(redis, token)).await;
+    }
+
+    async fn invalidate(&self) {
+        self.link.invalidate().await;
+    }
+
+    fn generation(&self) -> u64 {
+        self.link.generation()
+    }
+}
+
+impl Scripts {
+    async fn end_claim(&self, mut redis: MultiplexedConnection, token: Uuid) -> RedisResult<()> {
+        self.release.key(CLAIM).arg(token.to_string()).invoke_async(&mut redis).await
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

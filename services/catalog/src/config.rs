@@ -1,0 +1,21 @@
+use std::net::SocketAddr;
+
+use clap::Args;
+use shop_runtime::{auth::TokenConfig, config::DatabaseUrl};
+
+/// The catalog's environment variables.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Where to listen
+    #[arg(long, env = "CATALOG_LISTEN", default_value = "127.0.0.1:8002")]
+    pub listen: SocketAddr,
+    /// The database: postgresql://… or sqlite:…
+    #[arg(long, env = "CATALOG_DATABASE_URL", hide_env_values = true)]
+    pub database_url: DatabaseUrl,
+    /// The cache: redis://… (7 or later), or `memory:` for one within this process
+    #[arg(long, env = "CATALOG_REDIS_URL", hide_env_values = true)]
+    pub redis_url: String,
+    /// How callers are known.
+    #[command(flatten)]
+    pub tokens: TokenConfig,
+}

@@ -1,0 +1,11 @@
+//! What a product is, and how one asks for products. No database, no HTTP.
+
+mod cursor;
+mod filter;
+mod picture;
+mod product;
+
+pub(crate) use cursor::Cursor;
+pub(crate) use filter::{Filter, MAX_IDS};
+pub(crate) use picture::{is_drawing, picture};
+pub(crate) use product::{CURRENCY, Draft, Fields, Product, Refused};

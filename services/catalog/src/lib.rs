@@ -1,0 +1,98 @@
+//! Products and stock.
+//!
+//! The list of products is cached ([`cache`] says how, and what a reader may count on); everything else, and the prices
+//! that an order is placed at, come from the database.
+#![warn(missing_docs)]
+
+mod body;
+pub mod cache;
+mod config;
+mod domain;
+mod listing;
+mod migration;
+mod page;
+mod routes;
+mod store;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use shop_runtime::{
+    Scope, Service,
+    auth::TokenVerifier,
+    database,
+    health::Health,
+    http::{self, Limits},
+};
+
+pub use config::Config;
+pub use page::Page;
+pub use routes::api;
+
+use crate::{
+    cache::{Cache, MemoryCache, RedisCache, Timing},
+    listing::Listing,
+    migration::Migrator,
+    routes::App,
+    store::Products,
+};
+
+/// The PostgreSQL schema of this service.
+const SCHEMA: &str = "catalog";
+
+/// The catalog.
+#[derive(Debug)]
+pub struct Catalog;
+
+impl Service for Catalog {
+    const NAME: &'static str = "catalog_service";
+    const ABOUT: &'static str = "Products and stock";
+    type Config = Config;
+
+    async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
+        let tokens = TokenVerifier::new(&config.tokens)?;
+        let database = database::connect(&config.database_url, SCHEMA).await?;
+        database::migrate::<Migrator>(&database).await?;
+        let mut health = Health::new(scope.name, scope.lifecycle.stopping()).requires("database", {
+            let database = database.clone();
+            move || {
+                let database = database.clone();
+                async move { database::ping(&database).await }
+            }
+        });
+        let cache: Arc<dyn Cache> = if config.redis_url == "memory:" {
+            Arc::new(MemoryCache::new(Timing::default(), scope.clock.clone()))
+        } else {
+            let redis = RedisCache::open(&config.redis_url, Timing::default(), &scope)
+                .await
+                .context("CATALOG_REDIS_URL")?;
+            health = health.uses("redis", {
+                let redis = redis.clone();
+                move || {
+                    let redis = redis.clone();
+                    async move { redis.check().await }
+                }
+            });
+            Arc::new(redis)
+        };
+        let products = Products::new(database);
+        let listing = Listing::new(products.clone(), cache, &scope);
+        let app = App::new(products, listing, tokens);
+        let (routes, api) = routes::router(app);
+        let router = http::router(routes, Some(api), health, &scope, Limits::default());
+        http::bind_and_serve(config.listen, router, &scope).await
+    }
+
+    async fn migrate(config: Config) -> anyhow::Result<()> {
+        let database = database::connect(&config.database_url, SCHEMA).await?;
+        database::migrate::<Migrator>(&database).await
+    }
+
+    fn listen(config: &Config) -> SocketAddr {
+        config.listen
+    }
+
+    fn api() -> Option<http::ApiDoc> {
+        Some(api())
+    }
+}

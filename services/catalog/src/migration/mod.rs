@@ -1,0 +1,17 @@
+//! The history of this service's tables. Expand first, contract in a later release: the release before must still run.
+
+mod m0001_products;
+mod m0002_first_products;
+
+use sea_orm_migration::prelude::*;
+
+/// Everything that happened to the tables, in order.
+#[derive(Debug)]
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_products::Migration), Box::new(m0002_first_products::Migration)]
+    }
+}

@@ -1,0 +1,181 @@
+use axum::{
+    extract::State,
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use shop_core::ProductId;
+use shop_runtime::http::{Problem, ProblemBody, Query};
+
+use super::{App, conditional::IfNoneMatch};
+use crate::{
+    body::ProductBody,
+    domain::{Cursor, Filter, MAX_IDS},
+    listing::PAGE,
+    page::Page,
+};
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+
+/// In characters.
+const MAX_SEARCH: usize = 64;
+
+/// Which products to list. The fields narrow together.
+#[derive(Debug, Default, Deserialize, Serialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Found in the name or the description, whatever the case.
+    #[param(max_length = 64)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    q: Option<String>,
+    /// The category, exactly.
+    #[param(max_length = 40)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
+    /// Up to 100 ids with commas between them. Products that do not exist are left out. Always current: never cached.
+    #[param(example = "1,2")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ids: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 100, default = 100)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    /// Where to go on: from the `Link` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+/// A checked [`ListQuery`].
+#[derive(Debug)]
+struct Wanted {
+    filter: Filter,
+    limit: u64,
+    after: Option<Cursor>,
+}
+
+impl Wanted {
+    fn new(query: &ListQuery) -> Result<Self, Problem> {
+        let limit = query.limit.unwrap_or(PAGE);
+        if !(1..=PAGE).contains(&limit) {
+            return Err(Problem::bad_request(format!("`limit` is 1 to {PAGE}.")));
+        }
+        // Browsers send the empty fields of a form.
+        let filled = |field: &Option<String>| {
+            field.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let search = filled(&query.q);
+        if search.as_ref().is_some_and(|text| text.chars().count() > MAX_SEARCH) {
+            return Err(Problem::bad_request(format!("`q` has at most {MAX_SEARCH} characters.")));
+        }
+        let after = filled(&query.cursor).map(|cursor| cursor.parse()).transpose();
+        let after = after.map_err(|error| Problem::bad_request(format!("`cursor`: {error}.")))?;
+        let ids = query.ids.as_deref().map(ids).transpose()?;
+        Ok(Self { filter: Filter { search, category: filled(&query.category), ids }, limit, after })
+    }
+
+    /// Whether this is the page that is cached.
+    fn is_first_page(&self) -> bool {
+        self.filter.is_empty() && self.after.is_none() && self.limit == PAGE
+    }
+}
+
+fn ids(text: &str) -> Result<Vec<ProductId>, Problem> {
+    // Counted before they are read, so that a long list costs nothing.
+    if text.split(',').count() > MAX_IDS {
+        return Err(Problem::bad_request(format!("`ids` names at most {MAX_IDS} products.")));
+    }
+    text.split(',')
+        .map(|id| id.trim().parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| Problem::bad_request("`ids` is numbers with commas between them, such as 1,2."))
+}
+
+/// Lists products
+///
+/// By id. The first page of all products comes from a cache; everything narrower from the database.
+#[utoipa::path(
+    get,
+    path = "/products",
+    tag = "products",
+    params(ListQuery, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the answer that you have.")),
+    responses(
+        (status = 200, description = "A page of products", body = Vec<ProductBody>, headers(
+            ("Link" = String, description = "RFC 8288: `<…>; rel=\"next\"` while there are more"),
+            ("ETag" = String, description = "For `If-None-Match`"),
+            ("X-Cache" = String, description = "`hit`, `miss`, or `bypass` where nothing is cached"),
+        )),
+        (status = 304, description = "The page is the one that you have"),
+        (status = 400, description = "A parameter cannot be read", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_products(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+    known: IfNoneMatch,
+) -> Result<Response, Problem> {
+    let wanted = Wanted::new(&query)?;
+    if wanted.is_first_page() {
+        let listed = app.listing().get().await?;
+        return Ok(respond(&known, &listed.page, if listed.is_hit { "hit" } else { "miss" }));
+    }
+    let found = app.products().page(&wanted.filter, wanted.after, wanted.limit + 1).await?;
+    let page = Page::of(found, wanted.limit, |cursor| next(query, cursor))?;
+    Ok(respond(&known, &page, "bypass"))
+}
+
+/// The same question, from `cursor` on.
+fn next(query: ListQuery, cursor: Cursor) -> String {
+    let query = ListQuery { cursor: Some(cursor.to_string()), ..query };
+    // Flat pairs of text: there is nothing in them that could fail.
+    format!("/products?{}", serde_urlencoded::to_string(query).unwrap_or_default())
+}
+
+fn respond(known: &IfNoneMatch, page: &Page, cache: &'static str) -> Response {
+    // `no-cache`: keep it, and ask whether it is still right. The answer is mostly a 304.
+    let mut response = known.respond("application/json", "no-cache", page.etag(), page.json());
+    let headers = response.headers_mut();
+    headers.insert(X_CACHE, HeaderValue::from_static(cache));
+    if let Some(link) = page.link() {
+        headers.insert(header::LINK, link.clone());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_to_the_next_page_keeps_the_question() {
+        let query = ListQuery { q: Some("a&b".to_owned()), limit: Some(2), ..ListQuery::default() };
+        assert_eq!(next(query, Cursor(ProductId(7))), "/products?q=a%26b&limit=2&cursor=AQAAAAAAAAAH");
+    }
+
+    #[test]
+    fn empty_fields_of_a_form_narrow_nothing() {
+        let query = ListQuery {
+            q: Some(" ".to_owned()),
+            category: Some(String::new()),
+            limit: Some(PAGE),
+            ..ListQuery::default()
+        };
+        assert!(Wanted::new(&query).unwrap().is_first_page());
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let many = vec!["1"; MAX_IDS + 1].join(",");
+        for query in [
+            ListQuery { limit: Some(0), ..ListQuery::default() },
+            ListQuery { limit: Some(PAGE + 1), ..ListQuery::default() },
+            ListQuery { q: Some("x".repeat(MAX_SEARCH + 1)), ..ListQuery::default() },
+            ListQuery { cursor: Some("nonsense".to_owned()), ..ListQuery::default() },
+            ListQuery { ids: Some(String::new()), ..ListQuery::default() },
+            ListQuery { ids: Some("1,x".to_owned()), ..ListQuery::default() },
+            ListQuery { ids: Some("9223372036854775808".to_owned()), ..ListQuery::default() },
+            ListQuery { ids: Some(many), ..ListQuery::default() },
+        ] {
+            assert_eq!(Wanted::new(&query).unwrap_err().status(), 400, "{query:?}");
+        }
+    }
+}

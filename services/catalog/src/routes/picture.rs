@@ -1,0 +1,49 @@
+use std::borrow::Cow;
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, header},
+    response::Response,
+};
+use bytes::Bytes;
+use shop_core::ProductId;
+use shop_runtime::http::{Path, Problem, ProblemBody};
+
+use super::{App, conditional::IfNoneMatch, read::no_such_product};
+use crate::{domain::picture, page::etag};
+
+/// Reads a product's picture
+#[utoipa::path(
+    get,
+    path = "/products/{id}/picture.svg",
+    tag = "products",
+    params(("id" = i64, Path, description = "The product's id")),
+    responses(
+        (status = 200, description = "A drawing, 400 by 400", body = String, content_type = "image/svg+xml"),
+        (status = 304, description = "The picture is the one that you have"),
+        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn read_picture(
+    State(app): State<App>,
+    Path(id): Path<ProductId>,
+    known: IfNoneMatch,
+) -> Result<Response, Problem> {
+    let product = app.products().find(id).await?.ok_or_else(no_such_product)?;
+    let svg = match picture(product.drawing.as_deref(), &product.category) {
+        Cow::Borrowed(drawing) => Bytes::from_static(drawing.as_bytes()),
+        Cow::Owned(neutral) => Bytes::from(neutral),
+    };
+    let mut response = known.respond(
+        "image/svg+xml",
+        "public, max-age=300, stale-while-revalidate=86400",
+        &etag(&svg),
+        &svg,
+    );
+    // An SVG that is opened by itself is a document of this origin; this one may do nothing.
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
+    );
+    Ok(response)
+}

@@ -1,0 +1,33 @@
+use axum::{extract::State, response::Response};
+use bytes::Bytes;
+use shop_core::ProductId;
+use shop_runtime::http::{Path, Problem, ProblemBody};
+
+use super::{App, conditional::IfNoneMatch};
+use crate::{body::ProductBody, page::etag};
+
+/// Reads a product
+#[utoipa::path(
+    get,
+    path = "/products/{id}",
+    tag = "products",
+    params(("id" = i64, Path, description = "The product's id")),
+    responses(
+        (status = 200, description = "The product", body = ProductBody, headers(("ETag" = String, description = "For `If-None-Match`"))),
+        (status = 304, description = "The product is as you have it"),
+        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn read_product(
+    State(app): State<App>,
+    Path(id): Path<ProductId>,
+    known: IfNoneMatch,
+) -> Result<Response, Problem> {
+    let product = app.products().find(id).await?.ok_or_else(no_such_product)?;
+    let json = serde_json::to_vec(&ProductBody::from(product)).map_err(Problem::internal)?;
+    Ok(known.respond("application/json", "no-cache", &etag(&json), &Bytes::from(json)))
+}
+
+pub(super) fn no_such_product() -> Problem {
+    Problem::not_found("There is no such product.")
+}

@@ -1,0 +1,136 @@
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Deserialize;
+use shop_core::{Money, ProductId};
+use shop_runtime::{
+    auth::Admin,
+    http::{Json, Path, Problem, ProblemBody},
+};
+use utoipa::ToSchema;
+
+use super::{App, read::no_such_product};
+use crate::{
+    body::ProductBody,
+    domain::{Draft, Fields, Refused},
+};
+
+/// A product, as an admin describes it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ProductDescription)]
+pub(super) struct Description {
+    /// What it is called: one line.
+    #[schema(min_length = 1, max_length = 120)]
+    name: String,
+    /// What there is to know about it.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    description: String,
+    /// The price of one, 0.01 to 10000000.00 roubles.
+    price: Money,
+    /// What it belongs to.
+    #[schema(pattern = "^[a-z0-9-]{1,40}$", examples("desk"))]
+    category: String,
+    /// How many there are.
+    #[schema(maximum = 1_000_000)]
+    stock: u32,
+    /// One of the shop's drawings, such as `mug`. Without one, a new product gets the neutral picture of its category,
+    /// and an old one keeps the picture that it has.
+    drawing: Option<String>,
+}
+
+impl TryFrom<Description> for Draft {
+    type Error = Problem;
+
+    fn try_from(description: Description) -> Result<Self, Problem> {
+        let Description { name, description, price, category, stock, drawing } = description;
+        Self::new(Fields { name, description, price, category, stock, drawing })
+            .map_err(|Refused { field, reason }| Problem::invalid(format!("/{field}"), reason))
+    }
+}
+
+/// Creates a product
+#[utoipa::path(
+    post,
+    path = "/products",
+    tag = "products",
+    security(("bearer" = [])),
+    request_body = Description,
+    responses(
+        (status = 201, description = "The new product", body = ProductBody, headers(("Location" = String, description = "Its path"))),
+        (status = 401, description = "There is no valid token", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The caller is not an admin", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "A value cannot be accepted", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn create_product(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Json(description): Json<Description>,
+) -> Result<impl IntoResponse, Problem> {
+    let draft = Draft::try_from(description)?;
+    let products = app.products().clone();
+    let product = app.listing().change(async move { products.insert(&draft).await }).await?;
+    tracing::info!(product = %product.id, admin = %admin.id, "a product was created");
+    let location = format!("/products/{}", product.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ProductBody::from(product))))
+}
+
+/// Replaces a product
+#[utoipa::path(
+    put,
+    path = "/products/{id}",
+    tag = "products",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The product's id")),
+    request_body = Description,
+    responses(
+        (status = 200, description = "The product as it is now", body = ProductBody),
+        (status = 401, description = "There is no valid token", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The caller is not an admin", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "A value cannot be accepted", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn replace_product(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Path(id): Path<ProductId>,
+    Json(description): Json<Description>,
+) -> Result<Json<ProductBody>, Problem> {
+    let draft = Draft::try_from(description)?;
+    let products = app.products().clone();
+    let replaced = app.listing().change(async move { products.replace(id, &draft).await }).await?;
+    let product = replaced.ok_or_else(no_such_product)?;
+    tracing::info!(product = %id, admin = %admin.id, "a product was replaced");
+    Ok(Json(ProductBody::from(product)))
+}
+
+/// Deletes a product
+#[utoipa::path(
+    delete,
+    path = "/products/{id}",
+    tag = "products",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The product's id")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 401, description = "There is no valid token", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The caller is not an admin", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn delete_product(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Path(id): Path<ProductId>,
+) -> Result<StatusCode, Problem> {
+    let products = app.products().clone();
+    if !app.listing().change(async move { products.delete(id).await }).await? {
+        return Err(no_such_product());
+    }
+    tracing::info!(product = %id, admin = %admin.id, "a product was deleted");
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,157 @@
+use std::{sync::Arc, time::Duration};
+
+use catalog::{Catalog, Config};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use shop_core::{Clock, UserId};
+use shop_runtime::{
+    Lifecycle, Scope, Service as _,
+    auth::{Claims, ISSUER, Role, TokenConfig},
+    metrics::Metrics,
+};
+
+const SECRET: &str = "a secret of the tests, of 32 bytes and more";
+
+/// A catalog that listens on a port of its own.
+pub(crate) struct Shop {
+    address: String,
+    client: Client,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+    database_url: String,
+    redis_url: String,
+    /// Whatever must live as long as the backends are used.
+    backends: Arc<dyn Send + Sync>,
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        self.lifecycle.stop();
+    }
+}
+
+impl Shop {
+    /// On SQLite, with the cache in memory.
+    pub(crate) async fn embedded() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database_url = format!("sqlite:{}", folder.path().join("catalog.db").display());
+        Self::start(database_url, "memory:".to_owned(), Arc::new(folder)).await
+    }
+
+    /// On PostgreSQL and Redis.
+    pub(crate) async fn real() -> Option<Self> {
+        let database = shop_testing::postgres().await?;
+        let redis = shop_testing::redis().await?;
+        let (database_url, redis_url) = (database.url.clone(), redis.url.clone());
+        Some(Self::start(database_url, redis_url, Arc::new((database, redis))).await)
+    }
+
+    /// On PostgreSQL, with a Redis that the test looks after.
+    pub(crate) async fn with_redis(redis_url: &str) -> Option<Self> {
+        let database = shop_testing::postgres().await?;
+        let database_url = database.url.clone();
+        Some(Self::start(database_url, redis_url.to_owned(), Arc::new(database)).await)
+    }
+
+    /// Another replica, on the same backends.
+    pub(crate) async fn replica(&self) -> Self {
+        Self::start(self.database_url.clone(), self.redis_url.clone(), self.backends.clone()).await
+    }
+
+    async fn start(database_url: String, redis_url: String, backends: Arc<dyn Send + Sync>) -> Self {
+        shop_runtime::install_crypto();
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            database_url: database_url.parse().unwrap(),
+            redis_url: redis_url.clone(),
+            tokens: TokenConfig {
+                jwt_algorithm: Algorithm::HS256,
+                jwt_secret: Some(SECRET.to_owned().into()),
+                jwt_public_key: None,
+            },
+        };
+        let lifecycle = Lifecycle::new();
+        let scope = Scope::new(Catalog::NAME, &lifecycle);
+        let metrics = scope.metrics.clone();
+        let address = Catalog::start(config, scope).await.unwrap();
+        Self {
+            address: format!("http://{address}"),
+            client: Client::new(),
+            metrics,
+            lifecycle,
+            database_url,
+            redis_url,
+            backends,
+        }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.address)).timeout(Duration::from_secs(20))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    /// The JSON of a 200.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// The ids of the products that `path` lists.
+    pub(crate) async fn ids(&self, path: &str) -> Vec<i64> {
+        let products = self.json(path).await;
+        products.as_array().unwrap().iter().map(|product| product["id"].as_i64().unwrap()).collect()
+    }
+
+    /// The first page's `X-Cache`, and product `id` in it.
+    pub(crate) async fn listed(&self, id: i64) -> (String, Value) {
+        let response = self.get("/products").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let cache = response.headers()["x-cache"].to_str().unwrap().to_owned();
+        let products: Vec<Value> = response.json().await.unwrap();
+        (cache, products.into_iter().find(|product| product["id"] == id).unwrap_or_default())
+    }
+
+    /// Sends `body` as an admin.
+    pub(crate) async fn write(&self, method: Method, path: &str, body: &Value) -> Response {
+        self.request(method, path).bearer_auth(token(Role::Admin, 60)).json(body).send().await.unwrap()
+    }
+
+    /// Sets the stock of product 1.
+    pub(crate) async fn set_stock(&self, stock: u64) {
+        let body = json!({ "name": "Morning Mug", "price": 500.0, "category": "kitchen", "stock": stock });
+        let response = self.write(Method::PUT, "/products/1", &body).await;
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+
+    /// A metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics.encode();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.and_then(|line| line.split(' ').nth(1)).and_then(|value| value.parse().ok()).unwrap()
+    }
+}
+
+/// A token of `role` that expires in so many seconds.
+pub(crate) fn token(role: Role, expires_in: i64) -> String {
+    sign(Algorithm::HS256, SECRET.as_bytes(), role, expires_in)
+}
+
+pub(crate) fn sign(algorithm: Algorithm, secret: &[u8], role: Role, expires_in: i64) -> String {
+    let clock = Clock::system();
+    let now = clock.now().timestamp();
+    let claims = Claims {
+        sub: UserId(clock.new_id()),
+        email: "admin@example.com".parse().unwrap(),
+        roles: vec![role],
+        iat: now,
+        exp: now + expires_in,
+        iss: ISSUER.to_owned(),
+        jti: clock.new_id(),
+    };
+    jsonwebtoken::encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret)).unwrap()
+}

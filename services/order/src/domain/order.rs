@@ -1,0 +1,150 @@
+use chrono::{DateTime, Utc};
+use shop_core::{
+    Email, Money, OrderId, OrderStatus, ProductId, UserId,
+    events::{OrderCancelled, OrderCreated, OrderedItem},
+};
+use thiserror::Error;
+
+use super::Quote;
+
+/// An order: what was bought, by whom, at which prices, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// Who ordered.
+    pub customer: Customer,
+    /// What, as it was called and priced then.
+    pub items: Vec<Item>,
+    /// The sum of the items.
+    pub total: Money,
+    /// ISO 4217.
+    pub currency: String,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// How many changes it has seen, its placing included: the `aggregate_version` of its last event.
+    pub version: i64,
+    /// When it was placed.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Who ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Customer {
+    /// The account; a guest has none.
+    pub account: Option<UserId>,
+    /// Where news of the order goes.
+    pub email: Email,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// What.
+    pub product_id: ProductId,
+    /// What it was called when it was bought.
+    pub name: String,
+    /// How many.
+    pub quantity: u32,
+    /// The price of one.
+    pub price: Money,
+}
+
+/// The order is confirmed: it is no longer the customer's to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("The order is {0} and cannot be cancelled any more.")]
+pub(crate) struct NotCancellable(pub OrderStatus);
+
+impl Order {
+    /// A new order of what was quoted.
+    pub(crate) fn place(id: OrderId, customer: Customer, quote: Quote, now: DateTime<Utc>) -> Self {
+        let Quote { items, total, currency } = quote;
+        Self {
+            id,
+            customer,
+            items,
+            total,
+            currency,
+            status: OrderStatus::Pending,
+            version: 1,
+            created_at: now,
+        }
+    }
+
+    /// The event of its placing.
+    pub(crate) fn created(&self) -> OrderCreated {
+        let item = |item: &Item| OrderedItem {
+            product_id: item.product_id,
+            quantity: item.quantity,
+            price: item.price,
+        };
+        OrderCreated {
+            order_id: self.id,
+            customer_email: self.customer.email.clone(),
+            total_amount: self.total,
+            items: self.items.iter().map(item).collect(),
+        }
+    }
+
+    /// Cancels a pending order and answers the event that says so.
+    ///
+    /// `None` for an order that is cancelled already: cancelling twice is cancelling once.
+    pub(crate) fn cancel(&mut self, reason: &str) -> Result<Option<OrderCancelled>, NotCancellable> {
+        if self.status == OrderStatus::Cancelled {
+            return Ok(None);
+        }
+        if !self.status.may_become(OrderStatus::Cancelled) {
+            return Err(NotCancellable(self.status));
+        }
+        self.status = OrderStatus::Cancelled;
+        self.version += 1;
+        Ok(Some(OrderCancelled {
+            order_id: self.id,
+            customer_email: self.customer.email.clone(),
+            total_amount: self.total,
+            reason: reason.to_owned(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> Order {
+        let customer = Customer { account: None, email: "buyer@example.com".parse().unwrap() };
+        let total = Money::from_minor(100_000).unwrap();
+        let item = Item {
+            product_id: ProductId(1),
+            name: "Lamp".to_owned(),
+            quantity: 2,
+            price: Money::from_minor(50_000).unwrap(),
+        };
+        let quote = Quote { items: vec![item], total, currency: "RUB".to_owned() };
+        Order::place(OrderId(uuid::Uuid::nil()), customer, quote, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_new_order_is_pending_and_announces_its_lines() {
+        let order = order();
+        assert_eq!((order.status, order.version), (OrderStatus::Pending, 1));
+        let event = order.created();
+        assert_eq!((event.total_amount, event.items.len()), (order.total, 1));
+    }
+
+    #[test]
+    fn cancelling_twice_is_cancelling_once() {
+        let mut order = order();
+        assert_eq!(order.cancel("changed my mind").unwrap().unwrap().reason, "changed my mind");
+        assert_eq!((order.status, order.version), (OrderStatus::Cancelled, 2));
+        assert_eq!(order.cancel("again"), Ok(None));
+        assert_eq!(order.version, 2);
+    }
+
+    #[test]
+    fn a_confirmed_order_is_not_cancelled() {
+        let mut order = Order { status: OrderStatus::Confirmed, ..order() };
+        assert_eq!(order.cancel("too late"), Err(NotCancellable(OrderStatus::Confirmed)));
+        assert_eq!((order.status, order.version), (OrderStatus::Confirmed, 1));
+    }
+}

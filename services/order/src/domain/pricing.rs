@@ -1,0 +1,161 @@
+use shop_core::{Money, ProductId};
+use thiserror::Error;
+
+use super::{Basket, Item, Product};
+
+/// A basket at the catalog's prices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Quote {
+    /// The lines, named and priced.
+    pub items: Vec<Item>,
+    /// The sum of the lines.
+    pub total: Money,
+    /// ISO 4217; one for all lines.
+    pub currency: String,
+}
+
+/// Why a basket cannot be bought as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unquotable {
+    #[error("There is no product {0}.")]
+    UnknownProduct(ProductId),
+    #[error("Product {product_id} costs {current_price} now.")]
+    PriceChanged { product_id: ProductId, current_price: Money },
+    #[error("Of product {product_id} there are {available} left.")]
+    OutOfStock { product_id: ProductId, available: u64 },
+    #[error("Products {0} and {1} are sold in different currencies: order them separately.")]
+    MixedCurrencies(ProductId, ProductId),
+    #[error("An order comes to {} at most.", Money::MAX)]
+    TotalTooLarge,
+}
+
+impl Basket {
+    /// Prices the basket by `products`, the catalog's answer.
+    ///
+    /// The stock is only looked at, so that a hopeless order is refused at once; nothing is reserved here.
+    pub(crate) fn quote(&self, products: &[Product]) -> Result<Quote, Unquotable> {
+        let mut items = Vec::with_capacity(self.lines().len());
+        let mut total = Money::ZERO;
+        let mut first: Option<&Product> = None;
+        for line in self.lines() {
+            let product_id = line.product_id;
+            let product = products
+                .iter()
+                .find(|product| product.id == product_id)
+                .ok_or(Unquotable::UnknownProduct(product_id))?;
+            if line.price.is_some_and(|price| price != product.price) {
+                return Err(Unquotable::PriceChanged { product_id, current_price: product.price });
+            }
+            if u64::from(line.quantity) > product.stock {
+                return Err(Unquotable::OutOfStock { product_id, available: product.stock });
+            }
+            let first = first.get_or_insert(product);
+            if first.currency != product.currency {
+                return Err(Unquotable::MixedCurrencies(first.id, product_id));
+            }
+            let amount = product.price.checked_mul(line.quantity);
+            total = amount.and_then(|amount| total.checked_add(amount)).ok_or(Unquotable::TotalTooLarge)?;
+            items.push(Item {
+                product_id,
+                name: product.name.clone(),
+                quantity: line.quantity,
+                price: product.price,
+            });
+        }
+        let currency = first.map(|product| product.currency.clone()).unwrap_or_default();
+        Ok(Quote { items, total, currency })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{Line, MAX_QUANTITY};
+
+    fn money(minor: i64) -> Money {
+        Money::from_minor(minor).unwrap()
+    }
+
+    fn product(id: i64, price: i64, stock: u64) -> Product {
+        Product {
+            id: ProductId(id),
+            name: format!("Product {id}"),
+            price: money(price),
+            currency: "RUB".to_owned(),
+            stock,
+        }
+    }
+
+    fn basket(lines: &[(i64, u32, Option<i64>)]) -> Basket {
+        Basket::new(lines.iter().map(|&(id, quantity, price)| Line {
+            product_id: ProductId(id),
+            quantity,
+            price: price.map(money),
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_quote_has_the_catalogs_names_and_prices() {
+        let quote = basket(&[(1, 2, Some(50_000)), (2, 1, None)])
+            .quote(&[product(2, 150_000, 1), product(1, 50_000, 9)])
+            .unwrap();
+        assert_eq!((quote.total, quote.currency.as_str()), (money(250_000), "RUB"));
+        assert_eq!(quote.items[1].name, "Product 2");
+        assert_eq!(quote.items[1].price, money(150_000));
+    }
+
+    #[test]
+    fn what_differs_from_the_catalog_is_refused() {
+        let catalog = [product(1, 50_000, 3), Product { currency: "EUR".to_owned(), ..product(2, 1, 9) }];
+        for (lines, why) in [
+            (&[(1, 1, None), (7, 1, None)][..], Unquotable::UnknownProduct(ProductId(7))),
+            (
+                &[(1, 1, Some(49_999))],
+                Unquotable::PriceChanged { product_id: ProductId(1), current_price: money(50_000) },
+            ),
+            (&[(1, 4, None)], Unquotable::OutOfStock { product_id: ProductId(1), available: 3 }),
+            (&[(1, 1, None), (2, 1, None)], Unquotable::MixedCurrencies(ProductId(1), ProductId(2))),
+        ] {
+            assert_eq!(basket(lines).quote(&catalog), Err(why));
+        }
+    }
+
+    #[test]
+    fn a_total_beyond_the_largest_amount_is_refused() {
+        let dear = Money::MAX.minor();
+        assert!(basket(&[(1, 1, None)]).quote(&[product(1, dear, 9)]).is_ok());
+        for lines in [&[(1, 2, None)][..], &[(1, 1, None), (2, 1, None)]] {
+            let quote = basket(lines).quote(&[product(1, dear, 9), product(2, 1, 9)]);
+            assert_eq!(quote, Err(Unquotable::TotalTooLarge));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_total_is_the_sum_of_the_lines_or_too_large(
+            lines in prop::collection::vec((1..=MAX_QUANTITY, 0..=Money::MAX.minor()), 1..=50)
+        ) {
+            let numbered = || (1..).zip(&lines);
+            let basket = Basket::new(numbered().map(|(id, (quantity, _))| Line {
+                product_id: ProductId(id),
+                quantity: *quantity,
+                price: None,
+            }))
+            .unwrap();
+            let products: Vec<_> =
+                numbered().map(|(id, (_, price))| product(id, *price, u64::from(MAX_QUANTITY))).collect();
+            let sum: i128 =
+                lines.iter().map(|(quantity, price)| i128::from(*quantity) * i128::from(*price)).sum();
+            match basket.quote(&products) {
+                Ok(quote) => prop_assert_eq!(i128::from(quote.total.minor()), sum),
+                Err(refusal) => {
+                    prop_assert_eq!(refusal, Unquotable::TotalTooLarge);
+                    prop_assert!(sum > i128::from(Money::MAX.minor()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use shop_core::{Email, UserId};
+use thiserror::Error;
+
+use super::Customer;
+
+/// Who asks, and thereby which orders there are for them. Every finder of the store takes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Viewer {
+    /// Nobody in particular, where guest checkout is on: the orders of guests.
+    Guest,
+    /// An account: its own orders.
+    Customer(Account),
+    /// An account that keeps the shop: every order.
+    Admin(Account),
+}
+
+/// What a token says of its bearer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// The account.
+    pub id: UserId,
+    /// Its e-mail address.
+    pub email: Email,
+}
+
+/// Why an order cannot be placed for the e-mail address of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum NotTheCustomer {
+    #[error("Without a token, say for which e-mail address the order is.")]
+    Missing,
+    #[error("The order is for the token's e-mail address; leave customer_email out or send the same one.")]
+    SomebodyElse,
+}
+
+impl Viewer {
+    /// For whom this viewer places an order: an account for itself, whatever its role, a guest for `stated`.
+    pub(crate) fn customer(&self, stated: Option<&Email>) -> Result<Customer, NotTheCustomer> {
+        match self {
+            Self::Guest => {
+                let email = stated.ok_or(NotTheCustomer::Missing)?.clone();
+                Ok(Customer { account: None, email })
+            }
+            Self::Customer(account) | Self::Admin(account) => {
+                if stated.is_some_and(|email| *email != account.email) {
+                    return Err(NotTheCustomer::SomebodyElse);
+                }
+                Ok(Customer { account: Some(account.id), email: account.email.clone() })
+            }
+        }
+    }
+
+    /// What a cancellation by this viewer is put down to.
+    pub(crate) fn cancellation_reason(&self) -> &'static str {
+        match self {
+            Self::Guest | Self::Customer(_) => "cancelled by the customer",
+            Self::Admin(_) => "cancelled by the shop",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn email(text: &str) -> Email {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_guest_states_an_address() {
+        let buyer = email("buyer@example.com");
+        assert_eq!(
+            Viewer::Guest.customer(Some(&buyer)),
+            Ok(Customer { account: None, email: buyer.clone() })
+        );
+        assert_eq!(Viewer::Guest.customer(None), Err(NotTheCustomer::Missing));
+    }
+
+    #[test]
+    fn an_account_orders_for_itself_only() {
+        let account = Account { id: UserId(uuid::Uuid::nil()), email: email("user@example.com") };
+        for viewer in [Viewer::Customer(account.clone()), Viewer::Admin(account.clone())] {
+            let own = Ok(Customer { account: Some(account.id), email: account.email.clone() });
+            assert_eq!(viewer.customer(None), own);
+            assert_eq!(viewer.customer(Some(&email("USER@example.com"))), own);
+            assert_eq!(viewer.customer(Some(&email("other@example.com"))), Err(NotTheCustomer::SomebodyElse));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The order service's executable.
+
+fn main() -> std::process::ExitCode {
+    shop_runtime::main::<order::Order>()
+}

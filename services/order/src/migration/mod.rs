@@ -1,0 +1,18 @@
+//! The schema `orders`: its own tables, and the outbox's.
+
+mod m0001_orders;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
+
+/// The order service's migrations, oldest first. A released one is never edited: changes expand first and contract
+/// in a later release, because old and new replicas run side by side during a rollout.
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        let mut migrations: Vec<Box<dyn MigrationTrait>> = vec![Box::new(m0001_orders::Migration)];
+        migrations.extend(shop_outbox::migration::migrations());
+        migrations
+    }
+}

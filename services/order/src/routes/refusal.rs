@@ -1,0 +1,128 @@
+use http::{HeaderValue, StatusCode, header};
+use sea_orm::DbErr;
+use serde_json::Value;
+use shop_core::Money;
+use shop_runtime::http::Problem;
+use thiserror::Error;
+
+use crate::{
+    domain::{CatalogAway, InvalidBasket, NotTheCustomer, Unquotable},
+    store::PlaceError,
+};
+
+/// Why an order was not placed.
+#[derive(Debug, Error)]
+pub(super) enum Refusal {
+    #[error(transparent)]
+    Customer(#[from] NotTheCustomer),
+    #[error(transparent)]
+    Basket(#[from] InvalidBasket),
+    #[error(transparent)]
+    Quote(#[from] Unquotable),
+    #[error(transparent)]
+    Catalog(#[from] CatalogAway),
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
+    #[error("the request is being answered")]
+    KeyInProgress,
+    #[error(transparent)]
+    Database(#[from] DbErr),
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl From<PlaceError> for Refusal {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::ReservationLost => Self::KeyInProgress,
+            PlaceError::Database(error) => Self::Database(error),
+        }
+    }
+}
+
+impl Refusal {
+    /// The label in the metrics: few, and stable.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Customer(_) => "customer",
+            Self::Basket(_) => "invalid",
+            Self::Quote(Unquotable::UnknownProduct(_)) => "unknown_product",
+            Self::Quote(Unquotable::PriceChanged { .. }) => "price_changed",
+            Self::Quote(Unquotable::OutOfStock { .. }) => "out_of_stock",
+            Self::Quote(Unquotable::MixedCurrencies(..) | Unquotable::TotalTooLarge) => "invalid",
+            Self::Catalog(_) => "catalog_away",
+            Self::KeyReused | Self::KeyInProgress => "idempotency_key",
+            Self::Database(_) | Self::Other(_) => "failed",
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Customer(NotTheCustomer::SomebodyElse) => {
+                Self::forbidden(NotTheCustomer::SomebodyElse.to_string())
+            }
+            Refusal::Customer(missing) => Self::invalid("/customer_email", missing.to_string()),
+            Refusal::Basket(invalid) => Self::invalid(pointer(invalid), invalid.to_string()),
+            Refusal::Quote(unquotable) => not_for_sale(&unquotable),
+            Refusal::Catalog(CatalogAway(error)) => {
+                tracing::warn!(error = format!("{error:#}"), "the catalog is away");
+                Self::unavailable("The catalog does not answer, so the prices are not known.", 2)
+            }
+            Refusal::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "The Idempotency-Key belongs to another request",
+            )
+            .detail("The key was sent with another body before. Send a new key with a new order."),
+            Refusal::KeyInProgress => Self::new(
+                StatusCode::CONFLICT,
+                "idempotency-key-in-progress",
+                "The request with this Idempotency-Key is being answered",
+            )
+            .detail("Repeat the request in a moment to get its answer.")
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            Refusal::Database(error) => Self::from(error),
+            Refusal::Other(error) => Self::internal(error),
+        }
+    }
+}
+
+fn pointer(invalid: InvalidBasket) -> String {
+    match invalid {
+        InvalidBasket::Empty => "/items".to_owned(),
+        InvalidBasket::TooManyProducts { line } => format!("/items/{line}"),
+        InvalidBasket::Quantity { line, .. } => format!("/items/{line}/quantity"),
+        InvalidBasket::ContradictoryPrices { line, .. } => format!("/items/{line}/price"),
+    }
+}
+
+fn not_for_sale(unquotable: &Unquotable) -> Problem {
+    let detail = unquotable.to_string();
+    match unquotable {
+        Unquotable::UnknownProduct(id) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-product", "There is no such product")
+                .with("product_id", id.0)
+        }
+        Unquotable::PriceChanged { product_id, current_price } => {
+            Problem::new(StatusCode::CONFLICT, "price-changed", "The price is another now")
+                .with("product_id", product_id.0)
+                .with("current_price", number(*current_price))
+        }
+        Unquotable::OutOfStock { product_id, available } => {
+            Problem::new(StatusCode::CONFLICT, "out-of-stock", "There is not enough in stock")
+                .with("product_id", product_id.0)
+                .with("available", *available)
+        }
+        Unquotable::MixedCurrencies(..) | Unquotable::TotalTooLarge => {
+            return Problem::invalid("/items", detail);
+        }
+    }
+    .detail(detail)
+}
+
+/// A problem's members are JSON values, whose numbers are floats; any amount survives that (see [`Money::MAX`]).
+fn number(amount: Money) -> Value {
+    serde_json::to_value(amount).unwrap_or_default()
+}

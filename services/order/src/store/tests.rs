@@ -1,0 +1,146 @@
+use chrono::{DateTime, TimeDelta};
+use sea_orm::{DatabaseConnection, PaginatorTrait as _};
+use shop_core::{Clock, OrderId};
+
+use super::{entity::idempotency_key, *};
+use crate::{
+    domain::{Customer, Item, Order, Quote},
+    migration::Migrator,
+};
+
+const KEY: [u8; 32] = [1; 32];
+const REQUEST: [u8; 32] = [2; 32];
+const OTHER_REQUEST: [u8; 32] = [3; 32];
+
+/// A store of a test's own; dropping it drops the database.
+struct TestStore {
+    store: Store,
+    clock: Clock,
+    database: DatabaseConnection,
+    _server: Option<shop_testing::TestDatabase>,
+}
+
+impl TestStore {
+    async fn on_sqlite() -> Self {
+        Self::at("sqlite::memory:", None).await
+    }
+
+    async fn on_postgres() -> Option<Self> {
+        let server = shop_testing::postgres().await?;
+        Some(Self::at(&server.url.clone(), Some(server)).await)
+    }
+
+    async fn at(url: &str, server: Option<shop_testing::TestDatabase>) -> Self {
+        let database = database::connect(&url.parse().unwrap(), crate::SCHEMA).await.unwrap();
+        database::migrate::<Migrator>(&database).await.unwrap();
+        let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        Self { store: Store::new(database.clone(), clock.clone()), clock, database, _server: server }
+    }
+
+    async fn reserved(&self) -> Reservation {
+        match self.store.reserve(KEY, REQUEST).await.unwrap() {
+            KeyState::Reserved(reservation) => reservation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn order(&self) -> Order {
+        let price = Money::from_minor(50_000).unwrap();
+        let item = Item { product_id: ProductId(1), name: "Lamp".to_owned(), quantity: 1, price };
+        let quote = Quote { items: vec![item], total: price, currency: "RUB".to_owned() };
+        let customer = Customer { account: None, email: "buyer@example.com".parse().unwrap() };
+        Order::place(OrderId(self.clock.new_id()), customer, quote, self.clock.now())
+    }
+}
+
+fn answer() -> Answer {
+    Answer { status: 201, location: "/orders/1".to_owned(), body: "{}".to_owned() }
+}
+
+macro_rules! on_both_databases {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $case() { super::$case(super::TestStore::on_sqlite().await).await; })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $case() {
+                let Some(store) = super::TestStore::on_postgres().await else { return };
+                super::$case(store).await;
+            })*
+        }
+    };
+}
+
+on_both_databases!(
+    a_key_is_reserved_once,
+    a_crashed_attempt_loses_its_key_when_the_lease_is_over,
+    an_attempt_that_comes_back_too_late_writes_nothing,
+    a_kept_answer_is_not_released,
+    keys_past_their_day_are_retired_in_chunks,
+    an_order_is_read_as_it_was_written,
+);
+
+async fn a_key_is_reserved_once(test: TestStore) {
+    let reservation = test.reserved().await;
+    assert!(matches!(test.store.reserve(KEY, REQUEST).await.unwrap(), KeyState::Running));
+    assert!(matches!(test.store.reserve(KEY, OTHER_REQUEST).await.unwrap(), KeyState::OtherRequest));
+    test.store.release(&reservation).await.unwrap();
+    test.reserved().await;
+}
+
+async fn a_crashed_attempt_loses_its_key_when_the_lease_is_over(test: TestStore) {
+    test.reserved().await;
+    test.clock.advance(TimeDelta::seconds(19));
+    assert!(matches!(test.store.reserve(KEY, REQUEST).await.unwrap(), KeyState::Running));
+    test.clock.advance(TimeDelta::seconds(2));
+    assert!(matches!(test.store.reserve(KEY, OTHER_REQUEST).await.unwrap(), KeyState::OtherRequest));
+    test.reserved().await;
+}
+
+async fn an_attempt_that_comes_back_too_late_writes_nothing(test: TestStore) {
+    let late = test.reserved().await;
+    test.clock.advance(TimeDelta::seconds(21));
+    let current = test.reserved().await;
+    let outcome = test.store.place(&test.order(), Some((&late, &answer()))).await;
+    assert!(matches!(outcome, Err(PlaceError::ReservationLost)), "{outcome:?}");
+    assert_eq!(order::Entity::find().count(&test.database).await.unwrap(), 0);
+    test.store.release(&late).await.unwrap();
+
+    test.store.place(&test.order(), Some((&current, &answer()))).await.unwrap();
+    let KeyState::Answered(kept) = test.store.reserve(KEY, REQUEST).await.unwrap() else { panic!() };
+    assert_eq!(kept, answer());
+    let outcome = test.store.place(&test.order(), Some((&late, &answer()))).await;
+    assert!(matches!(outcome, Err(PlaceError::ReservationLost)), "{outcome:?}");
+    assert_eq!(order::Entity::find().count(&test.database).await.unwrap(), 1);
+}
+
+async fn a_kept_answer_is_not_released(test: TestStore) {
+    let reservation = test.reserved().await;
+    test.store.place(&test.order(), Some((&reservation, &answer()))).await.unwrap();
+    // As after a commit whose confirmation was lost on the way.
+    test.store.release(&reservation).await.unwrap();
+    assert!(matches!(test.store.reserve(KEY, REQUEST).await.unwrap(), KeyState::Answered(_)));
+}
+
+async fn keys_past_their_day_are_retired_in_chunks(test: TestStore) {
+    let key = |number: u16| {
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&number.to_be_bytes());
+        key
+    };
+    for number in 0..1100 {
+        test.store.reserve(key(number), REQUEST).await.unwrap();
+    }
+    test.clock.advance(TimeDelta::hours(24));
+    test.reserved().await;
+    assert_eq!(test.store.retire_keys().await.unwrap(), 0);
+    test.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(test.store.retire_keys().await.unwrap(), 1100);
+    assert_eq!(idempotency_key::Entity::find().count(&test.database).await.unwrap(), 1);
+}
+
+async fn an_order_is_read_as_it_was_written(test: TestStore) {
+    let order = test.order();
+    test.store.place(&order, None).await.unwrap();
+    assert_eq!(test.store.find(&Viewer::Guest, order.id).await.unwrap(), Some(order));
+}

@@ -1,0 +1,283 @@
+//! One order service of a test's own, and what a test asks of it.
+
+use std::{fmt, net::SocketAddr};
+
+use chrono::DateTime;
+use http::{HeaderMap, Method, StatusCode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use order::{Config, Order, SCHEMA};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
+use serde_json::{Value, json};
+use shop_core::{Clock, UserId};
+use shop_runtime::{
+    Lifecycle, Scope, Service as _,
+    auth::{Claims, ISSUER, Role, TokenConfig},
+    database,
+};
+use shop_testing::TestDatabase;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::fake_catalog::FakeCatalog;
+
+const SECRET: &str = "a secret that only the tests know, 64 bytes long for every HS hash";
+
+/// Runs each case on both databases: `sqlite::case` and `postgres::case`.
+macro_rules! on_both_databases {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::harness::Orders::on_sqlite().await).await;
+                }
+            )*
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let Some(orders) = crate::harness::Orders::on_postgres().await else { return };
+                    super::$case(orders).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// A running order service with guest checkout, its catalog, and a look into its database.
+pub(crate) struct Orders {
+    pub(crate) catalog: FakeCatalog,
+    pub(crate) clock: Clock,
+    url: String,
+    config: Config,
+    client: reqwest::Client,
+    database: DatabaseConnection,
+    lifecycle: Lifecycle,
+    _place: Place,
+}
+
+/// Where the data is; gone with the test.
+#[expect(dead_code, reason = "held until the test is over, never read")]
+enum Place {
+    Folder(TempDir),
+    Server(TestDatabase),
+}
+
+/// Who sends a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Guest,
+    Anna,
+    Boris,
+    Admin,
+}
+
+impl Who {
+    pub(crate) fn email(self) -> &'static str {
+        match self {
+            Self::Guest => "guest@example.com",
+            Self::Anna => "anna@example.com",
+            Self::Boris => "boris@example.com",
+            Self::Admin => "admin@example.com",
+        }
+    }
+
+    pub(crate) fn token(self) -> Option<String> {
+        (self != Self::Guest).then(|| token(Algorithm::HS256, &self.claims(3600)))
+    }
+
+    pub(crate) fn claims(self, expires_in: i64) -> Claims {
+        let now = Clock::system().now().timestamp();
+        Claims {
+            sub: UserId(Uuid::from_u128(self as u128)),
+            email: self.email().parse().unwrap(),
+            roles: vec![if self == Self::Admin { Role::Admin } else { Role::Customer }],
+            iat: now,
+            exp: now + expires_in,
+            iss: ISSUER.to_owned(),
+            jti: Uuid::nil(),
+        }
+    }
+}
+
+/// A token signed with the tests' secret.
+pub(crate) fn token(algorithm: Algorithm, claims: &Claims) -> String {
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    jsonwebtoken::encode(&Header::new(algorithm), claims, &key).unwrap()
+}
+
+/// An answer, read whole.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The id of the order that this answer shows.
+    pub(crate) fn id(&self) -> String {
+        self.json()["id"].as_str().unwrap_or_else(|| panic!("{self:?}")).to_owned()
+    }
+
+    /// Checks the status, and for an error the stable end of the problem's type.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16, slug: &str) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        if !slug.is_empty() {
+            assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+            assert_eq!(self.json()["type"], format!("https://shop.dev/problems/{slug}"), "{self:?}");
+        }
+        self
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.text)
+    }
+}
+
+impl Orders {
+    pub(crate) async fn on_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("order.db").display());
+        Self::start(&url, Place::Folder(folder)).await
+    }
+
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        let database = shop_testing::postgres().await?;
+        let url = database.url.clone();
+        Some(Self::start(&url, Place::Server(database)).await)
+    }
+
+    async fn start(database_url: &str, place: Place) -> Self {
+        let lifecycle = Lifecycle::new();
+        let catalog = FakeCatalog::start(&Scope::new("catalog", &lifecycle)).await;
+        let config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            database_url: database_url.parse().unwrap(),
+            catalog_url: catalog.url.parse().unwrap(),
+            guest_checkout: true,
+            tokens: TokenConfig {
+                jwt_algorithm: Algorithm::HS256,
+                jwt_secret: Some(SECRET.to_owned().into()),
+                jwt_public_key: None,
+            },
+        };
+        let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let url = serve(&config, &clock, &lifecycle).await;
+        let database = database::connect(&config.database_url, SCHEMA).await.unwrap();
+        let client = reqwest::Client::new();
+        Self { catalog, clock, url, config, client, database, lifecycle, _place: place }
+    }
+
+    /// The address of a second service on the same database, with other settings.
+    pub(crate) async fn beside(&self, change: impl FnOnce(&mut Config)) -> String {
+        let mut config = self.config.clone();
+        change(&mut config);
+        serve(&config, &self.clock, &self.lifecycle).await
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) async fn get(&self, who: Who, path: &str) -> Answer {
+        send(as_caller(self.request(Method::GET, path), who)).await
+    }
+
+    pub(crate) async fn post(&self, who: Who, path: &str, body: &Value) -> Answer {
+        send(as_caller(self.request(Method::POST, path).json(body), who)).await
+    }
+
+    /// Places an order with an `Idempotency-Key`.
+    pub(crate) async fn post_with_key(&self, who: Who, key: &str, body: &Value) -> Answer {
+        let request = self.request(Method::POST, "/orders").json(body).header("Idempotency-Key", key);
+        send(as_caller(request, who)).await
+    }
+
+    /// Places an order for one of product 1, a second after the one before.
+    pub(crate) async fn placed_by(&self, who: Who) -> String {
+        self.clock.advance(chrono::TimeDelta::seconds(1));
+        self.post(who, "/orders", &one_of(who, 1)).await.expect(201, "").id()
+    }
+
+    pub(crate) async fn cancel(&self, who: Who, id: &str) -> Answer {
+        self.post(who, &format!("/orders/{id}/cancel"), &json!({})).await
+    }
+
+    /// One number out of the database.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let row =
+            self.database.query_one_raw(self.statement(&format!("SELECT count(*) AS n FROM {table}"))).await;
+        row.unwrap().unwrap().try_get("", "n").unwrap()
+    }
+
+    /// The outbox, oldest first: event type, routing key, aggregate id and version, payload.
+    pub(crate) async fn events(&self) -> Vec<(String, String, String, i64, Value)> {
+        let sql = "SELECT event_type, routing_key, aggregate_id, aggregate_version, \
+                   CAST(payload AS text) AS payload FROM outbox_messages ORDER BY id";
+        let rows = self.database.query_all_raw(self.statement(sql)).await.unwrap();
+        rows.iter()
+            .map(|row| {
+                let text = |column: &str| row.try_get::<String>("", column).unwrap();
+                let payload = serde_json::from_str(&text("payload")).unwrap();
+                let version = row.try_get("", "aggregate_version").unwrap();
+                (text("event_type"), text("routing_key"), text("aggregate_id"), version, payload)
+            })
+            .collect()
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.database.execute_unprepared(sql).await.unwrap();
+    }
+
+    /// The value of a metric.
+    pub(crate) async fn metric(&self, line: &str) -> Option<u64> {
+        let metrics = send(self.request(Method::GET, "/metrics")).await.text;
+        let value = metrics.lines().find_map(|text| text.strip_prefix(line)).map(str::trim);
+        value.map(|value| value.parse().unwrap())
+    }
+
+    fn statement(&self, sql: &str) -> Statement {
+        let backend: DbBackend = self.database.get_database_backend();
+        Statement::from_string(backend, sql)
+    }
+}
+
+async fn serve(config: &Config, clock: &Clock, lifecycle: &Lifecycle) -> String {
+    let scope = Scope { clock: clock.clone(), ..Scope::new(Order::NAME, lifecycle) };
+    format!("http://{}", Order::start(config.clone(), scope).await.unwrap())
+}
+
+pub(crate) fn as_caller(request: reqwest::RequestBuilder, who: Who) -> reqwest::RequestBuilder {
+    match who.token() {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    }
+}
+
+pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    Answer {
+        status: response.status(),
+        headers: response.headers().clone(),
+        text: response.text().await.unwrap(),
+    }
+}
+
+/// A request for `quantity` of product 1.
+pub(crate) fn one_of(who: Who, quantity: u32) -> Value {
+    json!({ "customer_email": who.email(), "items": [{ "product_id": 1, "quantity": quantity }] })
+}

@@ -1,0 +1,11 @@
+//! The order service over HTTP, on SQLite and on PostgreSQL, against a catalog that speaks the contract.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod cancelling;
+mod fake_catalog;
+mod harness;
+mod hostile;
+mod idempotency;
+mod listing;
+mod ownership;
+mod placing;

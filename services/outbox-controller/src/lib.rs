@@ -1,0 +1,81 @@
+//! Publishes an outbox as a process of its own: one instance of many at a time, with the database as referee.
+
+mod config;
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use secrecy::ExposeSecret as _;
+use shop_messaging::{Broker, EventLog, PublisherOptions};
+use shop_outbox::{OutboxMetrics, Publisher, Store};
+use shop_runtime::{Scope, Service, database, health::Health, http};
+use tokio::sync::watch;
+
+pub use config::Config;
+
+/// The name under which publishers of the orders' outbox exclude each other, in its database and at the broker.
+const PUBLISHER: &str = "publisher";
+
+/// The publisher as a service.
+pub struct OutboxController;
+
+impl Service for OutboxController {
+    const NAME: &'static str = "outbox_publisher";
+    const ABOUT: &'static str =
+        "Carries the committed events of an outbox to RabbitMQ, in order, losing none";
+    type Config = Config;
+
+    async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
+        let broker = Broker::open(config.rabbitmq_url.expose_secret(), None)
+            .map_err(|error| anyhow::anyhow!("OUTBOX_RABBITMQ_URL: {error}"))?;
+        start_with(config, &broker, scope).await
+    }
+
+    fn listen(config: &Config) -> SocketAddr {
+        config.listen
+    }
+}
+
+/// Starts the publisher on a broker that is at hand: `shop` has one inside the process.
+///
+/// # Errors
+/// The database cannot be reached, or the address is taken.
+pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow::Result<SocketAddr> {
+    let database = database::connect(&config.database_url, &config.schema).await?;
+    let transport = broker.publisher(PublisherOptions {
+        event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
+        fence: Some(format!("{}.{}.{PUBLISHER}", config.exchange, config.schema)),
+        ..PublisherOptions::new(config.exchange.clone(), scope.name)
+    });
+    let metrics = OutboxMetrics::default();
+    scope.metrics.register(|registry| metrics.register(registry));
+
+    let holder = format!("{}/{}", scope.name, scope.clock.new_id());
+    let store = Store::new(database.clone(), PUBLISHER);
+    let publisher = Publisher::new(store, transport, config.options(holder), metrics);
+    let health = health(&scope, database, publisher.progress());
+    let stopping = scope.lifecycle.stopping();
+    scope.lifecycle.spawn("outbox publisher", async move {
+        publisher.run(stopping).await;
+        Ok(())
+    });
+    let router = http::router(Router::new(), None, health, &scope, http::Limits::default());
+    http::bind_and_serve(config.listen, router, &scope).await
+}
+
+/// Ready means: able to take over or at work. A broker that is away is waited for, so it only degrades.
+fn health(
+    scope: &Scope,
+    database: sea_orm::DatabaseConnection,
+    progress: watch::Receiver<shop_outbox::Progress>,
+) -> Health {
+    Health::new(scope.name, scope.lifecycle.stopping())
+        .requires("database", move || {
+            let database = database.clone();
+            async move { database::ping(&database).await }
+        })
+        .uses("publishing", move || {
+            let trouble = progress.borrow().trouble.clone();
+            async move { trouble.map_or(Ok(()), |trouble| Err(anyhow::anyhow!(trouble))) }
+        })
+}

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    shop_runtime::main::<outbox_controller::OutboxController>()
+}

@@ -1,0 +1,49 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{ArgAction, Args};
+use secrecy::SecretString;
+use shop_core::Email;
+use url::Url;
+
+/// What can be set; everything has a default.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Config {
+    /// Where databases and secrets are kept; made at the first start, and safe to delete
+    #[arg(long, env = "SHOP_DATA_DIR", default_value = ".shop")]
+    pub(crate) data_dir: PathBuf,
+    /// Whether orders may be placed without an account, as the documentation's examples do
+    #[arg(long, env = "ORDER_GUEST_CHECKOUT", default_value_t = true, action = ArgAction::Set)]
+    pub(crate) guest_checkout: bool,
+    /// The account that keeps the shop; its password is made at the first start
+    #[arg(long, env = "AUTH_ADMIN_EMAIL", default_value = "admin@example.com")]
+    pub(crate) admin_email: Email,
+    /// The bot's token from @BotFather; without it the bot is off
+    #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true, help_heading = "Telegram")]
+    pub(crate) telegram_token: Option<SecretString>,
+    /// The Bot API's address
+    #[arg(
+        long,
+        env = "TELEGRAM_API_URL",
+        default_value = "https://api.telegram.org",
+        help_heading = "Telegram"
+    )]
+    pub(crate) telegram_api: Url,
+    /// Where the accounts' API listens
+    #[arg(long, env = "AUTH_LISTEN", default_value = "127.0.0.1:8001", help_heading = "Addresses")]
+    pub(crate) auth: SocketAddr,
+    /// Where the catalog's API listens
+    #[arg(long, env = "CATALOG_LISTEN", default_value = "127.0.0.1:8002", help_heading = "Addresses")]
+    pub(crate) catalog: SocketAddr,
+    /// Where the orders' API listens
+    #[arg(long, env = "ORDER_LISTEN", default_value = "127.0.0.1:8003", help_heading = "Addresses")]
+    pub(crate) order: SocketAddr,
+    /// Where the storefront listens
+    #[arg(long, env = "WEB_LISTEN", default_value = "127.0.0.1:8080", help_heading = "Addresses")]
+    pub(crate) web: SocketAddr,
+    /// Where the outbox's publisher answers for its health and metrics
+    #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081", help_heading = "Addresses")]
+    pub(crate) outbox: SocketAddr,
+    /// Where the bot answers for its health and metrics
+    #[arg(long, env = "TELEGRAM_LISTEN", default_value = "127.0.0.1:8006", help_heading = "Addresses")]
+    pub(crate) telegram: SocketAddr,
+}

@@ -1,0 +1,117 @@
+//! Starts every service in this process, each as it would start alone.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use auth::Auth;
+use catalog::Catalog;
+use order::Order;
+use outbox_controller::OutboxController;
+use shop_messaging::{Broker, in_process::InProcessBroker};
+use shop_runtime::{Lifecycle, Scope, Service, auth::TokenConfig, config::DatabaseUrl};
+use telegram::Telegram;
+use url::Url;
+use web::Web;
+
+use crate::{
+    config::Config,
+    secrets::{self, Secrets},
+};
+
+/// The addresses of an open shop.
+pub(crate) struct Open {
+    pub(crate) auth: SocketAddr,
+    pub(crate) catalog: SocketAddr,
+    pub(crate) order: SocketAddr,
+    pub(crate) web: SocketAddr,
+    pub(crate) outbox: SocketAddr,
+    pub(crate) bot: bool,
+    pub(crate) admin: String,
+    pub(crate) secrets: PathBuf,
+}
+
+/// Starts the services, each after those that it calls.
+pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Result<Open> {
+    let secrets = Secrets::load_or_make(&config.data_dir)?;
+    let database = |name: &str| -> anyhow::Result<DatabaseUrl> {
+        let file = config.data_dir.join(format!("{name}.db"));
+        format!("sqlite://{}", file.display()).parse().context("the data folder's path")
+    };
+    let tokens = TokenConfig {
+        jwt_algorithm: shop_runtime::auth::parse_algorithm("HS256").map_err(anyhow::Error::msg)?,
+        jwt_secret: Some(secrets.jwt_secret),
+        jwt_public_key: None,
+    };
+
+    let auth = auth::Config {
+        listen: config.auth,
+        database_url: database("auth")?,
+        tokens: tokens.clone(),
+        jwt_private_key: None,
+        jwt_expire_minutes: 60,
+        admin_email: Some(config.admin_email.clone()),
+        admin_password: Some(secrets.admin_password),
+    };
+    let auth = start::<Auth>(auth, lifecycle).await?;
+
+    let catalog = catalog::Config {
+        listen: config.catalog,
+        database_url: database("catalog")?,
+        redis_url: "memory:".to_owned(),
+        tokens: tokens.clone(),
+    };
+    let catalog = start::<Catalog>(catalog, lifecycle).await?;
+
+    let order = order::Config {
+        listen: config.order,
+        database_url: database("orders")?,
+        catalog_url: url(catalog)?,
+        guest_checkout: config.guest_checkout,
+        tokens,
+    };
+    let order = start::<Order>(order, lifecycle).await?;
+
+    // The order service has made the tables by now.
+    let outbox = outbox_controller::Config::embedded(config.outbox, database("orders")?);
+    let broker = Broker::InProcess(InProcessBroker::default());
+    let scope = Scope::new(OutboxController::NAME, lifecycle);
+    let outbox =
+        outbox_controller::start_with(outbox, &broker, scope).await.context(OutboxController::NAME)?;
+
+    let web = web::Config {
+        listen: config.web,
+        session_secret: secrets.session_secret,
+        auth_url: url(auth)?,
+        catalog_url: url(catalog)?,
+        order_url: url(order)?,
+        trust_proxy: false,
+    };
+    let web = start::<Web>(web, lifecycle).await?;
+
+    let bot = config.telegram_token.is_some();
+    let telegram = telegram::Config {
+        listen: config.telegram,
+        bot_token: config.telegram_token,
+        api_url: config.telegram_api,
+        auth_url: url(auth)?,
+        catalog_url: url(catalog)?,
+        order_url: url(order)?,
+        redis_url: "memory:".to_owned(),
+    };
+    start::<Telegram>(telegram, lifecycle).await?;
+
+    let admin = config.admin_email.to_string();
+    Ok(Open { auth, catalog, order, web, outbox, bot, admin, secrets: config.data_dir.join(secrets::FILE) })
+}
+
+async fn start<S: Service>(config: S::Config, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
+    S::start(config, Scope::new(S::NAME, lifecycle)).await.context(S::NAME)
+}
+
+/// Where a service of this process is reached from within it.
+fn url(mut address: SocketAddr) -> anyhow::Result<Url> {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    Ok(format!("http://{address}").parse()?)
+}

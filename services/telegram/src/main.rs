@@ -1,0 +1,7 @@
+//! The Telegram bot.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shop_runtime::main::<telegram::Telegram>()
+}

@@ -1,0 +1,123 @@
+//! Who is logged in: for each private chat a token and its expiry, and nothing else. A password never gets here.
+
+mod memory;
+mod redis;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use shop_core::Clock;
+use shop_runtime::config::SecretString;
+use teloxide::types::ChatId;
+
+pub(crate) use self::{memory::MemorySessions, redis::RedisSessions};
+
+/// What a chat may present to the shop, and until when.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) token: SecretString,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// Where sessions are kept. An expired one is never handed out.
+#[async_trait]
+pub(crate) trait Sessions: Send + Sync {
+    /// The chat's session, if it has one that is still good.
+    async fn get(&self, chat: ChatId) -> anyhow::Result<Option<Session>>;
+
+    /// Keeps `session` for `chat` until it expires, in the place of an earlier one.
+    async fn put(&self, chat: ChatId, session: &Session) -> anyhow::Result<()>;
+
+    /// Forgets the chat's session.
+    async fn remove(&self, chat: ChatId) -> anyhow::Result<()>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> anyhow::Result<()>;
+}
+
+/// The store that `url` names: `memory:`, or a Redis.
+///
+/// # Errors
+/// The address is malformed. A Redis that is away is no error: it is connected to when it is needed.
+pub(crate) fn open(url: &str, clock: Clock) -> anyhow::Result<Arc<dyn Sessions>> {
+    if url == "memory:" {
+        return Ok(Arc::new(MemorySessions::new(clock)));
+    }
+    Ok(Arc::new(RedisSessions::new(url, clock)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeDelta;
+    use shop_runtime::config::ExposeSecret as _;
+
+    use super::*;
+
+    const CHAT: ChatId = ChatId(7);
+
+    fn session(clock: &Clock, token: &str, lives: TimeDelta) -> Session {
+        Session { token: SecretString::from(token.to_owned()), expires_at: clock.now() + lives }
+    }
+
+    async fn token(sessions: &dyn Sessions) -> Option<String> {
+        let session = sessions.get(CHAT).await.unwrap();
+        session.map(|session| session.token.expose_secret().to_owned())
+    }
+
+    /// What every store promises. The time is the system's, because a Redis has a clock of its own.
+    async fn keeps_the_contract(sessions: &dyn Sessions) {
+        let clock = Clock::system();
+        sessions.ping().await.unwrap();
+        sessions.remove(CHAT).await.unwrap();
+        assert_eq!(token(sessions).await, None);
+
+        let first = session(&clock, "first", TimeDelta::minutes(1));
+        sessions.put(CHAT, &first).await.unwrap();
+        assert_eq!(token(sessions).await.as_deref(), Some("first"));
+        let kept = sessions.get(CHAT).await.unwrap().unwrap();
+        assert_eq!(kept.expires_at.timestamp_millis(), first.expires_at.timestamp_millis());
+        assert!(sessions.get(ChatId(8)).await.unwrap().is_none(), "a session is its chat's own");
+
+        sessions.put(CHAT, &session(&clock, "second", TimeDelta::minutes(1))).await.unwrap();
+        assert_eq!(token(sessions).await.as_deref(), Some("second"));
+        sessions.remove(CHAT).await.unwrap();
+        assert_eq!(token(sessions).await, None);
+
+        sessions.put(CHAT, &session(&clock, "late", TimeDelta::seconds(-1))).await.unwrap();
+        assert_eq!(token(sessions).await, None, "an expired session is not handed out");
+        sessions.put(CHAT, &session(&clock, "short", TimeDelta::milliseconds(200))).await.unwrap();
+        assert_eq!(token(sessions).await.as_deref(), Some("short"));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(token(sessions).await, None, "a session ends with its token");
+    }
+
+    #[tokio::test]
+    async fn memory_keeps_the_contract() {
+        keeps_the_contract(&*open("memory:", Clock::system()).unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn redis_keeps_the_contract() {
+        let Some(redis) = shop_testing::redis().await else { return };
+        keeps_the_contract(&*open(&redis.url, Clock::system()).unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn a_redis_that_is_away_is_an_error_in_time_and_not_at_the_start() {
+        let sessions = open("redis://127.0.0.1:1/0", Clock::system()).unwrap();
+        let asked = tokio::time::timeout(Duration::from_secs(5), sessions.get(CHAT)).await;
+        assert!(asked.unwrap().is_err());
+    }
+
+    #[test]
+    fn an_address_of_something_else_is_refused_without_being_repeated() {
+        let Err(error) = open("http://user:s3cret@redis:6379", Clock::system()) else {
+            panic!("an HTTP address is no Redis")
+        };
+        let told = format!("{error:#}");
+        assert!(told.contains("TELEGRAM_REDIS_URL") && !told.contains("s3cret"), "{told}");
+    }
+}

@@ -1,0 +1,295 @@
+//! What a visitor's cookies hold. All of them are encrypted and authenticated with the key of [`crate::Config`].
+
+use axum::http::HeaderMap;
+use axum_extra::extract::PrivateCookieJar;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use cookie::{Cookie, Key, SameSite, time::Duration};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+
+use crate::{cart::Cart, i18n::Lang};
+
+/// Who a browser is for us. A new one is made at every login and logout, so nobody can plant one and wait for it to
+/// become somebody's.
+///
+/// No `Debug`: it holds a token.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Session {
+    /// 128 random bits that every form of this session carries.
+    csrf: String,
+    account: Option<Account>,
+}
+
+/// Somebody who has logged in.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Account {
+    /// What auth_service gave out.
+    pub(crate) token: String,
+    /// The address that they log in with.
+    pub(crate) email: String,
+    /// From then on the token is worth nothing, and neither is this login.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+impl Session {
+    /// The session of somebody unknown.
+    pub(crate) fn anonymous() -> Self {
+        Self { csrf: BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()), account: None }
+    }
+
+    /// A new session for `account`.
+    pub(crate) fn of(account: Account) -> Self {
+        Self { account: Some(account), ..Self::anonymous() }
+    }
+
+    /// The same session after its login has ended. Forms that are open in the browser stay good, so that what was
+    /// sent a second too late is answered with the way to the login and not with a refusal.
+    pub(crate) fn ended(&self) -> Self {
+        Self { account: None, ..self.clone() }
+    }
+
+    /// Who has logged in, while the login lasts.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
+    fn has_ended(&self, now: DateTime<Utc>) -> bool {
+        self.account.as_ref().is_some_and(|account| account.expires_at <= now)
+    }
+
+    /// What a form of this session carries.
+    pub(crate) fn csrf_token(&self) -> &str {
+        &self.csrf
+    }
+
+    /// Whether a form with `token` is of this session.
+    pub(crate) fn owns_form(&self, token: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(token.as_bytes()).into()
+    }
+}
+
+/// A message for the next page that the visitor sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Flash {
+    AddedToCart,
+    CartUpdated,
+    RemovedFromCart,
+    CartIsFull,
+    BadQuantity,
+    LoginNeeded,
+    SessionEnded,
+    LoggedIn,
+    Registered,
+    LoggedOut,
+    OrderPlaced,
+    OrderInProgress,
+    OrderCancelled,
+    TooLateToCancel,
+}
+
+impl Flash {
+    /// Whether it is bad news.
+    pub(crate) fn is_warning(self) -> bool {
+        matches!(
+            self,
+            Self::CartIsFull
+                | Self::BadQuantity
+                | Self::LoginNeeded
+                | Self::SessionEnded
+                | Self::TooLateToCancel
+        )
+    }
+}
+
+/// The longest that a cart, and a session without a login, are kept.
+const KEPT: Duration = Duration::days(30);
+const LANGUAGE_KEPT: Duration = Duration::days(365);
+/// A message that nobody came to read is stale.
+const FLASH_KEPT: Duration = Duration::minutes(5);
+
+/// Reads and writes the cookies of one request.
+pub(crate) struct Cookies {
+    jar: PrivateCookieJar,
+    is_secure: bool,
+}
+
+/// What the cookies of a request said.
+pub(crate) struct Held {
+    /// `None`: there was none, or it was not ours.
+    pub(crate) session: Option<Session>,
+    /// The session's login has run out; `session` is without it.
+    pub(crate) has_ended: bool,
+    pub(crate) cart: Cart,
+    pub(crate) lang: Option<Lang>,
+    pub(crate) flash: Option<Flash>,
+}
+
+impl Cookies {
+    /// `is_secure`: the visitor's side of the connection is TLS.
+    pub(crate) fn new(headers: &HeaderMap, key: Key, is_secure: bool) -> Self {
+        Self { jar: PrivateCookieJar::from_headers(headers, key), is_secure }
+    }
+
+    pub(crate) fn read(&self, now: DateTime<Utc>) -> Held {
+        let session: Option<Session> =
+            self.value("session").and_then(|json| serde_json::from_str(&json).ok());
+        let has_ended = session.as_ref().is_some_and(|session| session.has_ended(now));
+        Held {
+            session: session.map(|session| if has_ended { session.ended() } else { session }),
+            has_ended,
+            cart: self.value("cart").map(|text| Cart::decode(&text)).unwrap_or_default(),
+            lang: self.value("lang").and_then(|code| Lang::from_code(&code)),
+            flash: self.value("flash").and_then(|json| serde_json::from_str(&json).ok()),
+        }
+    }
+
+    pub(crate) fn set_session(self, session: &Session) -> Self {
+        let json = serde_json::to_string(session).unwrap_or_default();
+        self.set("session", json, KEPT)
+    }
+
+    pub(crate) fn set_cart(self, cart: &Cart) -> Self {
+        if cart.is_empty() { self.clear("cart") } else { self.set("cart", cart.encode(), KEPT) }
+    }
+
+    pub(crate) fn set_lang(self, lang: Lang) -> Self {
+        self.set("lang", lang.code().to_owned(), LANGUAGE_KEPT)
+    }
+
+    pub(crate) fn set_flash(self, flash: Flash) -> Self {
+        let json = serde_json::to_string(&flash).unwrap_or_default();
+        self.set("flash", json, FLASH_KEPT)
+    }
+
+    pub(crate) fn clear_flash(self) -> Self {
+        self.clear("flash")
+    }
+
+    pub(crate) fn into_jar(self) -> PrivateCookieJar {
+        self.jar
+    }
+
+    /// Behind TLS the `__Host-` prefix makes browsers refuse the cookie from a subdomain or without `Secure`.
+    fn name(&self, name: &str) -> String {
+        if self.is_secure { format!("__Host-shop_{name}") } else { format!("shop_{name}") }
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        self.jar.get(&self.name(name)).map(|cookie| cookie.value().to_owned())
+    }
+
+    fn build(&self, name: &str, value: String) -> Cookie<'static> {
+        Cookie::build((self.name(name), value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.is_secure)
+            .build()
+    }
+
+    fn set(self, name: &str, value: String, kept: Duration) -> Self {
+        let mut cookie = self.build(name, value);
+        cookie.set_max_age(kept);
+        Self { jar: self.jar.add(cookie), ..self }
+    }
+
+    fn clear(self, name: &str) -> Self {
+        let cookie = self.build(name, String::new());
+        Self { jar: self.jar.remove(cookie), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        http::header::{COOKIE, SET_COOKIE},
+        response::IntoResponse as _,
+    };
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    fn key(seed: u8) -> Key {
+        Key::derive_from(&[seed; 64])
+    }
+
+    fn login() -> Session {
+        let expires_at = now() + TimeDelta::minutes(60);
+        Session::of(Account { token: "t0ken".into(), email: "user@example.com".into(), expires_at })
+    }
+
+    fn set_cookie(cookies: Cookies) -> String {
+        let response = cookies.into_jar().into_response();
+        response.headers()[SET_COOKIE].to_str().unwrap().to_owned()
+    }
+
+    fn read_back(set_cookie: &str, key: Key, is_secure: bool, now: DateTime<Utc>) -> Held {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, set_cookie.split(';').next().unwrap().parse().unwrap());
+        Cookies::new(&headers, key, is_secure).read(now)
+    }
+
+    #[test]
+    fn a_session_cookie_is_opaque_and_closed_to_scripts() {
+        let cookie = set_cookie(Cookies::new(&HeaderMap::new(), key(1), false).set_session(&login()));
+        assert!(cookie.starts_with("shop_session="), "{cookie}");
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=2592000"] {
+            assert!(cookie.contains(attribute), "{attribute} in {cookie}");
+        }
+        assert!(!cookie.contains("Secure") && !cookie.contains("t0ken") && !cookie.contains("user@"));
+        let held = read_back(&cookie, key(1), false, now());
+        assert_eq!(held.session.unwrap().account().unwrap().email, "user@example.com");
+    }
+
+    #[test]
+    fn behind_tls_a_cookie_is_secure_and_bound_to_its_host() {
+        let cookie = set_cookie(Cookies::new(&HeaderMap::new(), key(1), true).set_session(&login()));
+        assert!(cookie.starts_with("__Host-shop_session=") && cookie.contains("Secure"), "{cookie}");
+        assert!(read_back(&cookie, key(1), true, now()).session.is_some());
+    }
+
+    #[test]
+    fn a_session_of_another_key_or_with_a_changed_byte_is_none() {
+        let cookie = set_cookie(Cookies::new(&HeaderMap::new(), key(1), false).set_session(&login()));
+        assert!(read_back(&cookie, key(2), false, now()).session.is_none());
+        let flipped = cookie.replacen("shop_session=", "shop_session=A", 1);
+        assert!(read_back(&flipped, key(1), false, now()).session.is_none());
+    }
+
+    #[test]
+    fn a_login_ends_with_its_token_and_its_forms_stay_good() {
+        let session = login();
+        let cookie = set_cookie(Cookies::new(&HeaderMap::new(), key(1), false).set_session(&session));
+        let held = read_back(&cookie, key(1), false, now() + TimeDelta::minutes(60));
+        let ended = held.session.unwrap();
+        assert!(held.has_ended && ended.account().is_none());
+        assert!(ended.owns_form(session.csrf_token()));
+    }
+
+    #[test]
+    fn every_login_is_a_new_session() {
+        assert!(!login().owns_form(login().csrf_token()));
+        assert!(!login().owns_form(""));
+    }
+
+    #[test]
+    fn the_fullest_cookies_fit_into_a_browser() {
+        let token = "x".repeat(1_500);
+        let account = Account { token, email: "x".repeat(254), expires_at: now() };
+        let cookie =
+            set_cookie(Cookies::new(&HeaderMap::new(), key(1), true).set_session(&Session::of(account)));
+        assert!(cookie.len() < 4_096, "{}", cookie.len());
+        let mut cart = Cart::default();
+        for id in 0..30 {
+            cart.add(shop_core::ProductId(i64::MAX - id), 99).unwrap();
+        }
+        let cookie = set_cookie(Cookies::new(&HeaderMap::new(), key(1), true).set_cart(&cart));
+        assert!(cookie.len() < 4_096, "{}", cookie.len());
+    }
+}

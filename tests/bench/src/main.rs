@@ -1,0 +1,52 @@
+//! Measurements of the shop beside what they are compared with, in one run on one machine: `cargo xtask bench`.
+//!
+//! Absolute rates say more about the machine than about the shop, so what counts is the ratio of two rates that are
+//! measured in turns, under the same load.
+
+mod bare;
+mod http;
+mod load;
+mod pgbench;
+mod process;
+mod report;
+mod services;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Measures the shop. `cargo xtask bench` prepares what it needs")]
+struct Cli {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Subcommand)]
+enum Kind {
+    /// The list of products beside a bare handler, orders beside pgbench, and the memory of idle services
+    Http(http::Arguments),
+    /// Serve one recorded answer: what the catalog is compared with
+    #[command(hide = true)]
+    Bare {
+        /// Where to listen
+        listen: SocketAddr,
+        /// The answer as it was on the wire
+        recorded: PathBuf,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().kind {
+        Kind::Http(arguments) => http::run(&arguments).await,
+        Kind::Bare { listen, recorded } => bare::serve(listen, &recorded).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The processes that are measured, and what the kernel knows of them.
+
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use shop_testing::servers;
+
+use crate::load::Connection;
+
+/// How long a service may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `/proc/<pid>/stat` counts processor time in: `USER_HZ`, 100 a second on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A process at work. Killed when dropped.
+pub(crate) struct Process {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `binary` with `environment` and nothing else of ours, its log in `folder`, and waits until a GET of
+    /// `path` at `address` is answered with 200.
+    pub(crate) async fn start(
+        name: &'static str,
+        binary: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        (address, path): (SocketAddr, &str),
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::create(&log)?;
+        let mut command = servers::ending_with_us(binary, "KILL");
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let child = servers::spawn(command).with_context(|| binary.display().to_string())?;
+        let mut process = Self { name, address, child, log };
+        process.wait_for(path).await?;
+        Ok(process)
+    }
+
+    async fn wait_for(&mut self, path: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while get(self.address, path).await.ok().is_none_or(|(status, _)| status != 200) {
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                bail!("{} does not start: {}", self.name, fs::read_to_string(&self.log)?);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The memory that it has in use, in bytes.
+    pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// The processor time that it has used so far, in user space and in the kernel.
+    pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th after it.
+        let (_, rest) = stat.rsplit_once(')').context("no name")?;
+        let mut times = rest.split_whitespace().skip(11).map(str::parse::<u32>);
+        let (user, kernel) = times.next().zip(times.next()).context("no times")?;
+        Ok(TICK * (user? + kernel?))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The status and the whole answer to a GET.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, Vec<u8>)> {
+    let mut connection = Connection::open(address).await?;
+    let status = connection.ask(get_request(path).as_bytes()).await?;
+    Ok((status, connection.answer))
+}
+
+pub(crate) fn get_request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n")
+}
+
+/// A loopback address that is free now.
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}

@@ -1,0 +1,121 @@
+//! What a run found, as Markdown tables.
+
+use std::{fs, time::Duration};
+
+use anyhow::Context as _;
+
+/// One side of a comparison, one value a round.
+#[derive(Debug, Default)]
+pub(crate) struct Side {
+    pub(crate) name: String,
+    /// Answers a second.
+    pub(crate) rates: Vec<f64>,
+    /// In microseconds; empty where they are not known.
+    pub(crate) median_latencies: Vec<f64>,
+    pub(crate) tail_latencies: Vec<f64>,
+    /// The processor time of the measured processes for an answer, in microseconds.
+    pub(crate) processor_times: Vec<f64>,
+}
+
+impl Side {
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    fn row(&self) -> String {
+        let cell = |values: &[f64]| {
+            if values.is_empty() { "–".to_owned() } else { format!("{:.0}", median(values)) }
+        };
+        format!(
+            "| {} | {} | {} | {} | {} |",
+            self.name,
+            cell(&self.rates),
+            cell(&self.median_latencies),
+            cell(&self.tail_latencies),
+            cell(&self.processor_times)
+        )
+    }
+}
+
+/// Ours beside what it is compared with.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) ours: Side,
+    pub(crate) theirs: Side,
+    /// The share of their rate that ours is to reach.
+    pub(crate) target: f64,
+}
+
+impl Comparison {
+    /// The ratio of the medians.
+    pub(crate) fn ratio(&self) -> f64 {
+        median(&self.ours.rates) / median(&self.theirs.rates)
+    }
+
+    pub(crate) fn print(&self) {
+        println!(
+            "| | answers a second | median, µs | 99th percentile, µs | processor time of an answer, µs |"
+        );
+        println!("|---|--:|--:|--:|--:|");
+        println!("{}\n{}\n", self.ours.row(), self.theirs.row());
+        let rounds = self.ours.rates.iter().zip(&self.theirs.rates).map(|(ours, theirs)| ours / theirs);
+        let (low, high) =
+            rounds.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
+        let verdict = if self.ratio() >= self.target { "reached" } else { "missed" };
+        println!(
+            "Ratio: **{:.0} %** (rounds: {:.0} % to {:.0} %); the target of {:.0} % is {verdict}.\n",
+            self.ratio() * 100.0,
+            low * 100.0,
+            high * 100.0,
+            self.target * 100.0,
+        );
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    match (values.len(), values.len() / 2) {
+        (0, _) => f64::NAN,
+        (length, middle) if length % 2 == 0 => f64::midpoint(values[middle - 1], values[middle]),
+        (_, middle) => values[middle],
+    }
+}
+
+pub(crate) fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// Cores, memory, and how busy the machine was with other things.
+pub(crate) fn machine() -> anyhow::Result<String> {
+    let cores = std::thread::available_parallelism()?;
+    let meminfo = fs::read_to_string("/proc/meminfo")?;
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")).context("no MemTotal")?;
+    let kilobytes: u64 = total.trim().trim_end_matches(" kB").parse()?;
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
+    let gigabytes = kilobytes as f64 / 1024.0 / 1024.0;
+    Ok(format!("{cores} cores, {gigabytes:.0} GiB of memory, load average before the run {load}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn one_bad_round_does_not_make_the_ratio() {
+        let mut comparison =
+            Comparison { ours: Side::named("ours"), theirs: Side::named("theirs"), target: 0.5 };
+        comparison.ours.rates = vec![60.0, 1.0, 60.0];
+        comparison.theirs.rates = vec![100.0, 100.0, 100.0];
+        assert_eq!(comparison.ratio(), 0.6);
+    }
+}

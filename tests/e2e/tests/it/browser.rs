@@ -1,0 +1,103 @@
+//! The storefront in a real browser.
+
+use std::{fs, path::Path};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use shop_testing::TestBrowser;
+
+use crate::support::Shop;
+
+async fn open(browser: &TestBrowser, language: &str, size: (u32, u32)) -> Client {
+    ClientBuilder::new(HttpConnector::new())
+        .capabilities(browser.capabilities(language, size))
+        .connect(&browser.webdriver_url)
+        .await
+        .unwrap()
+}
+
+async fn click(client: &Client, css: &str) {
+    let element = client.wait().for_element(Locator::Css(css)).await.unwrap();
+    element.click().await.unwrap();
+}
+
+async fn fill(client: &Client, css: &str, text: &str) {
+    let element = client.wait().for_element(Locator::Css(css)).await.unwrap();
+    element.clear().await.unwrap();
+    element.send_keys(text).await.unwrap();
+}
+
+/// Keeps a picture for people, beside the other things that the build makes.
+async fn picture(client: &Client, name: &str) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{name}.png")), client.screenshot().await.unwrap()).unwrap();
+}
+
+async fn text(client: &Client, css: &str) -> String {
+    client.wait().for_element(Locator::Css(css)).await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_registers_logs_in_fills_a_cart_orders_and_sees_the_order() {
+    let Some(browser) = shop_testing::browser().await else { return };
+    let shop = Shop::embedded(&[]).await;
+    let client = open(&browser, "en-US", (1280, 900)).await;
+    let at = |path: &str| format!("{}{path}", shop.web);
+
+    client.goto(&at("/")).await.unwrap();
+    picture(&client, "home").await;
+    client.goto(&at("/register")).await.unwrap();
+    fill(&client, "#email", "browser@example.com").await;
+    fill(&client, "#password", "password123").await;
+    click(&client, "form[action='/register'] button[type=submit]").await;
+    client.wait().for_element(Locator::Css("form[action='/logout']")).await.unwrap();
+    click(&client, "form[action='/logout'] button").await;
+    client.wait().for_element(Locator::Css("a[href^='/login']")).await.unwrap();
+
+    client.goto(&at("/catalog")).await.unwrap();
+    picture(&client, "catalog").await;
+    client.goto(&at("/products/1")).await.unwrap();
+    click(&client, "form[action='/cart/add'] button[type=submit]").await;
+    client.goto(&at("/cart")).await.unwrap();
+    picture(&client, "cart").await;
+    // Ordering needs an account: to the login, and back with the cart as it was.
+    click(&client, "form[action='/order'] button[type=submit]").await;
+    fill(&client, "#email", "browser@example.com").await;
+    fill(&client, "#password", "password123").await;
+    click(&client, "form[action='/login'] button[type=submit]").await;
+    if client.find(Locator::Css("form[action='/order'] button[type=submit]")).await.is_ok() {
+        click(&client, "form[action='/order'] button[type=submit]").await;
+    }
+    client.wait().for_element(Locator::Css("form[action$='/cancel']")).await.unwrap();
+    let url = client.current_url().await.unwrap();
+    assert!(url.path().starts_with("/orders/"), "{url}");
+    assert!(text(&client, "main").await.contains("Morning Mug"));
+    picture(&client, "order").await;
+    let order = url.path().trim_start_matches("/orders/").to_owned();
+    client.goto(&at("/orders")).await.unwrap();
+    assert!(client.source().await.unwrap().contains(&order), "the list shows the order");
+    picture(&client, "orders").await;
+    client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_storefront_speaks_russian_and_english() {
+    let Some(browser) = shop_testing::browser().await else { return };
+    let shop = Shop::embedded(&[]).await;
+    let client = open(&browser, "ru-RU", (390, 844)).await;
+    client.goto(&shop.web).await.unwrap();
+    let language = || async { client.find(Locator::Css("html")).await.unwrap().attr("lang").await.unwrap() };
+    assert_eq!(language().await.as_deref(), Some("ru"));
+    picture(&client, "home-ru-phone").await;
+    let scrolls: bool = client
+        .execute("return document.documentElement.scrollWidth > window.innerWidth", vec![])
+        .await
+        .unwrap()
+        .as_bool()
+        .unwrap();
+    assert!(!scrolls, "nothing is wider than a phone");
+    click(&client, "form[action='/language'] button:not([disabled]):not([aria-current])").await;
+    assert_eq!(language().await.as_deref(), Some("en"));
+    client.close().await.unwrap();
+}

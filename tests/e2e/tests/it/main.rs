@@ -1,0 +1,12 @@
+//! The shop from outside: its binaries, and what a person, a browser, a bot's user or a consumer sees of them.
+//!
+//! Nothing here imports a service. The tests run what `SHOP_TEST_BIN_DIR` holds; `cargo xtask test` builds it.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod bot;
+mod browser;
+mod events;
+mod examples;
+mod faults;
+mod support;
+mod traces;

@@ -1,0 +1,74 @@
+use std::time::{Duration, Instant};
+
+use lapin::{
+    Channel, Connection, ConnectionProperties,
+    message::BasicGetMessage,
+    options::{BasicGetOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+
+/// A queue that somebody bound to the shop's exchange, to see what arrives: plain AMQP, none of our code.
+pub(crate) struct Tap {
+    channel: Channel,
+    _connection: Connection,
+}
+
+const QUEUE: &str = "tap";
+
+impl Tap {
+    pub(crate) async fn bind(url: &str, pattern: &str) -> Self {
+        let tap = Self::connect(url).await;
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let topic = lapin::ExchangeKind::Topic;
+        tap.channel
+            .exchange_declare("shop_events".into(), topic, durable, FieldTable::default())
+            .await
+            .unwrap();
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        tap.channel.queue_declare(QUEUE.into(), durable, FieldTable::default()).await.unwrap();
+        tap.channel
+            .queue_bind(
+                QUEUE.into(),
+                "shop_events".into(),
+                pattern.into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .unwrap();
+        tap
+    }
+
+    /// Connects to a queue that was bound before, for instance before the broker was restarted.
+    pub(crate) async fn connect(url: &str) -> Self {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        Self { channel, _connection: connection }
+    }
+
+    /// Takes messages until there are `count`, and then those that follow within half a second.
+    pub(crate) async fn take(&self, count: usize) -> Vec<BasicGetMessage> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut taken = Vec::new();
+        let mut quiet_since = Instant::now();
+        while taken.len() < count || quiet_since.elapsed() < Duration::from_millis(500) {
+            assert!(Instant::now() < deadline, "only {} of {count} messages arrived", taken.len());
+            let options = BasicGetOptions { no_ack: true };
+            match self.channel.basic_get(QUEUE.into(), options).await.unwrap() {
+                Some(message) => {
+                    taken.push(message);
+                    quiet_since = Instant::now();
+                }
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        taken
+    }
+}
+
+/// `(order, event type)` of a message.
+pub(crate) fn order_and_type(message: &BasicGetMessage) -> (String, String) {
+    let payload: serde_json::Value = serde_json::from_slice(&message.delivery.data).unwrap();
+    let kind = message.delivery.properties.kind().as_ref().unwrap().to_string();
+    (payload["order_id"].as_str().unwrap().to_owned(), kind)
+}

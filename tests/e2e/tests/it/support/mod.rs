@@ -1,0 +1,19 @@
+//! A shop to test: its processes, on ports and data of their own.
+
+mod amqp;
+mod process;
+mod shop;
+mod visitor;
+
+pub(crate) use amqp::{Tap, order_and_type};
+pub(crate) use shop::{Backends, Real, Shop};
+pub(crate) use visitor::Visitor;
+
+/// A client for the shop's APIs.
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(20))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}

@@ -1,0 +1,176 @@
+//! The backends that the tests need: named in the environment, started from local binaries, installed, or in Docker.
+
+use std::thread::{self, JoinHandle};
+
+use shop_testing::servers::{Browser, Durability, Kind, Server};
+
+use crate::{docker, install};
+
+/// What each kind is called, and how else to get one.
+struct Backend {
+    kind: Kind,
+    name: &'static str,
+    /// Set by whoever brings a server of their own.
+    variable: &'static str,
+    /// On Debian and Ubuntu.
+    packages: &'static [&'static str],
+    image: Option<docker::Image>,
+}
+
+const BACKENDS: [Backend; 4] = [
+    Backend {
+        kind: Kind::Postgres,
+        name: "PostgreSQL",
+        variable: "SHOP_TEST_POSTGRES_URL",
+        packages: &["postgresql"],
+        image: Some(docker::POSTGRES),
+    },
+    Backend {
+        kind: Kind::Redis,
+        name: "Redis",
+        variable: "SHOP_TEST_REDIS_URL",
+        packages: &["redis-server"],
+        image: Some(docker::REDIS),
+    },
+    Backend {
+        kind: Kind::RabbitMq,
+        name: "RabbitMQ",
+        variable: "SHOP_TEST_RABBITMQ_URL",
+        packages: &["rabbitmq-server"],
+        image: Some(docker::RABBITMQ),
+    },
+    Backend {
+        kind: Kind::Chromium,
+        name: "Chromium",
+        variable: "SHOP_TEST_CHROMIUM",
+        // Without its recommended packages, Chromium has no font to draw with.
+        packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
+        image: None,
+    },
+];
+
+/// What the tests want.
+pub(crate) const ALL: [Kind; 4] = [Kind::Postgres, Kind::Redis, Kind::RabbitMq, Kind::Chromium];
+
+/// Backends on their way up.
+pub(crate) struct Starting(Vec<(&'static Backend, JoinHandle<anyhow::Result<Started>>)>);
+
+/// Running backends; they end when this is dropped.
+pub(crate) struct Backends {
+    /// What tells the tests where they are.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// Those that cannot be had, and why.
+    pub(crate) missing: Vec<String>,
+    _held: Vec<Held>,
+}
+
+/// What keeps a backend running.
+enum Held {
+    Process { _server: Server },
+    Container { _container: docker::Container },
+    Nothing,
+}
+
+struct Started {
+    environment: Vec<(&'static str, String)>,
+    held: Held,
+    how: String,
+}
+
+/// Installs what can be installed, and starts the rest of the work in the background: a build can go on meanwhile.
+pub(crate) fn start(kinds: &[Kind], durability: Durability) -> Starting {
+    let wanted: Vec<&'static Backend> = BACKENDS
+        .iter()
+        .filter(|backend| kinds.contains(&backend.kind))
+        .filter(|backend| std::env::var_os(backend.variable).is_none_or(|value| value.is_empty()))
+        .collect();
+    let missing = wanted.iter().filter(|backend| backend.kind.find().is_err());
+    let packages: Vec<&str> = missing.flat_map(|backend| backend.packages).copied().collect();
+    if !packages.is_empty()
+        && let Err(error) = install::packages(&packages)
+    {
+        eprintln!("{} cannot be installed: {error:#}", packages.join(", "));
+    }
+    let starting =
+        wanted.into_iter().map(|backend| (backend, thread::spawn(move || backend.start(durability))));
+    Starting(starting.collect())
+}
+
+impl Starting {
+    /// Waits until each answers, or cannot be had.
+    pub(crate) fn wait(self) -> Backends {
+        let mut backends = Backends { environment: Vec::new(), missing: Vec::new(), _held: Vec::new() };
+        for (backend, starting) in self.0 {
+            let started = starting.join().unwrap_or_else(|_| Err(anyhow::anyhow!("its start panicked")));
+            match started {
+                Ok(started) => {
+                    println!("{}: {}", backend.name, started.how);
+                    backends.environment.extend(started.environment);
+                    backends._held.push(started.held);
+                }
+                Err(error) => backends.missing.push(format!("{}: {error:#}", backend.name)),
+            }
+        }
+        backends
+    }
+}
+
+impl Backend {
+    fn start(&self, durability: Durability) -> anyhow::Result<Started> {
+        match (self.kind.find(), &self.image) {
+            (Ok(()), _) => self.start_local(durability),
+            // The images are set up to be fast.
+            (Err(missing), Some(image)) if durability == Durability::Fast && docker::is_available() => {
+                let container = docker::Container::start(image)
+                    .map_err(|error| missing.context(format!("Docker did not help either: {error:#}")))?;
+                Ok(Started {
+                    environment: server_environment(
+                        self.variable,
+                        &container.url,
+                        container.management_url.as_deref(),
+                    ),
+                    how: format!("{} in Docker", image.name),
+                    held: Held::Container { _container: container },
+                })
+            }
+            (Err(missing), _) => {
+                let packages = self.packages.join(" ");
+                Err(missing.context(format!("install {packages}, or set {}", self.variable)))
+            }
+        }
+    }
+
+    fn start_local(&self, durability: Durability) -> anyhow::Result<Started> {
+        let server = match self.kind {
+            Kind::Postgres => Server::postgres(durability)?,
+            Kind::Redis => Server::redis()?,
+            Kind::RabbitMq => Server::rabbitmq()?,
+            Kind::Chromium => {
+                let Browser { chromium, chromedriver } = Browser::find()?;
+                let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+                return Ok(Started {
+                    how: chromium.display().to_string(),
+                    environment: vec![
+                        (self.variable, text(chromium)),
+                        ("SHOP_TEST_CHROMEDRIVER", text(chromedriver)),
+                    ],
+                    held: Held::Nothing,
+                });
+            }
+        };
+        Ok(Started {
+            environment: server_environment(self.variable, server.url(), server.management_url()),
+            how: server.url().to_owned(),
+            held: Held::Process { _server: server },
+        })
+    }
+}
+
+fn server_environment(
+    variable: &'static str,
+    url: &str,
+    management_url: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let management = management_url.map(|url| ("SHOP_TEST_RABBITMQ_MANAGEMENT_URL", url.to_owned()));
+    std::iter::once((variable, url.to_owned())).chain(management).collect()
+}

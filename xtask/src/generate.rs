@@ -1,0 +1,64 @@
+//! `cargo xtask generate`: files that are made from the code and kept in the repository, so that a review sees them change.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::shell;
+
+/// The services with an HTTP API of their own; each one's binary prints its OpenAPI document.
+const WITH_API: [&str; 3] = ["auth", "catalog", "order"];
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Write nothing, and fail when a file is not what it should be
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Writes or checks every generated file.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    // As the tests build it, so that nothing is built twice.
+    shell::run(shell::cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
+    let mut stale = Vec::new();
+    for (file, content) in generated()? {
+        if fs::read_to_string(&file).ok().as_deref() == Some(&content) {
+            continue;
+        }
+        if !arguments.check {
+            write(&file, &content)?;
+        }
+        stale.push(file.strip_prefix(shell::root()).unwrap_or(&file).display().to_string());
+    }
+    match (stale.is_empty(), arguments.check) {
+        (true, _) => println!("all generated files are up to date"),
+        (false, false) => println!("written: {}", stale.join(", ")),
+        (false, true) => bail!("out of date, `cargo xtask generate` writes them: {}", stale.join(", ")),
+    }
+    Ok(())
+}
+
+fn generated() -> anyhow::Result<Vec<(PathBuf, String)>> {
+    WITH_API.into_iter().map(|service| Ok((openapi_file(service), openapi(service)?))).collect()
+}
+
+fn openapi_file(service: &str) -> PathBuf {
+    shell::root().join("docs/openapi").join(format!("{service}.json"))
+}
+
+fn openapi(service: &str) -> anyhow::Result<String> {
+    let mut command = Command::new(shell::target().join("debug").join(service));
+    command.arg("openapi");
+    shell::output(command)
+}
+
+fn write(file: &Path, content: &str) -> anyhow::Result<()> {
+    let folder = file.parent().context("a generated file has a folder")?;
+    fs::create_dir_all(folder)?;
+    fs::write(file, content).with_context(|| file.display().to_string())
+}

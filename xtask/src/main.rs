@@ -1,0 +1,50 @@
+//! Automation for people and for CI: `cargo xtask --help`.
+
+mod backends;
+mod bench;
+mod ci;
+mod deny;
+mod docker;
+mod generate;
+mod install;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Automation of the shop's repository")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run the tests, with the backends that they need
+    Test(test::Arguments),
+    /// Measure the shop on real backends, in release builds
+    Bench(bench::Arguments),
+    /// Run everything that a change must pass
+    Ci,
+    /// Write the generated files that are kept in the repository
+    Generate(generate::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
+        Task::Ci => ci::run(),
+        Task::Generate(arguments) => generate::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
