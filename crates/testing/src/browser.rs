@@ -50,6 +50,11 @@ impl TestBrowser {
                 // /dev/shm is small in containers.
                 "--disable-dev-shm-usage",
                 "--disable-gpu",
+                // Its makers' services: not asked for, and out of reach where tests run.
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
                 format!("--lang={language}"),
                 format!("--accept-lang={language}"),
                 format!("--window-size={width},{height}"),

@@ -1,6 +1,6 @@
 //! The storefront in a real browser.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -16,9 +16,15 @@ async fn open(browser: &TestBrowser, language: &str, size: (u32, u32)) -> Client
         .unwrap()
 }
 
-async fn click(client: &Client, css: &str) {
+/// Clicks, and waits for the page that this leads to: the one with `next` in it. A click returns before the browser has
+/// left the page, so what is on both pages tells nothing.
+async fn click(client: &Client, css: &str, next: &str) {
     let element = client.wait().for_element(Locator::Css(css)).await.unwrap();
     element.click().await.unwrap();
+    let deadline = Duration::from_secs(30);
+    if client.wait().at_most(deadline).for_element(Locator::Css(next)).await.is_err() {
+        panic!("no {next} after {css}, but:\n{}", client.source().await.unwrap());
+    }
 }
 
 async fn fill(client: &Client, css: &str, text: &str) {
@@ -50,26 +56,22 @@ async fn somebody_registers_logs_in_fills_a_cart_orders_and_sees_the_order() {
     client.goto(&at("/register")).await.unwrap();
     fill(&client, "#email", "browser@example.com").await;
     fill(&client, "#password", "password123").await;
-    click(&client, "form[action='/register'] button[type=submit]").await;
-    client.wait().for_element(Locator::Css("form[action='/logout']")).await.unwrap();
-    click(&client, "form[action='/logout'] button").await;
-    client.wait().for_element(Locator::Css("a[href^='/login']")).await.unwrap();
+    click(&client, "form[action='/register'] button[type=submit]", "form[action='/logout']").await;
+    click(&client, "form[action='/logout'] button", "nav.menu a[href='/login']").await;
 
     client.goto(&at("/catalog")).await.unwrap();
     picture(&client, "catalog").await;
     client.goto(&at("/products/1")).await.unwrap();
-    click(&client, "form[action='/cart/add'] button[type=submit]").await;
+    click(&client, "form[action='/cart/add'] button[type=submit]", ".toast a[href='/cart']").await;
     client.goto(&at("/cart")).await.unwrap();
     picture(&client, "cart").await;
     // Ordering needs an account: to the login, and back with the cart as it was.
-    click(&client, "form[action='/order'] button[type=submit]").await;
+    let (order, log_in) = ("form[action='/order'] button[type=submit]", "form[action='/login']");
+    click(&client, order, log_in).await;
     fill(&client, "#email", "browser@example.com").await;
     fill(&client, "#password", "password123").await;
-    click(&client, "form[action='/login'] button[type=submit]").await;
-    if client.find(Locator::Css("form[action='/order'] button[type=submit]")).await.is_ok() {
-        click(&client, "form[action='/order'] button[type=submit]").await;
-    }
-    client.wait().for_element(Locator::Css("form[action$='/cancel']")).await.unwrap();
+    click(&client, &format!("{log_in} button[type=submit]"), order).await;
+    click(&client, order, "form[action$='/cancel']").await;
     let url = client.current_url().await.unwrap();
     assert!(url.path().starts_with("/orders/"), "{url}");
     assert!(text(&client, "main").await.contains("Morning Mug"));
@@ -97,7 +99,7 @@ async fn the_storefront_speaks_russian_and_english() {
         .as_bool()
         .unwrap();
     assert!(!scrolls, "nothing is wider than a phone");
-    click(&client, "form[action='/language'] button:not([disabled]):not([aria-current])").await;
-    assert_eq!(language().await.as_deref(), Some("en"));
+    click(&client, "form[action='/language'] button:not([disabled]):not([aria-current])", "html[lang=en]")
+        .await;
     client.close().await.unwrap();
 }
