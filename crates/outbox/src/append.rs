@@ -1,6 +1,13 @@
+//! Writing an event into the outbox, in the transaction of the change that it announces.
+
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
+use shop_messaging::HeaderValue;
+use sqlx::PgConnection;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::trace;
@@ -22,6 +29,9 @@ pub struct NewMessage {
     pub routing_key: String,
     /// The body, as JSON text: it reaches the broker byte for byte.
     pub payload: String,
+    /// Headers beside the outbox's own (`aggregate_type`, `aggregate_id`, `aggregate_version`, `traceparent` and
+    /// `tracestate`, which win). 32 KiB at most, with the outbox's own; a name has 255 bytes at most.
+    pub headers: BTreeMap<String, HeaderValue>,
     /// When it happened.
     pub created_at: DateTime<Utc>,
 }
@@ -44,24 +54,10 @@ impl NewMessage {
 ///
 /// # Errors
 /// The database refuses the row or is away; the transaction should be rolled back.
-#[tracing::instrument(
-    name = "outbox append",
-    skip_all,
-    fields(
-        otel.name = format!("append {}", message.routing_key),
-        messaging.message.id = %message.id,
-        event_type = message.event_type,
-    )
-)]
+#[tracing::instrument(name = "outbox append", skip_all, fields(otel.name, messaging.message.id, event_type))]
 pub async fn append(connection: &impl ConnectionTrait, message: &NewMessage) -> Result<(), DbErr> {
-    const INSERT: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, \
-         event_type, routing_key, payload, headers, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, CAST($7 AS json), CAST($8 AS json), $9)";
-    const INSERT_SQLITE: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, \
-         event_type, routing_key, payload, headers, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    describe(message);
     let backend = connection.get_database_backend();
-    let insert = if backend == sea_orm::DbBackend::Postgres { INSERT } else { INSERT_SQLITE };
     let values = [
         message.id.into(),
         message.aggregate_type.as_str().into(),
@@ -70,9 +66,46 @@ pub async fn append(connection: &impl ConnectionTrait, message: &NewMessage) -> 
         message.event_type.as_str().into(),
         message.routing_key.as_str().into(),
         message.payload.as_str().into(),
-        trace::current_headers().into(),
+        trace::headers(&message.headers).into(),
         message.created_at.into(),
     ];
+    let insert = if backend == DbBackend::Postgres { INSERT } else { INSERT_SQLITE };
     connection.execute_raw(Statement::from_sql_and_values(backend, insert, values)).await?;
     Ok(())
 }
+
+/// [`append`] for services that use sqlx alone: `connection` is the transaction, `&mut *transaction`.
+///
+/// # Errors
+/// The database refuses the row or is away; the transaction should be rolled back.
+#[tracing::instrument(name = "outbox append", skip_all, fields(otel.name, messaging.message.id, event_type))]
+pub async fn append_sqlx(connection: &mut PgConnection, message: &NewMessage) -> Result<(), sqlx::Error> {
+    describe(message);
+    sqlx::query(INSERT)
+        .bind(message.id)
+        .bind(&message.aggregate_type)
+        .bind(&message.aggregate_id)
+        .bind(message.aggregate_version)
+        .bind(&message.event_type)
+        .bind(&message.routing_key)
+        .bind(&message.payload)
+        .bind(trace::headers(&message.headers))
+        .bind(message.created_at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn describe(message: &NewMessage) {
+    let span = Span::current();
+    span.record("otel.name", format!("append {}", message.routing_key));
+    span.record("messaging.message.id", tracing::field::display(message.id));
+    span.record("event_type", &message.event_type);
+}
+
+const INSERT: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, \
+     event_type, routing_key, payload, headers, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, CAST($7 AS json), CAST($8 AS json), $9)";
+const INSERT_SQLITE: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, \
+     event_type, routing_key, payload, headers, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";

@@ -22,8 +22,9 @@ mod trace;
 mod wake;
 mod window;
 
-pub use append::{NewMessage, append};
+pub use append::{NewMessage, append, append_sqlx};
 pub use metrics::OutboxMetrics;
 pub use publisher::{Options, Progress, Publisher};
 pub use retry::RetryPolicy;
+pub use shop_messaging::HeaderValue;
 pub use store::{Stats, Store};

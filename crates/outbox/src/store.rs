@@ -9,7 +9,10 @@ use serde::Serialize;
 use shop_messaging::{HeaderValue, Message};
 use uuid::Uuid;
 
-use crate::fence::{Lease, boottime};
+use crate::{
+    fence::{Lease, boottime},
+    trace,
+};
 
 /// Pending rows are counted up to this many: the number is for people, and a count must stay cheap.
 const COUNT_UP_TO: i64 = 100_000;
@@ -46,8 +49,7 @@ pub(crate) struct Row {
     pub(crate) id: i64,
     pub(crate) aggregate: Aggregate,
     pub(crate) attempts: u32,
-    /// The trace context in which it was appended, as JSON.
-    pub(crate) trace: String,
+    /// Its headers hold the trace context in which it was appended.
     pub(crate) message: Message,
 }
 
@@ -353,22 +355,22 @@ impl Row {
         let aggregate =
             Aggregate { kind: row.try_get("", "aggregate_type")?, id: row.try_get("", "aggregate_id")? };
         let version: i64 = row.try_get("", "aggregate_version")?;
-        let headers = [
+        let mut headers = trace::read(&row.try_get::<String>("", "headers")?);
+        headers.extend([
             ("aggregate_type".to_owned(), HeaderValue::from(aggregate.kind.as_str())),
             ("aggregate_id".to_owned(), aggregate.id.as_str().into()),
             ("aggregate_version".to_owned(), version.into()),
-        ];
+        ]);
         Ok(Self {
             id: row.try_get("", "id")?,
             attempts: u32::try_from(row.try_get::<i32>("", "attempts")?).unwrap_or_default(),
-            trace: row.try_get("", "headers")?,
             message: Message {
                 id: row.try_get::<Uuid>("", "message_id")?,
                 kind: row.try_get("", "event_type")?,
                 routing_key: row.try_get("", "routing_key")?,
                 app_id: String::new(),
                 timestamp: row.try_get::<DateTime<Utc>>("", "created_at")?,
-                headers: headers.into(),
+                headers,
                 payload: Bytes::from(row.try_get::<String>("", "payload")?),
             },
             aggregate,
@@ -386,7 +388,6 @@ pub(crate) mod tests {
             id,
             aggregate: Aggregate { kind: "test".to_owned(), id: aggregate.to_owned() },
             attempts: 0,
-            trace: "{}".to_owned(),
             message: Message {
                 id: Uuid::nil(),
                 kind: "tested".to_owned(),

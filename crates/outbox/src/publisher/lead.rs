@@ -419,7 +419,7 @@ fn span(row: &Row) -> Span {
         outbox.attempt = row.attempts + 1,
     );
     // An error would only say that the span is disabled by the filter.
-    let _ = span.set_parent(trace::parent(&row.trace));
+    let _ = span.set_parent(trace::parent(&row.message.headers));
     span
 }
 

@@ -223,6 +223,7 @@ pub(crate) fn message(aggregate: &str, version: i64, routing_key: &str) -> NewMe
         event_type: "thing_changed".to_owned(),
         routing_key: routing_key.to_owned(),
         payload: format!(r#"{{"aggregate":"{aggregate}","version":{version},"amount":2500.00}}"#),
+        headers: Default::default(),
         created_at: DateTime::<Utc>::from_timestamp(1_700_000_000, 0).unwrap(),
     }
 }

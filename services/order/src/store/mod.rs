@@ -149,6 +149,7 @@ impl Store {
             event_type: E::TYPE.to_owned(),
             routing_key: E::ROUTING_KEY.to_owned(),
             payload: serde_json::to_string(event).map_err(|error| DbErr::Json(error.to_string()))?,
+            headers: Default::default(),
             created_at: self.clock.now(),
         };
         shop_outbox::append(transaction, &message).await
