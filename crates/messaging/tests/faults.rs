@@ -12,10 +12,8 @@ use std::{
 };
 
 use shop_messaging::{Broker, PublishError, Publisher, PublisherOptions, Subscription, Verdict};
-use shop_testing::Private;
-use support::{
-    Bus, Consumer, EXCHANGE, Inbox, PATIENCE, accept, eventually, message, messages, proxy::Proxy,
-};
+use shop_testing::{Held, Private, Proxy};
+use support::{Bus, Consumer, EXCHANGE, Inbox, PATIENCE, accept, eventually, message, messages};
 use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -166,7 +164,7 @@ async fn a_network_that_swallows_ends_windows_and_connecting_at_their_deadline()
     let mut publisher = broker.publisher(options());
     publish_at_last(&mut publisher).await;
 
-    proxy.silence(true);
+    proxy.hold(Held::Everything);
     let started = Instant::now();
     let error = publisher.publish(&messages("order.created", 200), DEADLINE).await.unwrap_err();
     assert!(matches!(error, PublishError::TimedOut(DEADLINE)), "{error}");
@@ -179,7 +177,7 @@ async fn a_network_that_swallows_ends_windows_and_connecting_at_their_deadline()
     }
     no_connection_is_left().await;
 
-    proxy.silence(false);
+    proxy.hold(Held::Nothing);
     publish_at_last(&mut publisher).await;
 }
 
@@ -190,7 +188,7 @@ async fn a_fence_behind_a_silent_network_falls_after_the_heartbeats() {
     let fenced = || PublisherOptions { fence: Some("lock".to_owned()), ..options() };
     let mut first = broker.publisher(fenced());
     first.ready(PATIENCE).await.unwrap();
-    proxy.silence(true);
+    proxy.hold(Held::Everything);
     let mut second = bus.broker.publisher(fenced());
     assert!(matches!(second.ready(DEADLINE).await, Err(PublishError::Fenced(_))));
     let started = Instant::now();
@@ -199,7 +197,7 @@ async fn a_fence_behind_a_silent_network_falls_after_the_heartbeats() {
         assert!(started.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    proxy.silence(false);
+    proxy.hold(Held::Nothing);
     let late = first.publish(&[message("order.created")], DEADLINE).await;
     assert!(late.is_err(), "the paused one publishes nothing");
 }
@@ -215,11 +213,11 @@ async fn a_consumer_outlives_its_broker_and_its_network() {
     publish_at_last(&mut publisher).await;
     inbox.take(10).await;
 
-    proxy.silence(true);
+    proxy.hold(Held::Everything);
     publish_at_last(&mut publisher).await;
     // Longer than two heartbeats, after which both ends give the connection up.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    proxy.silence(false);
+    proxy.hold(Held::Nothing);
     let delivered: HashSet<_> =
         inbox.take(10).await.into_iter().map(|delivery| delivery.message.id).collect();
     assert_eq!(delivered.len(), 10);
@@ -248,9 +246,7 @@ async fn a_consumer_outlives_a_restart_and_a_stop_ends_its_waiting() {
 
 /// The broker through a network of ours, with heartbeats of a second.
 async fn behind_a_proxy(bus: &Bus) -> (Proxy, Broker) {
-    let url = &bus.rabbitmq.as_ref().unwrap().url;
-    let parsed = url::Url::parse(url).unwrap();
-    let proxy = Proxy::to(format!("{}:{}", parsed.host_str().unwrap(), parsed.port().unwrap())).await;
-    let broker = Broker::open(&format!("{}?heartbeat=1", proxy.url(url)), None).unwrap();
+    let proxy = Proxy::to(&bus.rabbitmq.as_ref().unwrap().url).await;
+    let broker = Broker::open(&format!("{}?heartbeat=1", proxy.url()), None).unwrap();
     (proxy, broker)
 }

@@ -1,8 +1,6 @@
 //! What the tests of both backends share.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
-pub(crate) mod proxy;
-
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::DateTime;
