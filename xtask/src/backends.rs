@@ -2,7 +2,7 @@
 
 use std::thread::{self, JoinHandle};
 
-use shop_testing::servers::{Browser, Durability, Kind, Server};
+use shop_testing::servers::{self, Browser, Durability, Kind, Server};
 
 use crate::{docker, install};
 
@@ -17,7 +17,7 @@ struct Backend {
     image: Option<docker::Image>,
 }
 
-const BACKENDS: [Backend; 4] = [
+const BACKENDS: [Backend; 5] = [
     Backend {
         kind: Kind::Postgres,
         name: "PostgreSQL",
@@ -47,10 +47,18 @@ const BACKENDS: [Backend; 4] = [
         packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
         image: None,
     },
+    Backend {
+        kind: Kind::Faketime,
+        name: "libfaketime",
+        variable: "SHOP_TEST_FAKETIME",
+        packages: &["libfaketime"],
+        image: None,
+    },
 ];
 
 /// What the tests want.
-pub(crate) const ALL: [Kind; 4] = [Kind::Postgres, Kind::Redis, Kind::RabbitMq, Kind::Chromium];
+pub(crate) const ALL: [Kind; 5] =
+    [Kind::Postgres, Kind::Redis, Kind::RabbitMq, Kind::Chromium, Kind::Faketime];
 
 /// Backends on their way up.
 pub(crate) struct Starting(Vec<(&'static Backend, JoinHandle<anyhow::Result<Started>>)>);
@@ -141,19 +149,27 @@ impl Backend {
     }
 
     fn start_local(&self, durability: Durability) -> anyhow::Result<Started> {
+        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
         let server = match self.kind {
             Kind::Postgres => Server::postgres(durability)?,
             Kind::Redis => Server::redis()?,
             Kind::RabbitMq => Server::rabbitmq()?,
             Kind::Chromium => {
                 let Browser { chromium, chromedriver } = Browser::find()?;
-                let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
                 return Ok(Started {
                     how: chromium.display().to_string(),
                     environment: vec![
                         (self.variable, text(chromium)),
                         ("SHOP_TEST_CHROMEDRIVER", text(chromedriver)),
                     ],
+                    held: Held::Nothing,
+                });
+            }
+            Kind::Faketime => {
+                let library = text(servers::faketime()?);
+                return Ok(Started {
+                    how: library.clone(),
+                    environment: vec![(self.variable, library)],
                     held: Held::Nothing,
                 });
             }

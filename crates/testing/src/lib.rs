@@ -22,11 +22,15 @@ pub mod bot_api;
 #[cfg(feature = "clients")]
 mod browser;
 #[cfg(feature = "clients")]
+mod faketime;
+#[cfg(feature = "clients")]
 pub mod otlp;
 #[cfg(feature = "clients")]
 mod postgres;
 #[cfg(feature = "clients")]
 mod private;
+#[cfg(feature = "clients")]
+mod proxy;
 #[cfg(feature = "clients")]
 mod rabbitmq;
 #[cfg(feature = "clients")]
@@ -40,8 +44,10 @@ mod teardown;
 #[cfg(feature = "clients")]
 pub use {
     browser::{TestBrowser, browser},
+    faketime::faketime,
     postgres::{TestDatabase, postgres},
     private::{Private, private_postgres, private_rabbitmq, private_redis},
+    proxy::{Held, Proxy},
     rabbitmq::{TestBroker, rabbitmq},
     redis::{TestRedis, redis},
     skip::skip,

@@ -4,6 +4,7 @@
 //! process that started it, however that ends.
 
 mod chromedriver;
+mod faketime;
 mod find;
 mod folder;
 mod postgres;
@@ -20,6 +21,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 pub use chromedriver::Browser;
+pub use faketime::faketime;
 pub use find::on_path;
 use folder::Folder;
 pub use postgres::Durability;
@@ -44,6 +46,8 @@ pub enum Kind {
     RabbitMq,
     /// ChromeDriver and the Chromium that it drives.
     Chromium,
+    /// No server, but to be had in the same ways: the library that fakes a process's wall clock.
+    Faketime,
 }
 
 impl Kind {
@@ -57,6 +61,7 @@ impl Kind {
             Self::Redis => redis::find().map(drop),
             Self::RabbitMq => rabbitmq::Binaries::find().map(drop),
             Self::Chromium => Browser::find().map(drop),
+            Self::Faketime => faketime().map(drop),
         }
     }
 }

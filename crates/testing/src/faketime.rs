@@ -1,0 +1,18 @@
+use std::path::PathBuf;
+
+use crate::skip::{server_url, skip};
+
+/// The environment that puts a process's wall clock `offset` away, such as `+1h`. Only the wall clock: what measures
+/// time goes on as it is.
+pub fn faketime(offset: &'static str) -> Option<[(&'static str, String); 3]> {
+    let library = PathBuf::from(server_url("SHOP_TEST_FAKETIME")?);
+    if !library.exists() {
+        skip("the library that SHOP_TEST_FAKETIME names is not there");
+        return None;
+    }
+    Some([
+        ("LD_PRELOAD", library.to_string_lossy().into_owned()),
+        ("FAKETIME", offset.to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ])
+}
