@@ -5,7 +5,8 @@
 //!
 //! 1. its migrations include [`migration::migrations`];
 //! 2. its transactions, holding the aggregate's row lock, call [`append`];
-//! 3. a [`Publisher`] runs beside it, in the same process or in another.
+//! 3. a [`Publisher`] runs beside it, in the same process or in another;
+//! 4. its consumers keep an [`inbox`].
 //!
 //! A row is `pending` until the broker has confirmed it, then `sent`; a row that the broker keeps refusing becomes
 //! `dead` and holds back its own aggregate, and no other, until somebody redrives or discards it.
@@ -13,6 +14,7 @@
 
 mod append;
 mod fence;
+pub mod inbox;
 mod metrics;
 pub mod migration;
 mod publisher;

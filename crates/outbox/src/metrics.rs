@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{
@@ -19,6 +21,7 @@ pub struct OutboxMetrics {
     pub(crate) confirms: Family<ConfirmLabels, Counter>,
     pub(crate) window: Histogram,
     pub(crate) delay: Histogram,
+    pub(crate) blocked: Counter<f64, AtomicU64>,
     pub(crate) epoch: Gauge,
     pub(crate) leader: Gauge,
     pub(crate) retired: Counter,
@@ -36,6 +39,9 @@ pub(crate) enum Outcome {
     Nack,
     Returned,
     Refused,
+    /// No answer before the deadline: it may have arrived.
+    TimedOut,
+    /// The connection broke before the answer: it may have arrived.
     Unknown,
 }
 
@@ -60,6 +66,7 @@ impl Default for OutboxMetrics {
             confirms: Family::default(),
             window: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             delay: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            blocked: Counter::default(),
             epoch: Gauge::default(),
             leader: Gauge::default(),
             retired: Counter::default(),
@@ -84,8 +91,13 @@ impl OutboxMetrics {
         registry.register("window_messages", "Messages in a window", self.window.clone());
         registry.register(
             "publish_delay_seconds",
-            "From the event to the broker's confirm",
+            "From the row's created_at, its commit nearly, to the broker's confirm",
             self.delay.clone(),
+        );
+        registry.register(
+            "blocked_seconds",
+            "Time lost to windows that the broker did not take because of its memory or disk alarm",
+            self.blocked.clone(),
         );
         registry.register("epoch", "The fencing epoch of this publisher's last lease", self.epoch.clone());
         registry.register("is_leader", "1 while this publisher holds the lease", self.leader.clone());

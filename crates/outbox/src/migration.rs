@@ -7,42 +7,65 @@ use sea_orm_migration::{
     sea_orm::{ConnectionTrait, DbBackend},
 };
 
-/// All migrations of the outbox, in order. Their names begin with `outbox_`.
+/// All migrations of the outbox, in order, for a service that publishes. Their names begin with `outbox_`.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateOutbox)]
+    vec![Box::new(Migration {
+        name: "outbox_0001_create",
+        postgres: OUTBOX_POSTGRES,
+        sqlite: OUTBOX_SQLITE,
+        down: &["DROP TABLE outbox_messages", "DROP TABLE outbox_publishers"],
+        down_postgres: &["DROP FUNCTION outbox_wake()", "DROP SEQUENCE outbox_asleep"],
+    })]
 }
 
-struct CreateOutbox;
+/// All migrations of the inbox, in order, for a service that consumes. Their names begin with `inbox_`.
+pub fn inbox_migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(Migration {
+        name: "inbox_0001_create",
+        postgres: INBOX_POSTGRES,
+        sqlite: INBOX_SQLITE,
+        down: &["DROP TABLE inbox_messages"],
+        down_postgres: &[],
+    })]
+}
 
-impl MigrationName for CreateOutbox {
-    fn name(&self) -> &'static str {
-        "outbox_0001_create"
+struct Migration {
+    name: &'static str,
+    postgres: &'static [&'static str],
+    sqlite: &'static [&'static str],
+    down: &'static [&'static str],
+    /// What only PostgreSQL has, after `down`.
+    down_postgres: &'static [&'static str],
+}
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        self.name
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for CreateOutbox {
+impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let statements = match connection.get_database_backend() {
-            DbBackend::Postgres => POSTGRES,
-            _ => SQLITE,
-        };
-        for statement in statements {
-            connection.execute_unprepared(statement).await?;
-        }
-        Ok(())
+        let statements = if is_postgres(manager) { self.postgres } else { self.sqlite };
+        execute(manager, statements).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        connection.execute_unprepared("DROP TABLE outbox_messages").await?;
-        connection.execute_unprepared("DROP TABLE outbox_publishers").await?;
-        if connection.get_database_backend() == DbBackend::Postgres {
-            connection.execute_unprepared("DROP FUNCTION outbox_wake()").await?;
-        }
-        Ok(())
+        execute(manager, self.down).await?;
+        execute(manager, if is_postgres(manager) { self.down_postgres } else { &[] }).await
     }
+}
+
+fn is_postgres(manager: &SchemaManager<'_>) -> bool {
+    manager.get_connection().get_database_backend() == DbBackend::Postgres
+}
+
+async fn execute(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
 }
 
 /// Both lists share the indexes: pending rows by id for the publisher; troubled rows by aggregate, to hold back what
@@ -51,7 +74,7 @@ const PENDING: &str = "CREATE INDEX outbox_messages_pending ON outbox_messages (
 const TROUBLED: &str = "CREATE INDEX outbox_messages_troubled ON outbox_messages (aggregate_type, aggregate_id, id) \
      WHERE attempts > 0 AND status <> 'sent'";
 
-const POSTGRES: &[&str] = &[
+const OUTBOX_POSTGRES: &[&str] = &[
     "CREATE TABLE outbox_messages (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         message_id uuid NOT NULL,
@@ -75,23 +98,29 @@ const POSTGRES: &[&str] = &[
         name text PRIMARY KEY,
         epoch bigint NOT NULL,
         holder text NOT NULL,
-        lease_expires_at timestamptz NOT NULL,
-        asleep boolean NOT NULL DEFAULT false
+        lease_expires_at timestamptz NOT NULL
     )",
-    // NOTIFY takes a lock that serialises commits, so it is sent only while the publisher says that it sleeps.
+    // NOTIFY takes a lock that serialises commits, so it is sent only while the publisher says that it sleeps: 1 here.
+    // A sequence, because its one row is written in place: a row of a table would leave a dead one with every nap, which
+    // all writers had to step over for as long as a dump holds its snapshot open. A publisher that crashed in its sleep
+    // leaves it as it was, so the lease is asked too: nobody is notified where nobody leads.
+    "CREATE SEQUENCE outbox_asleep MINVALUE 0 MAXVALUE 1 START 0",
     // The schema is written into the function: a writer with another search_path must wake the right publisher.
     "DO $migration$ BEGIN
         EXECUTE format(
             'CREATE FUNCTION %1$I.outbox_wake() RETURNS trigger LANGUAGE plpgsql AS $function$
              BEGIN
-                 PERFORM pg_notify(%2$L, '''') FROM %1$I.outbox_publishers WHERE asleep;
+                 IF (SELECT last_value FROM %1$I.outbox_asleep) = 1 THEN
+                     PERFORM pg_notify(%2$L, '''') FROM %1$I.outbox_publishers
+                     WHERE lease_expires_at > clock_timestamp();
+                 END IF;
                  RETURN NULL;
              END $function$', current_schema(), 'outbox.' || current_schema());
     END $migration$",
     "CREATE TRIGGER outbox_wake AFTER INSERT ON outbox_messages FOR EACH STATEMENT EXECUTE FUNCTION outbox_wake()",
 ];
 
-const SQLITE: &[&str] = &[
+const OUTBOX_SQLITE: &[&str] = &[
     "CREATE TABLE outbox_messages (
         id integer PRIMARY KEY AUTOINCREMENT,
         message_id blob NOT NULL,
@@ -115,7 +144,29 @@ const SQLITE: &[&str] = &[
         name text PRIMARY KEY,
         epoch bigint NOT NULL,
         holder text NOT NULL,
-        lease_expires_at text NOT NULL,
-        asleep boolean NOT NULL DEFAULT false
+        lease_expires_at text NOT NULL
     )",
+];
+
+/// What was received when, so that it can be forgotten in time.
+const RECEIVED: &str = "CREATE INDEX inbox_messages_received ON inbox_messages (received_at)";
+
+const INBOX_POSTGRES: &[&str] = &[
+    "CREATE TABLE inbox_messages (
+        consumer text NOT NULL,
+        message_id uuid NOT NULL,
+        received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (consumer, message_id)
+    )",
+    RECEIVED,
+];
+
+const INBOX_SQLITE: &[&str] = &[
+    "CREATE TABLE inbox_messages (
+        consumer text NOT NULL,
+        message_id blob NOT NULL,
+        received_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')),
+        PRIMARY KEY (consumer, message_id)
+    )",
+    RECEIVED,
 ];

@@ -1,5 +1,6 @@
 //! The publisher: takes the lease, carries rows to the broker in windows, marks them, and steps back in doubt.
 
+mod floor;
 mod lead;
 
 use std::{sync::Arc, time::Duration};
@@ -138,6 +139,9 @@ impl Publisher {
             self.progress.send_modify(|progress| progress.leading = false);
             match end {
                 End::Stopped => {
+                    if let Err(error) = self.store.set_asleep(false).await {
+                        tracing::debug!(error = %error, "writers will notify until somebody leads");
+                    }
                     if let Err(error) = self.store.release(&lease).await {
                         tracing::warn!(error = %error, "the lease was not given back, it will run out");
                     }

@@ -1,6 +1,6 @@
 //! The outbox's tables as the publisher uses them. Statements work on whole windows, never on one message.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -15,14 +15,14 @@ use crate::{
 };
 
 /// Pending rows are counted up to this many: the number is for people, and a count must stay cheap.
-const COUNT_UP_TO: i64 = 100_000;
+pub(crate) const COUNT_UP_TO: i64 = 100_000;
 
 /// The tables `outbox_messages` and `outbox_publishers` of one database (and, on PostgreSQL, of one schema: the
 /// first one in the connection's `search_path`).
 #[derive(Clone, Debug)]
 pub struct Store {
     database: DatabaseConnection,
-    publisher: String,
+    pub(crate) publisher: String,
 }
 
 /// What an operator wants to know of an outbox.
@@ -75,6 +75,18 @@ pub(crate) struct Failure {
     pub(crate) pause: f64,
 }
 
+/// A transaction that has written to the outbox and has not ended: its virtual id.
+pub(crate) type Writer = String;
+
+/// The ends of what is not settled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsettled {
+    /// The lowest id of a row that is pending or dead.
+    pub(crate) oldest: Option<i64>,
+    /// The highest id of any row; all ids below it have been given out.
+    pub(crate) newest: i64,
+}
+
 /// Whether a write found this publisher still in its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -93,17 +105,22 @@ impl Store {
         &self.database
     }
 
-    fn is_postgres(&self) -> bool {
+    pub(crate) fn is_postgres(&self) -> bool {
         self.database.get_database_backend() == DbBackend::Postgres
     }
 
-    fn statement(&self, postgres: &str, sqlite: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+    pub(crate) fn statement(
+        &self,
+        postgres: &str,
+        sqlite: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Statement {
         let backend = self.database.get_database_backend();
         Statement::from_sql_and_values(backend, if self.is_postgres() { postgres } else { sqlite }, values)
     }
 
     /// A list of ids as each database takes it.
-    fn ids(&self, ids: &[i64]) -> Value {
+    pub(crate) fn ids(&self, ids: &[i64]) -> Value {
         if self.is_postgres() { ids.to_vec().into() } else { serde_json::json!(ids).to_string().into() }
     }
 
@@ -114,15 +131,13 @@ impl Store {
             "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
              VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
              ON CONFLICT (name) DO UPDATE
-             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at,
-                 asleep = false
+             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at
              WHERE p.lease_expires_at <= clock_timestamp()
              RETURNING epoch",
             "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
              VALUES ($1, 1, $2, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', $3 || ' seconds'))
              ON CONFLICT (name) DO UPDATE
-             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at,
-                 asleep = false
+             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at
              WHERE p.lease_expires_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
              RETURNING epoch",
             [self.publisher.as_str().into(), holder.into(), self.seconds(term)],
@@ -162,21 +177,48 @@ impl Store {
         Ok(())
     }
 
-    /// Says whether writers should notify. Losing this in a crash of the database costs one poll interval, so it
-    /// does not wait for the disk.
-    pub(crate) async fn set_asleep(&self, lease: &Lease, asleep: bool) -> Result<(), DbErr> {
+    /// Says whether writers should notify. It takes effect at once, whatever becomes of the transaction, and does not
+    /// wait for the disk: lost in a crash of the database, it costs one poll interval.
+    pub(crate) async fn set_asleep(&self, asleep: bool) -> Result<(), DbErr> {
         if !self.is_postgres() {
             return Ok(());
         }
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
-            "UPDATE outbox_publishers SET asleep = $3
-             FROM (SELECT set_config('synchronous_commit', 'off', true)) AS no_wait
-             WHERE name = $1 AND epoch = $2",
-            [self.publisher.as_str().into(), lease.epoch.into(), asleep.into()],
+            "SELECT setval('outbox_asleep', $1)
+             FROM (SELECT set_config('synchronous_commit', 'off', true)) AS no_wait",
+            [i64::from(asleep).into()],
         );
-        self.database.execute_raw(statement).await?;
+        self.database.query_one_raw(statement).await?;
         Ok(())
+    }
+
+    /// The transactions that may have written rows which nobody sees yet.
+    pub(crate) async fn writers(&self) -> Result<HashSet<Writer>, DbErr> {
+        if !self.is_postgres() {
+            return Ok(HashSet::new());
+        }
+        // An INSERT locks the table before it takes an id, and the lock ends after its rows can be seen.
+        let statement = Statement::from_string(
+            DbBackend::Postgres,
+            "SELECT virtualtransaction AS writer FROM pg_locks
+             WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+               AND relation = 'outbox_messages'::regclass",
+        );
+        let rows = self.database.query_all_raw(statement).await?;
+        rows.iter().map(|row| row.try_get("", "writer")).collect()
+    }
+
+    /// Where the rows that may still be sent begin, and where all rows end.
+    pub(crate) async fn unsettled(&self) -> Result<Unsettled, DbErr> {
+        let ends = "SELECT (SELECT min(id) FROM outbox_messages WHERE status = 'pending') AS pending,
+                           (SELECT min(id) FROM outbox_messages WHERE attempts > 0 AND status = 'dead') AS dead,
+                           coalesce((SELECT max(id) FROM outbox_messages), 0) AS newest";
+        let row = self.database.query_one_raw(self.statement(ends, ends, [])).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("the ends of the outbox".to_owned()))?;
+        let ends: [Option<i64>; 2] = [row.try_get("", "pending")?, row.try_get("", "dead")?];
+        Ok(Unsettled { oldest: ends.into_iter().flatten().min(), newest: row.try_get("", "newest")? })
     }
 
     /// The oldest rows that may be sent now: `count` and `bytes` of payload at most, `floor` the lowest id to look
@@ -191,7 +233,8 @@ impl Store {
         bytes: usize,
         except: &[i64],
     ) -> Result<Vec<Row>, DbErr> {
-        // The outer condition always lets the first row through, however large it is.
+        // One moment for the whole statement: between two, a row could become due that has just been passed over, and the
+        // next of its aggregate go first. The outer condition always lets the first row through, however large it is.
         let statement = self.statement(
             "SELECT * FROM (
                 SELECT id, message_id, aggregate_type, aggregate_id, aggregate_version, event_type, routing_key,
@@ -199,28 +242,28 @@ impl Store {
                        sum(octet_length(payload::text)) OVER w AS bytes, row_number() OVER w AS place
                 FROM outbox_messages AS m
                 WHERE status = 'pending' AND id >= $1 AND NOT (id = ANY ($2))
-                  AND (available_at IS NULL OR available_at <= clock_timestamp())
+                  AND (available_at IS NULL OR available_at <= statement_timestamp())
                   AND NOT EXISTS (
                     SELECT FROM outbox_messages AS earlier
                     WHERE earlier.aggregate_type = m.aggregate_type AND earlier.aggregate_id = m.aggregate_id
                       AND earlier.id < m.id AND earlier.attempts > 0 AND earlier.status <> 'sent'
-                      AND (earlier.status = 'dead' OR earlier.available_at > clock_timestamp()))
+                      AND (earlier.status = 'dead' OR earlier.available_at > statement_timestamp()))
                 WINDOW w AS (ORDER BY id ROWS UNBOUNDED PRECEDING)
                 ORDER BY id LIMIT $3) AS claimed
              WHERE bytes <= $4 OR place = 1",
-            "SELECT * FROM (
+            "WITH clock AS MATERIALIZED (SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') AS now)
+             SELECT * FROM (
                 SELECT id, message_id, aggregate_type, aggregate_id, aggregate_version, event_type, routing_key,
                        payload, headers, attempts, created_at,
                        sum(octet_length(payload)) OVER w AS bytes, row_number() OVER w AS place
-                FROM outbox_messages AS m
+                FROM outbox_messages AS m, clock
                 WHERE status = 'pending' AND id >= $1 AND id NOT IN (SELECT value FROM json_each($2))
-                  AND (available_at IS NULL OR available_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
+                  AND (available_at IS NULL OR available_at <= clock.now)
                   AND NOT EXISTS (
                     SELECT 1 FROM outbox_messages AS earlier
                     WHERE earlier.aggregate_type = m.aggregate_type AND earlier.aggregate_id = m.aggregate_id
                       AND earlier.id < m.id AND earlier.attempts > 0 AND earlier.status <> 'sent'
-                      AND (earlier.status = 'dead'
-                           OR earlier.available_at > strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')))
+                      AND (earlier.status = 'dead' OR earlier.available_at > clock.now))
                 WINDOW w AS (ORDER BY id ROWS UNBOUNDED PRECEDING)
                 ORDER BY id LIMIT $3) AS claimed
              WHERE bytes <= $4 OR place = 1",
@@ -297,23 +340,35 @@ impl Store {
         Ok(if held == Some(1) { Fence::Holds } else { Fence::Lost })
     }
 
-    /// Removes at most `chunk` of the oldest sent rows that are older than `retention`; answers how many.
+    /// Removes at most `chunk` of the oldest sent rows from id `from` on, if they are older than `retention`; answers
+    /// how many, and the highest id among them.
     ///
     /// Only the lowest `chunk` sent ids are looked at: ids rise with time, so there is no need of an index on
     /// `sent_at`, which every mark would have to pay for.
-    pub(crate) async fn retire(&self, retention: Duration, chunk: u32) -> Result<u64, DbErr> {
+    pub(crate) async fn retire(
+        &self,
+        retention: Duration,
+        from: i64,
+        chunk: u32,
+    ) -> Result<(u64, Option<i64>), DbErr> {
         let statement = self.statement(
             "DELETE FROM outbox_messages WHERE id IN (
                 SELECT id FROM (
-                    SELECT id, sent_at FROM outbox_messages WHERE status = 'sent' ORDER BY id LIMIT $2) AS oldest
-                WHERE sent_at < clock_timestamp() - make_interval(secs => $1))",
+                    SELECT id, sent_at FROM outbox_messages
+                    WHERE status = 'sent' AND id >= $3 ORDER BY id LIMIT $2) AS oldest
+                WHERE sent_at < clock_timestamp() - make_interval(secs => $1))
+             RETURNING id",
             "DELETE FROM outbox_messages WHERE id IN (
                 SELECT id FROM (
-                    SELECT id, sent_at FROM outbox_messages WHERE status = 'sent' ORDER BY id LIMIT $2) AS oldest
-                WHERE sent_at < strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-' || $1 || ' seconds'))",
-            [self.seconds(retention), i64::from(chunk).into()],
+                    SELECT id, sent_at FROM outbox_messages
+                    WHERE status = 'sent' AND id >= $3 ORDER BY id LIMIT $2) AS oldest
+                WHERE sent_at < strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-' || $1 || ' seconds'))
+             RETURNING id",
+            [self.seconds(retention), i64::from(chunk).into(), from.into()],
         );
-        Ok(self.database.execute_raw(statement).await?.rows_affected())
+        let removed = self.database.query_all_raw(statement).await?;
+        let ids: Vec<i64> = removed.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+        Ok((ids.len() as u64, ids.into_iter().max()))
     }
 
     /// What the outbox holds now.

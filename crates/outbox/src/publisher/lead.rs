@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{End, Publisher, Trouble, rest};
+use super::{End, Publisher, Trouble, floor::Floor, rest};
 use crate::{
     OutboxMetrics, Store,
     fence::Lease,
@@ -20,14 +20,14 @@ use crate::{
     window::Backlog,
 };
 
-/// How long a publisher that has just worked looks again and again, before it says that it sleeps.
+/// How long a publisher that has nothing to do looks by itself before it asks writers to wake it: each notification
+/// costs a writer more than a look costs us, until they are rare.
 const LINGER: Duration = Duration::from_millis(30);
-/// The pause between those looks.
-const LINGER_STEP: Duration = Duration::from_millis(3);
-/// How often the whole index is read, below the floor too, for rows that committed very late.
-const WHOLE_INDEX_EVERY: Duration = Duration::from_secs(5);
-/// Ids older than this are hardly ever still uncommitted, so the floor may follow them.
-const FLOOR_AGE: Duration = Duration::from_secs(30);
+/// The shortest pause between two looks. It grows with the time that nothing came.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// From here on a publisher trusts in being woken, and looks only once in each poll interval. Well after it has said that it
+/// sleeps: a transaction that had asked before that wakes nobody.
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// Sent rows removed by one statement.
 const RETIRE_CHUNK: u32 = 1_000;
 
@@ -40,7 +40,8 @@ struct Turn {
     /// While the broker closed the channel for an unknown reason: rows up to this id go out one by one, so that
     /// the one at fault is found.
     suspect: Option<i64>,
-    asleep: bool,
+    /// What writers were told; `None`: whatever a leader before this one has left.
+    asleep: Option<bool>,
     last_work: Instant,
     failures: u32,
 }
@@ -51,21 +52,23 @@ impl Publisher {
         let store = self.store.clone();
         let metrics = self.metrics.clone();
         let (term, retention) = (self.options.lease, self.options.retention);
+        let floor = Floor::default();
         tokio::select! {
-            end = self.publish(lease, stop) => end,
+            end = self.publish(lease, floor.clone(), stop) => end,
+            never = floor.keep(&store) => match never {},
             never = keep(&store, lease, term) => match never {},
             never = retire(&store, retention, &metrics) => match never {},
             never = observe(&store, &metrics) => match never {},
         }
     }
 
-    async fn publish(&mut self, lease: &Lease, stop: &CancellationToken) -> End {
+    async fn publish(&mut self, lease: &Lease, floor: Floor, stop: &CancellationToken) -> End {
         let mut turn = Turn {
             backlog: Backlog::default(),
             unmarked: Marks::default(),
-            floor: Floor::default(),
+            floor,
             suspect: None,
-            asleep: false,
+            asleep: None,
             last_work: Instant::now(),
             failures: 0,
         };
@@ -81,7 +84,7 @@ impl Publisher {
                 Ok(Next::Sleep) => {
                     turn.failures = 0;
                     self.trouble(None);
-                    self.sleep(&mut turn, lease, stop).await;
+                    self.sleep(&mut turn, stop).await;
                 }
                 Ok(Next::End(end)) => return end,
                 Err(trouble) => {
@@ -137,19 +140,18 @@ impl Publisher {
             (window.iter().map(|row| row.id).collect(), std::mem::take(&mut turn.unmarked));
         self.metrics.window.observe(window.len() as f64);
 
-        let deadline = self.deadline(lease);
+        let (sent, deadline) = (Instant::now(), self.deadline(lease));
         let except: Vec<i64> = ids.iter().chain(&unmarked.sent).copied().chain(turn.backlog.ids()).collect();
         let store = self.store.clone();
-        // Asked for only when it is used: asking is also what decides that the whole index is due.
         let floor = (turn.backlog.len() < half).then(|| turn.floor.get());
         let (published, marked, awake, fetched) = tokio::join!(
             self.transport.publish(&messages, deadline),
             store.mark(lease, &unmarked),
-            wake_up(&store, lease, &mut turn.asleep),
+            wake_up(&store, &mut turn.asleep),
             prefetch(&store, floor, self.options.max_bytes / 2, half * 2, &except),
         );
         turn.last_work = Instant::now();
-        let verdicts = self.explain(turn, &window, published);
+        let verdicts = self.explain(turn, &window, published, sent.elapsed());
         // The verdicts come first: what the broker has confirmed must be marked whatever else failed.
         let failed =
             verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(|v| *v != Verdict::Confirmed));
@@ -166,7 +168,6 @@ impl Publisher {
         };
         verdicts?;
         awake?;
-        turn.floor.saw(&ids);
         turn.backlog.extend(fetched?);
         turn.suspect = turn.suspect.filter(|last| ids.iter().all(|id| id < last));
         if failed {
@@ -238,9 +239,17 @@ impl Publisher {
         turn: &mut Turn,
         window: &[Row],
         published: Result<Vec<Verdict>, PublishError>,
+        took: Duration,
     ) -> Result<Vec<Verdict>, PublishError> {
         let Err(error) = published else { return published };
-        self.metrics.confirmed(Outcome::Unknown, window.len());
+        let outcome = match error {
+            PublishError::TimedOut(_) | PublishError::Blocked(_) => Outcome::TimedOut,
+            _ => Outcome::Unknown,
+        };
+        self.metrics.confirmed(outcome, window.len());
+        if matches!(error, PublishError::Blocked(_)) {
+            self.metrics.blocked.inc_by(took.as_secs_f64());
+        }
         match (&error, window) {
             (PublishError::ChannelClosed(_), [_]) => Ok(vec![Verdict::Returned(error.to_string())]),
             (PublishError::ChannelClosed(_), _) => {
@@ -289,20 +298,20 @@ impl Publisher {
         marks
     }
 
-    /// Waits for a notification, for the poll interval, or for the end. Before it counts on notifications it says
-    /// that it sleeps, and then looks once more.
-    async fn sleep(&mut self, turn: &mut Turn, lease: &Lease, stop: &CancellationToken) {
-        if turn.last_work.elapsed() < LINGER {
-            return rest(LINGER_STEP, stop).await;
-        }
-        if !turn.asleep {
+    /// Waits for a notification, for the next look, or for the end. A while after the last work it says that it
+    /// sleeps, and then looks once more before it counts on notifications.
+    async fn sleep(&mut self, turn: &mut Turn, stop: &CancellationToken) {
+        let idle = turn.last_work.elapsed();
+        if turn.asleep != Some(true) && idle >= LINGER {
             // On failure it stays awake, and polls.
-            turn.asleep = self.store.set_asleep(lease, true).await.is_ok();
+            turn.asleep = self.store.set_asleep(true).await.is_ok().then_some(true);
             return;
         }
+        let pause = (idle / 8).max(SHORTEST_PAUSE);
+        let pause = if pause < LONGEST_PAUSE { pause } else { self.options.poll_interval };
         tokio::select! {
             () = self.woken.notified() => {}
-            () = tokio::time::sleep(self.options.poll_interval) => {}
+            () = tokio::time::sleep(pause.min(self.options.poll_interval)) => {}
             () = stop.cancelled() => {}
         }
     }
@@ -324,9 +333,11 @@ impl Next {
 }
 
 /// Tells writers that they need not notify: a busy publisher looks by itself.
-async fn wake_up(store: &Store, lease: &Lease, asleep: &mut bool) -> Result<(), DbErr> {
-    if std::mem::take(asleep) {
-        store.set_asleep(lease, false).await?;
+async fn wake_up(store: &Store, asleep: &mut Option<bool>) -> Result<(), DbErr> {
+    if *asleep != Some(false) {
+        *asleep = None;
+        store.set_asleep(false).await?;
+        *asleep = Some(false);
     }
     Ok(())
 }
@@ -361,16 +372,18 @@ async fn keep(store: &Store, lease: &Lease, term: Duration) -> Infallible {
     }
 }
 
-/// Removes sent rows after their retention, in chunks, with a pause between them that leaves room for the others.
+/// Removes sent rows after their retention, in chunks, with a pause between them that leaves room for the others. A chunk
+/// begins where the one before it ended: what was removed may stay in the index for long.
 async fn retire(store: &Store, retention: Option<Duration>, metrics: &OutboxMetrics) -> Infallible {
     let Some(retention) = retention else { return std::future::pending().await };
-    let mut failures = 0;
+    let (mut failures, mut from) = (0, 0);
     loop {
-        let pause = match store.retire(retention, RETIRE_CHUNK).await {
-            Ok(removed) => {
+        let pause = match store.retire(retention, from, RETIRE_CHUNK).await {
+            Ok((removed, last)) => {
                 failures = 0;
                 metrics.retired.inc_by(removed);
                 let more = removed == u64::from(RETIRE_CHUNK);
+                from = last.filter(|_| more).unwrap_or_default();
                 if more { Duration::from_millis(100) } else { Duration::from_secs(60) }
             }
             Err(error) => {
@@ -421,42 +434,4 @@ fn span(row: &Row) -> Span {
     // An error would only say that the span is disabled by the filter.
     let _ = span.set_parent(trace::parent(&row.message.headers));
     span
-}
-
-/// A lower bound on the ids that are looked at: an index full of dead entries is slow to read from its beginning.
-///
-/// It follows the highest id that was sent half a minute ago, and is only a hint: every few seconds the whole index
-/// is read, so a transaction that commits later than that is late, and never lost.
-#[derive(Debug)]
-struct Floor {
-    bound: i64,
-    candidate: i64,
-    candidate_since: Instant,
-    whole_index_read: Instant,
-}
-
-impl Default for Floor {
-    fn default() -> Self {
-        let now = Instant::now();
-        Self { bound: 0, candidate: 0, candidate_since: now, whole_index_read: now }
-    }
-}
-
-impl Floor {
-    fn get(&mut self) -> i64 {
-        if self.whole_index_read.elapsed() < WHOLE_INDEX_EVERY {
-            return self.bound;
-        }
-        self.whole_index_read = Instant::now();
-        0
-    }
-
-    fn saw(&mut self, ids: &[i64]) {
-        if self.candidate_since.elapsed() < FLOOR_AGE {
-            return;
-        }
-        self.bound = self.candidate;
-        self.candidate = ids.iter().copied().max().unwrap_or_default().max(self.candidate);
-        self.candidate_since = Instant::now();
-    }
 }

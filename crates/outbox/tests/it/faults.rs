@@ -26,6 +26,29 @@ async fn a_transaction_that_commits_late_is_not_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_transaction_and_its_successor_keep_their_order_though_much_was_sent_meanwhile() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let queue = fixture.queue("all", "#").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    let mut sent = 0;
+    for round in 0..3 {
+        let slow = fixture.another_connection().await.begin().await.unwrap();
+        shop_outbox::append(&slow, &message("slow", 2 * round + 1, "thing.changed")).await.unwrap();
+        // For longer than the publisher needs to trust that low ids are done with.
+        for version in 1..=40 {
+            fixture.append(&format!("quick{round}"), version).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        queue.until(sent + 40).await;
+        slow.commit().await.unwrap();
+        fixture.append("slow", 2 * round + 2).await;
+        sent = queue.until(sent + 42).await.len();
+    }
+    running.stop().await;
+    queue.assert_ordered();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_wakes_a_sleeping_publisher_without_waiting_for_its_poll() {
     let Some(fixture) = Fixture::real().await else { return };
     let queue = fixture.queue("all", "#").await;

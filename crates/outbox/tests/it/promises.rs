@@ -7,28 +7,11 @@ use tokio::time::Instant;
 
 use crate::support::{Fixture, message};
 
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod embedded {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::Fixture::embedded().await).await;
-            })*
-        }
-        mod real {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(fixture) = super::Fixture::real().await else { return };
-                super::$name(fixture).await;
-            })*
-        }
-    };
-}
-
 on_both!(
     every_committed_event_arrives_once_and_in_order,
     a_rolled_back_event_is_never_published,
     a_message_carries_the_documented_properties,
+    a_writers_own_headers_arrive_and_the_outboxs_win,
     an_unroutable_event_becomes_dead_and_holds_back_only_its_aggregate,
     an_event_that_cannot_be_encoded_is_dead_at_once,
     two_publishers_publish_nothing_twice,
@@ -78,6 +61,26 @@ async fn a_message_carries_the_documented_properties(fixture: Fixture) {
     assert_eq!(message.timestamp.timestamp(), 1_700_000_000);
     assert_eq!(message.headers["aggregate_type"], "thing".into());
     assert_eq!(message.payload, r#"{"aggregate":"a","version":7,"amount":2500.00}"#, "byte for byte");
+}
+
+async fn a_writers_own_headers_arrive_and_the_outboxs_win(fixture: Fixture) {
+    let queue = fixture.queue("all", "#").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    let mut event = message("a", 7, "thing.changed");
+    event.headers = [
+        ("tenant".to_owned(), "north".into()),
+        ("attempt".to_owned(), 3.into()),
+        ("aggregate_version".to_owned(), 9.into()),
+    ]
+    .into();
+    let transaction = fixture.database.begin().await.unwrap();
+    shop_outbox::append(&transaction, &event).await.unwrap();
+    transaction.commit().await.unwrap();
+    let headers = queue.until(1).await.remove(0).message.headers;
+    running.stop().await;
+    assert_eq!(headers["tenant"], "north".into());
+    assert_eq!(headers["attempt"], 3.into());
+    assert_eq!(headers["aggregate_version"], 7.into());
 }
 
 async fn an_unroutable_event_becomes_dead_and_holds_back_only_its_aggregate(fixture: Fixture) {
@@ -187,4 +190,25 @@ async fn sent_rows_are_retired(fixture: Fixture) {
     fixture.until("sent", 0).await;
     running.stop().await;
     assert!(fixture.rows().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_without_sea_orm_appends_in_its_own_transaction() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let queue = fixture.queue("all", "#").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    let pool = fixture.database.get_postgres_connection_pool();
+    for (version, ends_well) in [(1, true), (2, false), (3, true)] {
+        let mut transaction = pool.begin().await.unwrap();
+        let event = message("a", version, "thing.changed");
+        shop_outbox::append_sqlx(&mut transaction, &event).await.unwrap();
+        if ends_well {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+    }
+    let versions: Vec<i64> = queue.until(2).await.iter().map(|arrival| arrival.version).collect();
+    running.stop().await;
+    assert_eq!(versions, [1, 3]);
 }

@@ -29,7 +29,9 @@ struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        shop_outbox::migration::migrations()
+        let mut migrations = shop_outbox::migration::migrations();
+        migrations.extend(shop_outbox::migration::inbox_migrations());
+        migrations
     }
 }
 

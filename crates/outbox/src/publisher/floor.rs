@@ -1,0 +1,142 @@
+//! A lower bound on the ids that are looked at. Sent rows leave dead entries in the index of the pending ones, and while
+//! an old snapshot (a dump) keeps them there, reading the index from its beginning gets slower with each of them.
+//!
+//! The bound must never hide a row that may still be sent, or a later row of its aggregate would overtake it. So it
+//! stays below every row that is pending or dead, and below every id that an open transaction may have: an id belongs to
+//! a transaction that holds a lock on the table from before it took the id until its rows can be seen.
+
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::DbErr;
+use tokio::time::Instant;
+
+use crate::{
+    Store,
+    store::{Unsettled, Writer},
+};
+
+/// How often the bound is looked after at most.
+const EVERY: Duration = Duration::from_secs(1);
+/// The share of the time that may be spent on it: one in this many.
+const SHARE: u32 = 20;
+
+/// The bound; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Floor(Arc<AtomicI64>);
+
+impl Floor {
+    pub(super) fn get(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Keeps it as high as is safe.
+    pub(super) async fn keep(&self, store: &Store) -> Infallible {
+        let mut survey = Survey::default();
+        loop {
+            let began = Instant::now();
+            match look(store, &mut survey).await {
+                Ok(floor) => self.0.store(floor, Ordering::Release),
+                // The bound of before stays true.
+                Err(error) => tracing::debug!(error = %error, "the floor was not looked after"),
+            }
+            tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)).await;
+        }
+    }
+}
+
+async fn look(store: &Store, survey: &mut Survey) -> Result<i64, DbErr> {
+    // In this order: a transaction that is gone from the locks is seen by a statement that begins later.
+    survey.writers(store.writers().await?);
+    Ok(survey.unsettled(store.unsettled().await?))
+}
+
+/// Which ids are settled: committed or rolled back, all of them.
+#[derive(Debug, Default)]
+struct Survey {
+    settled: i64,
+    /// Settled once the writers are gone that are not known yet, or of which some are still there.
+    candidate: Option<(i64, Option<HashSet<Writer>>)>,
+    reached: bool,
+}
+
+impl Survey {
+    fn writers(&mut self, now: HashSet<Writer>) {
+        self.reached = false;
+        match &mut self.candidate {
+            Some((_, Some(awaited))) => {
+                awaited.retain(|writer| now.contains(writer));
+                self.reached = awaited.is_empty();
+            }
+            Some((_, unknown @ None)) => {
+                self.reached = now.is_empty();
+                *unknown = Some(now);
+            }
+            None => {}
+        }
+    }
+
+    /// The bound that follows from what is there now.
+    fn unsettled(&mut self, now: Unsettled) -> i64 {
+        if let Some((newest, _)) = self.candidate.take_if(|_| self.reached) {
+            self.settled = newest;
+        }
+        self.candidate.get_or_insert((now.newest, None));
+        now.oldest.map_or(self.settled + 1, |oldest| oldest.min(self.settled + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writers(names: &[&str]) -> HashSet<Writer> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn unsettled(oldest: Option<i64>, newest: i64) -> Unsettled {
+        Unsettled { oldest, newest }
+    }
+
+    #[test]
+    fn the_floor_follows_what_is_settled() {
+        let mut survey = Survey::default();
+        survey.writers(writers(&[]));
+        assert_eq!(survey.unsettled(unsettled(None, 10)), 1, "nobody has looked for writers yet");
+        survey.writers(writers(&[]));
+        assert_eq!(survey.unsettled(unsettled(None, 20)), 11);
+        survey.writers(writers(&[]));
+        assert_eq!(survey.unsettled(unsettled(None, 20)), 21);
+    }
+
+    #[test]
+    fn the_floor_waits_for_every_writer_that_may_hold_a_lower_id() {
+        let mut survey = Survey::default();
+        survey.writers(writers(&[]));
+        survey.unsettled(unsettled(None, 10));
+        survey.writers(writers(&["slow", "quick"]));
+        assert_eq!(survey.unsettled(unsettled(None, 20)), 1);
+        survey.writers(writers(&["slow", "new"]));
+        assert_eq!(survey.unsettled(unsettled(None, 30)), 1);
+        survey.writers(writers(&["new"]));
+        assert_eq!(survey.unsettled(unsettled(None, 40)), 11, "what came later is not waited for");
+    }
+
+    #[test]
+    fn the_floor_is_below_every_row_that_is_pending_or_dead() {
+        let mut survey = Survey::default();
+        survey.writers(writers(&[]));
+        survey.unsettled(unsettled(Some(3), 10));
+        survey.writers(writers(&[]));
+        assert_eq!(survey.unsettled(unsettled(Some(3), 10)), 3);
+        survey.writers(writers(&[]));
+        assert_eq!(survey.unsettled(unsettled(Some(2), 10)), 2, "a row that somebody made pending again");
+    }
+}
