@@ -55,6 +55,9 @@ pub struct PublisherOptions {
     /// An exclusive queue that the publisher holds while it is connected, so that there is one such publisher at most;
     /// another gets [`PublishError::Fenced`]. At most 255 bytes.
     pub fence: Option<String>,
+    /// How long the broker waits for a sign of life before it ends the connection, and with it the fence: whole seconds, 1 at
+    /// least; between once and twice this in effect. `None`: as the address says, or 10 seconds. The shorter of the two holds.
+    pub heartbeat: Option<Duration>,
     /// The largest payload, in bytes; a larger one is [`Verdict::Refused`] unsent. No more than the broker's own limit.
     pub max_payload: usize,
 }
@@ -68,6 +71,7 @@ impl PublisherOptions {
             declare_exchange: true,
             event_log: None,
             fence: None,
+            heartbeat: None,
             max_payload: 1024 * 1024,
         }
     }

@@ -30,3 +30,8 @@ pub use publisher::{Options, Progress, Publisher};
 pub use retry::RetryPolicy;
 pub use shop_messaging::HeaderValue;
 pub use store::{Stats, Store};
+
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -43,7 +43,12 @@ struct Session {
 impl RabbitPublisher {
     /// A publisher, not yet connected.
     pub fn new(rabbitmq: &RabbitMq, options: PublisherOptions) -> Self {
-        Self { uri: rabbitmq.uri.clone(), options, session: None }
+        let uri = rabbitmq.uri.clone();
+        let uri = match options.heartbeat {
+            Some(heartbeat) => uri.with_heartbeat(heartbeat),
+            None => uri,
+        };
+        Self { uri, options, session: None }
     }
 
     /// The session of before, if it still stands, or a new one.

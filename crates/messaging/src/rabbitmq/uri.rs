@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 use url::{Host, Url};
@@ -16,6 +16,15 @@ impl Uri {
     /// The parsed address, as lapin takes it.
     pub(super) fn expose(&self) -> &AMQPUri {
         &self.0
+    }
+
+    /// The same address, with heartbeats of `wanted` at most; 1 second is the shortest that there is.
+    pub(super) fn with_heartbeat(mut self, wanted: Duration) -> Self {
+        let wanted = u16::try_from(wanted.as_secs()).unwrap_or(u16::MAX).max(1);
+        let heartbeat = self.0.query.heartbeat.unwrap_or(HEARTBEAT);
+        // 0 turns them off.
+        self.0.query.heartbeat = Some(if heartbeat == 0 { wanted } else { heartbeat.min(wanted) });
+        self
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -102,6 +111,18 @@ mod tests {
     fn heartbeats_are_on_unless_the_address_says_otherwise() {
         assert_eq!(uri("amqp://rabbitmq").query.heartbeat, Some(HEARTBEAT));
         assert_eq!(uri("amqp://rabbitmq?heartbeat=3").query.heartbeat, Some(3));
+    }
+
+    #[test]
+    fn a_publisher_can_ask_for_shorter_heartbeats_only() {
+        let heartbeat = |address: &str, wanted: u64| {
+            let uri = address.parse::<Uri>().unwrap().with_heartbeat(Duration::from_secs(wanted));
+            uri.0.query.heartbeat
+        };
+        assert_eq!(heartbeat("amqp://rabbitmq", 3), Some(3));
+        assert_eq!(heartbeat("amqp://rabbitmq", 30), Some(HEARTBEAT));
+        assert_eq!(heartbeat("amqp://rabbitmq?heartbeat=0", 3), Some(3));
+        assert_eq!(heartbeat("amqp://rabbitmq", 0), Some(1));
     }
 
     #[test]
