@@ -6,23 +6,22 @@ use shop_testing::servers::{Durability, Kind};
 
 use crate::{backends, shell};
 
-/// Built in one go, so that they agree on the features of what they share.
-const PACKAGES: [&str; 7] = ["auth", "bench", "catalog", "order", "outbox-controller", "telegram", "web"];
-
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    kind: Measurement,
+    measurement: Measurement,
 }
 
 #[derive(Subcommand)]
 enum Measurement {
     /// Compare the list of products with a bare handler, and orders with pgbench; show the memory of idle services
-    Http(Rounds),
+    Http(Http),
+    /// Compare the outbox with publishing without one: backlogs, latency, what writers pay, memory
+    Outbox(Outbox),
 }
 
 #[derive(Args)]
-struct Rounds {
+struct Http {
     /// How often each side is measured, in turns
     #[arg(long, default_value = "5")]
     rounds: String,
@@ -31,11 +30,61 @@ struct Rounds {
     seconds: String,
 }
 
+#[derive(Args)]
+struct Outbox {
+    /// How often each side is measured, in turns
+    #[arg(long, default_value = "5")]
+    rounds: String,
+    /// Rows that were sent long ago
+    #[arg(long, default_value = "10000000")]
+    sent_rows: String,
+    /// Rows that wait when memory is measured
+    #[arg(long, default_value = "1000000")]
+    backlog: String,
+    /// Small sizes and few rounds: about a minute in all, to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// One part only: drain, latency, tax, history or memory
+    #[arg(long)]
+    only: Option<String>,
+}
+
+impl Measurement {
+    fn backends(&self) -> &'static [Kind] {
+        match self {
+            Self::Http(_) => &[Kind::Postgres, Kind::Redis, Kind::RabbitMq],
+            Self::Outbox(_) => &[Kind::Postgres, Kind::RabbitMq],
+        }
+    }
+
+    /// Built in one go, so that they agree on the features of what they share.
+    fn packages(&self) -> &'static [&'static str] {
+        match self {
+            Self::Http(_) => &["auth", "bench", "catalog", "order", "outbox-controller", "telegram", "web"],
+            Self::Outbox(_) => &["bench", "order", "outbox-controller"],
+        }
+    }
+
+    /// For the binary `bench`.
+    fn arguments(&self) -> Vec<&str> {
+        match self {
+            Self::Http(Http { rounds, seconds }) => vec!["http", "--rounds", rounds, "--seconds", seconds],
+            Self::Outbox(Outbox { rounds, sent_rows, backlog, quick, only }) => {
+                let mut arguments = vec!["outbox", "--rounds", rounds];
+                arguments.extend(["--sent-rows", sent_rows, "--backlog", backlog]);
+                arguments.extend(quick.then_some("--quick"));
+                arguments.extend(only.iter().flat_map(|part| ["--only", part]));
+                arguments
+            }
+        }
+    }
+}
+
 /// Builds what is measured for release, and measures it on real backends.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let Measurement::Http(Rounds { rounds, seconds }) = &arguments.kind;
-    let starting = backends::start(&[Kind::Postgres, Kind::Redis, Kind::RabbitMq], Durability::Durable);
-    let packages = PACKAGES.iter().flat_map(|package| ["--package", package]);
+    let measurement = &arguments.measurement;
+    let starting = backends::start(measurement.backends(), Durability::Durable);
+    let packages = measurement.packages().iter().flat_map(|package| ["--package", package]);
     let build: Vec<&str> = ["build", "--release", "--locked"].into_iter().chain(packages).collect();
     shell::run(shell::cargo(&build))?;
     let backends = starting.wait();
@@ -44,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let binaries = shell::target().join("release");
     let mut command = shop_testing::servers::ending_with_us(&binaries.join("bench"), "TERM");
-    command.args(["http", "--rounds", rounds, "--seconds", seconds]);
+    command.args(measurement.arguments());
     command.envs(backends.environment.iter().map(|(name, value)| (*name, value)));
     command.env("SHOP_TEST_BIN_DIR", binaries);
     shell::run(command)

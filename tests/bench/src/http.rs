@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     load::Load,
-    pgbench::Pgbench,
+    pgbench::{Event, Pgbench},
     process::{Process, free_address, get, get_request},
     report::{self, Comparison, Side, micros},
     services::{Backends, Services},
@@ -69,24 +69,14 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What ran, and when. A database that keeps nothing would make every insert cheap, and the ratio worth nothing.
+/// What ran, and when.
 async fn versions(database: &mut PgConnection, backends: &Backends) -> anyhow::Result<String> {
-    let settings: Vec<String> = sqlx::query_scalar(
-        "SELECT setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')",
-    )
-    .fetch_all(&mut *database)
-    .await?;
-    ensure!(settings.iter().all(|setting| setting == "on"), "this PostgreSQL does not keep what it commits");
-    let (date, postgres): (String, String) =
-        sqlx::query_as("SELECT current_date::text, current_setting('server_version')")
-            .fetch_one(database)
-            .await?;
+    let postgres = report::durable_postgres(database).await?;
     let mut redis =
         redis::Client::open(backends.redis.url.as_str())?.get_multiplexed_async_connection().await?;
     let info: String = redis::cmd("INFO").arg("server").query_async(&mut redis).await?;
     let redis = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?");
-    let postgres = postgres.split(' ').next().unwrap_or_default();
-    Ok(format!("{date}: PostgreSQL {postgres} (fsync on), Redis {redis}"))
+    Ok(format!("{postgres}, Redis {redis}"))
 }
 
 fn print_memory(services: &Services) -> anyhow::Result<()> {
@@ -163,7 +153,7 @@ async fn orders(
         connections: CLIENTS,
         threads: CLIENT_THREADS,
     };
-    let pgbench = Pgbench::new(folder, &backends.postgres.url, CLIENTS, CLIENT_THREADS)?;
+    let pgbench = Pgbench::new(folder, &backends.postgres.url, Event::Appended, CLIENTS, CLIENT_THREADS)?;
 
     measure(&load, WARM_UP, &[], &mut Side::default())?;
     empty(database).await?;

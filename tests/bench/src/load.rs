@@ -16,6 +16,8 @@ use tokio::{
     runtime::Runtime,
 };
 
+use crate::report::percentile;
+
 /// Longer than anything that is measured here takes to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,8 +49,7 @@ impl Measured {
 
     /// `0.5` for the median.
     pub(crate) fn percentile(&self, share: f64) -> Duration {
-        let place = (self.latencies.len() as f64 * share) as usize;
-        self.latencies.get(place).or(self.latencies.last()).copied().unwrap_or_default()
+        percentile(&self.latencies, share)
     }
 }
 

@@ -6,6 +6,7 @@
 mod bare;
 mod http;
 mod load;
+mod outbox;
 mod pgbench;
 mod process;
 mod report;
@@ -26,6 +27,8 @@ struct Cli {
 enum Kind {
     /// The list of products beside a bare handler, orders beside pgbench, and the memory of idle services
     Http(http::Arguments),
+    /// The outbox beside publishing without one: backlogs, latency, what writers pay, memory
+    Outbox(outbox::Arguments),
     /// Serve one recorded answer: what the catalog is compared with
     #[command(hide = true)]
     Bare {
@@ -40,6 +43,7 @@ enum Kind {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().kind {
         Kind::Http(arguments) => http::run(&arguments).await,
+        Kind::Outbox(arguments) => outbox::run(&arguments).await,
         Kind::Bare { listen, recorded } => bare::serve(listen, &recorded).await,
     };
     match outcome {

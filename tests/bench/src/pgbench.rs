@@ -9,6 +9,20 @@ use tokio::process::Command;
 /// The transaction of `order_service` for an order of two lines.
 const SCRIPT: &str = include_str!("order.sql");
 
+/// What is written besides the order and its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Appended,
+    None,
+}
+
+impl Event {
+    fn script(self) -> String {
+        let kept = |line: &&str| self == Self::Appended || !line.contains("outbox_messages");
+        SCRIPT.lines().filter(kept).flat_map(|line| [line, "\n"]).collect()
+    }
+}
+
 /// `pgbench` with the script.
 pub(crate) struct Pgbench {
     program: PathBuf,
@@ -30,13 +44,14 @@ impl Pgbench {
     pub(crate) fn new(
         folder: &std::path::Path,
         database_url: &str,
+        event: Event,
         clients: usize,
         threads: usize,
     ) -> anyhow::Result<Self> {
         let program = servers::on_path("pgbench")
             .context("pgbench is not installed (postgresql, postgresql-contrib)")?;
-        let script = folder.join("order.sql");
-        std::fs::write(&script, SCRIPT)?;
+        let script = folder.join(format!("order-{event:?}.sql"));
+        std::fs::write(&script, event.script())?;
         Ok(Self { program, script, database_url: database_url.to_owned(), clients, threads })
     }
 
@@ -70,6 +85,14 @@ fn parse(text: &str) -> Option<Measured> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_the_event_a_statement_is_missing_and_nothing_else() {
+        let [with, without] = [Event::Appended, Event::None].map(Event::script);
+        assert_eq!(with, SCRIPT);
+        assert_eq!(with.lines().count(), without.lines().count() + 1);
+        assert!(!without.contains("outbox"), "{without}");
+    }
 
     #[test]
     fn a_report_is_read() {

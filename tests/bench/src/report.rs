@@ -2,7 +2,8 @@
 
 use std::{fs, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use sqlx::PgConnection;
 
 /// One side of a comparison, one value a round.
 #[derive(Debug, Default)]
@@ -20,6 +21,13 @@ pub(crate) struct Side {
 impl Side {
     pub(crate) fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Adds a round of `latencies`, in any order.
+    pub(crate) fn push_latencies(&mut self, mut latencies: Vec<Duration>) {
+        latencies.sort_unstable();
+        self.median_latencies.push(micros(percentile(&latencies, 0.5)));
+        self.tail_latencies.push(micros(percentile(&latencies, 0.99)));
     }
 
     fn row(&self) -> String {
@@ -58,18 +66,60 @@ impl Comparison {
         );
         println!("|---|--:|--:|--:|--:|");
         println!("{}\n{}\n", self.ours.row(), self.theirs.row());
-        let rounds = self.ours.rates.iter().zip(&self.theirs.rates).map(|(ours, theirs)| ours / theirs);
-        let (low, high) =
-            rounds.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
-        let verdict = if self.ratio() >= self.target { "reached" } else { "missed" };
+        let (low, high) = range(&self.ours.rates, &self.theirs.rates);
         println!(
-            "Ratio: **{:.0} %** (rounds: {:.0} % to {:.0} %); the target of {:.0} % is {verdict}.\n",
+            "Ratio: **{:.0} %** (rounds: {:.0} % to {:.0} %); the target of {:.0} % is {}.\n",
             self.ratio() * 100.0,
             low * 100.0,
             high * 100.0,
             self.target * 100.0,
+            verdict(self.ratio() >= self.target),
         );
     }
+}
+
+/// Rates, the first of which is what the others are divided by.
+pub(crate) fn print_rates(what: &str, sides: &[&Side]) {
+    println!("| | {what} a second | of the first | rounds |\n|---|--:|--:|--:|");
+    for (place, side) in sides.iter().enumerate() {
+        let rate = median(&side.rates);
+        let (ratio, rounds) = if place == 0 {
+            ("–".to_owned(), "–".to_owned())
+        } else {
+            let (low, high) = range(&side.rates, &sides[0].rates);
+            let ratio = rate / median(&sides[0].rates);
+            (format!("{:.0} %", ratio * 100.0), format!("{:.0} % to {:.0} %", low * 100.0, high * 100.0))
+        };
+        println!("| {} | {rate:.0} | {ratio} | {rounds} |", side.name);
+    }
+    println!();
+}
+
+/// Latencies, in milliseconds.
+pub(crate) fn print_latencies(sides: &[&Side]) {
+    println!("| | median, ms | 99th percentile, ms |\n|---|--:|--:|");
+    for side in sides {
+        let [middle, tail] =
+            [&side.median_latencies, &side.tail_latencies].map(|micros| median(micros) / 1000.0);
+        println!("| {} | {middle:.1} | {tail:.1} |", side.name);
+    }
+    println!();
+}
+
+pub(crate) fn verdict(reached: bool) -> &'static str {
+    if reached { "reached" } else { "missed" }
+}
+
+/// The lowest and the highest ratio of a round.
+fn range(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
+    let rounds = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs);
+    rounds.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)))
+}
+
+/// Of latencies, the shortest first; `0.5` for the median.
+pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let place = (sorted.len() as f64 * share) as usize;
+    sorted.get(place).or(sorted.last()).copied().unwrap_or_default()
 }
 
 /// The middle one, or the mean of the two in the middle.
@@ -85,6 +135,23 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 pub(crate) fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
+}
+
+/// The date, and the version of PostgreSQL. One that keeps nothing would make every insert cheap, and the ratios worth
+/// nothing.
+pub(crate) async fn durable_postgres(database: &mut PgConnection) -> anyhow::Result<String> {
+    let settings: Vec<String> = sqlx::query_scalar(
+        "SELECT setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')",
+    )
+    .fetch_all(&mut *database)
+    .await?;
+    ensure!(settings.iter().all(|setting| setting == "on"), "this PostgreSQL does not keep what it commits");
+    let (date, version): (String, String) =
+        sqlx::query_as("SELECT current_date::text, current_setting('server_version')")
+            .fetch_one(database)
+            .await?;
+    let version = version.split(' ').next().unwrap_or_default();
+    Ok(format!("{date}: PostgreSQL {version} (fsync on)"))
 }
 
 /// Cores, memory, and how busy the machine was with other things.
@@ -108,6 +175,14 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let sorted: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!(percentile(&sorted, 0.5), Duration::from_millis(51));
+        assert_eq!(percentile(&sorted, 0.99), Duration::from_millis(100));
+        assert_eq!(percentile(&[], 0.5), Duration::ZERO);
     }
 
     #[test]

@@ -1,0 +1,113 @@
+//! How fast a backlog is published: beside lapin alone, and beside an outbox full of what was sent long ago.
+
+use std::time::Duration;
+
+use super::{IN_FLIGHT, Sizes, place::Place};
+use crate::report::{self, Side, median, verdict};
+
+const RAW_TARGET: f64 = 0.8;
+const HISTORY_TARGET: f64 = 0.9;
+const MEMORY_TARGET: u64 = 64 << 20;
+/// After its start, until an idle publisher is looked at.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A backlog beside raw publishing.
+pub(crate) async fn beside_raw(place: &mut Place, sizes: &Sizes) -> anyhow::Result<()> {
+    let half = IN_FLIGHT / 2;
+    let mut whole_windows = Side::named(&format!("lapin alone, windows of {IN_FLIGHT}"));
+    let mut half_windows = Side::named(&format!("lapin alone, windows of {half}"));
+    let mut sliding = Side::named(&format!("lapin alone, {IN_FLIGHT} on their way all the time"));
+    let mut drained = Side::named("the publisher");
+
+    place.empty().await?;
+    place.start_warm_publisher().await?;
+    let raw = place.broker.raw().await?;
+    raw.in_windows(sizes.rows / 4, IN_FLIGHT).await?;
+    place.broker.expect(sizes.rows / 4).await?;
+    for _ in 0..sizes.rounds {
+        whole_windows.rates.push(raw.in_windows(sizes.rows, IN_FLIGHT).await?);
+        place.broker.expect(sizes.rows).await?;
+        half_windows.rates.push(raw.in_windows(sizes.rows, half).await?);
+        place.broker.expect(sizes.rows).await?;
+        sliding.rates.push(raw.sliding(sizes.rows, IN_FLIGHT).await?);
+        place.broker.expect(sizes.rows).await?;
+        place.empty().await?;
+        drained.rates.push(place.drain(sizes.rows).await?);
+    }
+    place.stop_publisher().await?;
+
+    println!("### A backlog\n\n{} rows of as many aggregates, 1 KB each.\n", sizes.rows);
+    report::print_rates("messages", &[&whole_windows, &half_windows, &sliding, &drained]);
+    let [of_whole, of_half] =
+        [&whole_windows, &half_windows].map(|side| median(&drained.rates) / median(&side.rates));
+    println!(
+        "Ratio: **{:.0} %** of raw publishing with as much in flight ({:.0} % of it in windows of {half}, as the publisher \
+         sends them); the target of 80 % is {}.\n",
+        of_whole * 100.0,
+        of_half * 100.0,
+        verdict(of_whole >= RAW_TARGET)
+    );
+    Ok(())
+}
+
+/// A backlog behind many sent rows, beside one in an empty table.
+pub(crate) async fn behind_history(empty: &mut Place, full: &mut Place, sizes: &Sizes) -> anyhow::Result<()> {
+    full.add_sent(sizes.sent_rows).await?;
+    empty.start_warm_publisher().await?;
+    full.start_warm_publisher().await?;
+    let mut alone = Side::named("an empty table");
+    let mut behind = Side::named(&format!("{} sent rows", sizes.sent_rows));
+    for _ in 0..sizes.rounds {
+        empty.empty().await?;
+        alone.rates.push(empty.drain(sizes.rows).await?);
+        behind.rates.push(full.drain(sizes.rows).await?);
+    }
+    println!("### A backlog behind history\n\n{} rows.\n", sizes.rows);
+    report::print_rates("messages", &[&alone, &behind]);
+    let share = median(&behind.rates) / median(&alone.rates);
+    println!(
+        "Ratio: **{:.0} %**; the target of 90 % is {}.\n",
+        share * 100.0,
+        verdict(share >= HISTORY_TARGET)
+    );
+
+    let mut alone = Side::named("an empty table");
+    let mut behind = Side::named(&format!("{} sent rows and a snapshot from before", sizes.sent_rows));
+    let snapshot = full.old_snapshot().await?;
+    for _ in 0..sizes.rounds {
+        empty.empty().await?;
+        alone.rates.push(empty.drain(sizes.rows).await?);
+        behind.rates.push(full.drain(sizes.rows).await?);
+    }
+    drop(snapshot);
+    empty.stop_publisher().await?;
+    full.stop_publisher().await?;
+    report::print_rates("messages", &[&alone, &behind]);
+    println!(
+        "The snapshot stays open from the first round to the last, so that nothing that was marked is cleaned up: {} dead \
+         entries in the end.\n",
+        sizes.rounds * sizes.rows
+    );
+    Ok(())
+}
+
+/// The publisher's memory, idle and at its peak.
+pub(crate) async fn memory(place: &mut Place, sizes: &Sizes) -> anyhow::Result<()> {
+    place.empty().await?;
+    place.start_publisher().await?;
+    tokio::time::sleep(IDLE).await;
+    let idle = place.publisher()?.resident()?;
+    let rate = place.drain(sizes.backlog).await?;
+    let peak = place.publisher()?.peak()?;
+    place.stop_publisher().await?;
+
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!("### Memory\n\n| the publisher | MiB |\n|---|--:|");
+    println!("| idle | {:.1} |", mebibytes(idle));
+    println!("| at its peak in a backlog of {} rows | {:.1} |\n", sizes.backlog, mebibytes(peak));
+    println!(
+        "It published {rate:.0} rows a second; the target of 64 MiB is {}.\n",
+        verdict(peak < MEMORY_TARGET)
+    );
+    Ok(())
+}
