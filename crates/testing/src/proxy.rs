@@ -16,6 +16,7 @@ use tokio::{
 pub struct Proxy {
     url: String,
     held: watch::Sender<Held>,
+    cut: watch::Sender<()>,
     _tasks: JoinSet<()>,
 }
 
@@ -43,9 +44,10 @@ impl Proxy {
         url.set_host(Some("127.0.0.1")).expect("a server's URL has a host");
         url.set_port(Some(port)).expect("a server's URL has a port");
         let (held, holding) = watch::channel(Held::Nothing);
+        let (cut, cutting) = watch::channel(());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, server, holding));
-        Self { url: url.into(), held, _tasks: tasks }
+        tasks.spawn(accept(listener, server, holding, cutting));
+        Self { url: url.into(), held, cut, _tasks: tasks }
     }
 
     /// The server's URL, but through here.
@@ -57,20 +59,33 @@ impl Proxy {
     pub fn hold(&self, held: Held) {
         self.held.send_replace(held);
     }
+
+    /// Breaks the connections that there are, and loses what is held back.
+    pub fn cut(&self) {
+        self.cut.send_replace(());
+    }
 }
 
-async fn accept(listener: TcpListener, server: String, held: watch::Receiver<Held>) {
+async fn accept(
+    listener: TcpListener,
+    server: String,
+    held: watch::Receiver<Held>,
+    cut: watch::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let (server, held) = (server.clone(), held.clone());
+        let (server, held, mut cut) = (server.clone(), held.clone(), cut.clone());
+        cut.mark_unchanged();
         connections.spawn(async move {
             let Ok(server) = TcpStream::connect(server).await else { return };
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
-            tokio::join!(
-                forward(from_client, to_server, held.clone(), |held| held == Held::Everything),
-                forward(from_server, to_client, held, |held| held != Held::Nothing)
-            );
+            let there = forward(from_client, to_server, held.clone(), |held| held == Held::Everything);
+            let back = forward(from_server, to_client, held, |held| held != Held::Nothing);
+            tokio::select! {
+                _ = cut.changed() => {}
+                _ = async { tokio::join!(there, back) } => {}
+            }
         });
     }
 }

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{skip::server_url, teardown::teardown};
@@ -41,20 +42,62 @@ async fn create(server: &str, management_url: String) -> anyhow::Result<TestBrok
     Ok(TestBroker { url: url.into(), management_url, vhost })
 }
 
+impl TestBroker {
+    /// Has the broker close all connections that call themselves `name`.
+    ///
+    /// # Panics
+    /// The management API refuses.
+    pub async fn close_connections(&self, name: &str) {
+        let path = format!("vhosts/{}/connections", self.vhost);
+        let answer =
+            manage(&self.management_url, Method::GET, &path, "").await.expect("RabbitMQ's management");
+        let connections: Vec<Connection> = answer.json().await.expect("connections");
+        for connection in connections.into_iter().filter(|connection| connection.user_provided_name == name) {
+            let path = format!("connections/{}", connection.name.replace(' ', "%20").replace('>', "%3E"));
+            // One that has ended by itself is not there any more.
+            let _ = manage(&self.management_url, Method::DELETE, &path, "").await;
+        }
+    }
+
+    /// Deletes an exchange, if there is one, and the bindings to it.
+    ///
+    /// # Panics
+    /// The management API refuses.
+    pub async fn delete_exchange(&self, name: &str) {
+        let path = format!("exchanges/{}/{name}", self.vhost);
+        if let Err(error) = manage(&self.management_url, Method::DELETE, &path, "").await {
+            let status = error.downcast_ref().and_then(reqwest::Error::status);
+            assert_eq!(status, Some(StatusCode::NOT_FOUND), "RabbitMQ's management: {error:#}");
+        }
+    }
+}
+
+/// What the management API says of a connection.
+#[derive(Deserialize)]
+struct Connection {
+    name: String,
+    #[serde(default)]
+    user_provided_name: String,
+}
+
 impl Drop for TestBroker {
     fn drop(&mut self) {
         let management_url = self.management_url.clone();
         let path = format!("vhosts/{}", self.vhost);
-        teardown(
-            "a test's virtual host",
-            async move { manage(&management_url, Method::DELETE, &path, "").await },
-        );
+        teardown("a test's virtual host", async move {
+            manage(&management_url, Method::DELETE, &path, "").await.map(drop)
+        });
     }
 }
 
-async fn manage(management_url: &str, method: Method, path: &str, body: &'static str) -> anyhow::Result<()> {
+async fn manage(
+    management_url: &str,
+    method: Method,
+    path: &str,
+    body: &'static str,
+) -> anyhow::Result<Response> {
     let base = Url::parse(management_url).context("SHOP_TEST_RABBITMQ_MANAGEMENT_URL")?;
-    Client::new()
+    let answer = Client::new()
         .request(method, base.join(&format!("/api/{path}"))?)
         .timeout(Duration::from_secs(20))
         .header("content-type", "application/json")
@@ -62,7 +105,7 @@ async fn manage(management_url: &str, method: Method, path: &str, body: &'static
         .send()
         .await?
         .error_for_status()?;
-    Ok(())
+    Ok(answer)
 }
 
 #[cfg(test)]
