@@ -28,6 +28,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The share of the time that may be spent on it: one in this many.
 const SHARE: u32 = 20;
 
+/// How the virtual ids of prepared transactions begin, which have no session any more.
+const PREPARED: &str = "-1/";
+
 /// The bound; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Floor(Arc<AtomicI64>);
@@ -69,18 +72,16 @@ struct Survey {
 
 impl Survey {
     fn writers(&mut self, now: HashSet<Writer>) {
-        self.reached = false;
-        match &mut self.candidate {
+        // One that is awaited gets another name when it is prepared, so any prepared one may be it.
+        let prepared = now.iter().any(|writer| writer.starts_with(PREPARED));
+        self.reached = match &mut self.candidate {
             Some((_, Some(awaited))) => {
                 awaited.retain(|writer| now.contains(writer));
-                self.reached = awaited.is_empty();
+                awaited.is_empty() && !prepared
             }
-            Some((_, unknown @ None)) => {
-                self.reached = now.is_empty();
-                *unknown = Some(now);
-            }
-            None => {}
-        }
+            Some((_, unknown @ None)) => unknown.insert(now).is_empty(),
+            None => false,
+        };
     }
 
     /// The bound that follows from what is there now.
@@ -127,6 +128,19 @@ mod tests {
         assert_eq!(survey.unsettled(unsettled(None, 30)), 1);
         survey.writers(writers(&["new"]));
         assert_eq!(survey.unsettled(unsettled(None, 40)), 11, "what came later is not waited for");
+    }
+
+    #[test]
+    fn the_floor_waits_for_a_writer_that_is_prepared_meanwhile() {
+        let mut survey = Survey::default();
+        survey.writers(writers(&[]));
+        survey.unsettled(unsettled(None, 10));
+        survey.writers(writers(&["3/17"]));
+        survey.unsettled(unsettled(None, 20));
+        survey.writers(writers(&["-1/4711"]));
+        assert_eq!(survey.unsettled(unsettled(None, 30)), 1);
+        survey.writers(writers(&[]));
+        assert_eq!(survey.unsettled(unsettled(None, 40)), 11);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! What the publisher survives, on the real backends.
 
+mod broker;
+mod database;
+mod leaders;
+
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
@@ -31,18 +35,27 @@ async fn a_slow_transaction_and_its_successor_keep_their_order_though_much_was_s
     let queue = fixture.queue("all", "#").await;
     let running = fixture.run(Fixture::options("one")).await;
     let mut sent = 0;
-    for round in 0..3 {
+    for (round, prepared) in [(0, false), (1, true)] {
         let slow = fixture.another_connection().await.begin().await.unwrap();
         shop_outbox::append(&slow, &message("slow", 2 * round + 1, "thing.changed")).await.unwrap();
-        // For longer than the publisher needs to trust that low ids are done with.
-        for version in 1..=40 {
+        let mut slow = Some(slow);
+        let name = format!("'{}'", uuid::Uuid::new_v4());
+        // For longer than the publisher needs to be sure of what is settled.
+        for version in 1..=60 {
             fixture.append(&format!("quick{round}"), version).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            if prepared && version == 30 {
+                let open = slow.take().unwrap();
+                open.execute_unprepared(&format!("PREPARE TRANSACTION {name}")).await.unwrap();
+            }
         }
-        queue.until(sent + 40).await;
-        slow.commit().await.unwrap();
+        queue.until(sent + 60).await;
+        match slow {
+            Some(slow) => slow.commit().await.unwrap(),
+            None => fixture.execute(&format!("COMMIT PREPARED {name}")).await,
+        }
         fixture.append("slow", 2 * round + 2).await;
-        sent = queue.until(sent + 42).await.len();
+        sent = queue.until(sent + 62).await.len();
     }
     running.stop().await;
     queue.assert_ordered();
