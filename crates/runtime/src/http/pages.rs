@@ -1,11 +1,16 @@
 //! The routes that every service has: health, metrics, OpenAPI and the page to try it.
 
-use axum::{Json, Router, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router, middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::Problem;
 use crate::{health::Health, metrics::Metrics};
 
 pub(super) fn operational(health: Health, metrics: Metrics) -> Router {
@@ -36,5 +41,15 @@ fn encoded(metrics: &Metrics) -> impl IntoResponse + use<> {
 }
 
 pub(super) fn documentation(api: OpenApi) -> Router {
-    SwaggerUi::new("/docs").url("/openapi.json", api).into()
+    let pages: Router = SwaggerUi::new("/docs").url("/openapi.json", api).into();
+    pages.route_layer(middleware::map_response(no_such_page))
+}
+
+/// The page answers for whatever is below it, and its own 404 is empty.
+async fn no_such_page(response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        Problem::not_found("No such path.").into_response()
+    } else {
+        response
+    }
 }

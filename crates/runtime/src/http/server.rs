@@ -3,6 +3,7 @@ use std::{any::Any, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    handler::Handler as _,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -56,14 +57,14 @@ pub fn router(routes: Router, api: Option<ApiDoc>, health: Health, scope: &Scope
                 panicked(&*panic)
             }
         }))
-        .layer(middleware::from_fn_with_state(observed, observe));
-    let operational = pages::operational(health, scope.metrics.clone());
-    own.merge(operational.method_not_allowed_fallback(method_not_allowed)).layer(
-        SetResponseHeaderLayer::if_not_present(
-            HeaderName::from_static("x-content-type-options"),
-            HeaderValue::from_static("nosniff"),
-        ),
-    )
+        .layer(middleware::from_fn_with_state(observed.clone(), observe));
+    // These are asked too often to be traced; a refusal names its trace like every other.
+    let refusal = method_not_allowed.layer(middleware::from_fn_with_state(observed, observe));
+    let operational = pages::operational(health, scope.metrics.clone()).method_not_allowed_fallback(refusal);
+    own.merge(operational).layer(SetResponseHeaderLayer::if_not_present(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    ))
 }
 
 async fn method_not_allowed() -> Problem {
@@ -194,7 +195,7 @@ mod tests {
             .route("/slow", get(std::future::pending::<()>))
             .route("/broken", get(broken));
         let health = Health::new(scope.name, scope.lifecycle.stopping());
-        router(routes, None, health, scope, limits)
+        router(routes, Some(ApiDoc::default()), health, scope, limits)
     }
 
     async fn broken() -> &'static str {
@@ -223,6 +224,8 @@ mod tests {
         let huge = "x".repeat(101);
         for (method, path, body, status) in [
             ("GET", "/nothing", "", 404),
+            ("GET", "/docs/nothing", "", 404),
+            ("POST", "/health", "", 405),
             ("GET", "/orders", "", 405),
             ("BREW", "/orders", "", 405),
             ("POST", "/orders", huge.as_str(), 413),

@@ -3,12 +3,11 @@
 use std::sync::LazyLock;
 
 use axum::{
-    extract::Path,
     http::header,
     response::{IntoResponse as _, Response},
 };
 use sha2::{Digest as _, Sha256};
-use shop_runtime::http::Problem;
+use shop_runtime::http::{Path, Problem};
 
 /// A file that pages refer to.
 pub(crate) struct Asset {

@@ -2,13 +2,13 @@
 
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use sha2::{Digest as _, Sha256};
 use shop_core::ProductId;
-use shop_runtime::http::Problem;
+use shop_runtime::http::{Path, Problem};
 
 use crate::{clients::Failure, state::AppState};
 

@@ -44,9 +44,17 @@ async fn a_product_has_a_page_and_an_unknown_one_a_friendly_404() {
     page.shows("<h1>Clay Teapot</h1>");
     page.shows("max=\"3\"");
     browser.get("/products/3").await.hides("name=\"quantity\"");
-    for path in
-        ["/products/99", "/products/x", "/products/%00", "/nowhere", "/orders/rubbish/x", "/static/x.css"]
-    {
+    for path in [
+        "/products/99",
+        "/products/x",
+        "/products/%00",
+        "/products/%ff",
+        "/nowhere",
+        "/orders/rubbish/x",
+        "/static/x.css",
+        "/static/%ff",
+        "/pictures/%ff",
+    ] {
         let page = browser.get(path).await;
         assert_eq!(page.status, 404, "{path}");
         page.shows("No such page");
