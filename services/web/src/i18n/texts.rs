@@ -74,6 +74,7 @@ texts! {
     add_to_cart_name: "Положить в корзину: {name}" | "Add {name} to cart";
     buy_now: "Купить сразу" | "Buy now";
     quantity: "Количество" | "Quantity";
+    quantity_short: "Кол-во" | "Qty";
     breadcrumbs: "Вы здесь" | "You are here";
     product_number: "Артикул" | "Item number";
 
