@@ -1,8 +1,9 @@
 use std::{
     future::Future,
+    iter,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -22,10 +23,12 @@ const GRACE: Duration = Duration::from_secs(25);
 /// fails or panics stops all others, and the process exits non-zero. Clones belong to the same process.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
+    stop: CancellationToken,
     soft: CancellationToken,
     hard: CancellationToken,
     tasks: TaskTracker,
     failed: Arc<AtomicBool>,
+    beneath: Arc<OnceLock<Lifecycle>>,
 }
 
 impl Lifecycle {
@@ -46,7 +49,21 @@ impl Lifecycle {
 
     /// Asks every task to finish.
     pub fn stop(&self) {
+        self.stop.cancel();
         self.soft.cancel();
+    }
+
+    /// A part of the same process whose tasks are asked to finish when all tasks of this one have: what they call
+    /// until then. Always the same one; [`Lifecycle::run`] of the uppermost waits for all.
+    #[must_use]
+    pub fn beneath(&self) -> Self {
+        let new = || Self {
+            stop: self.stop.clone(),
+            hard: self.hard.clone(),
+            failed: self.failed.clone(),
+            ..Self::default()
+        };
+        self.beneath.get_or_init(new).clone()
     }
 
     /// Runs `task` until it ends, or until the hard stop drops it. Its failure is the failure of the process.
@@ -67,7 +84,7 @@ impl Lifecycle {
                 Err(_) => tracing::error!(task = name, "a task panicked"),
             }
             this.failed.store(true, Ordering::Relaxed);
-            this.soft.cancel();
+            this.stop.cancel();
         };
         self.tasks.spawn(guarded.in_current_span());
     }
@@ -90,18 +107,25 @@ impl Lifecycle {
         };
         tokio::select! {
             name = signalled() => tracing::info!(signal = name, "stopping"),
-            () = self.soft.cancelled() => {}
+            () = self.stop.cancelled() => {}
         }
-        self.soft.cancel();
-        self.tasks.close();
         tokio::select! {
-            () = self.tasks.wait() => {}
+            () = self.finish() => {}
             _ = signalled() => tracing::warn!("stopping at once"),
             () = tokio::time::sleep(GRACE) => self.failed.store(true, Ordering::Relaxed),
         }
         self.hard.cancel();
-        self.tasks.wait().await;
+        self.finish().await;
         if self.failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    /// From the uppermost part down, asks all tasks to finish and waits until they have.
+    async fn finish(&self) {
+        for part in iter::successors(Some(self), |part| part.beneath.get()) {
+            part.soft.cancel();
+            part.tasks.close();
+            part.tasks.wait().await;
+        }
     }
 }
 
@@ -119,6 +143,38 @@ mod tests {
         });
         lifecycle.spawn("doomed", async { panic!("as the test wants") });
         assert_eq!(lifecycle.run().await, ExitCode::FAILURE);
+    }
+
+    #[tokio::test]
+    async fn what_is_beneath_goes_on_until_all_above_has_finished() {
+        let above = Lifecycle::new();
+        let beneath = above.beneath();
+        let (stopping, called) = (above.stopping(), beneath.stopping());
+        above.spawn("above", async move {
+            stopping.cancelled().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            anyhow::ensure!(!called.is_cancelled(), "what it calls has stopped already");
+            Ok(())
+        });
+        let stopping = beneath.stopping();
+        beneath.spawn("beneath", async move {
+            stopping.cancelled().await;
+            Ok(())
+        });
+        above.stop();
+        assert_eq!(above.run().await, ExitCode::SUCCESS);
+    }
+
+    #[tokio::test]
+    async fn a_failure_beneath_fails_the_process_and_stops_what_is_above() {
+        let above = Lifecycle::new();
+        let stopping = above.stopping();
+        above.spawn("patient", async move {
+            stopping.cancelled().await;
+            Ok(())
+        });
+        above.beneath().spawn("doomed", async { anyhow::bail!("as the test wants") });
+        assert_eq!(above.run().await, ExitCode::FAILURE);
     }
 
     #[tokio::test]

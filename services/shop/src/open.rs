@@ -30,9 +30,13 @@ pub(crate) struct Open {
     pub(crate) secrets: PathBuf,
 }
 
-/// Starts the services, each after those that it calls.
+/// Starts the services, each after those that it calls. They stop the other way round: an order that is being placed
+/// when the shop closes still has to ask the catalog.
 pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Result<Open> {
     let secrets = Secrets::load_or_make(&config.data_dir)?;
+    let front = lifecycle;
+    let middle = &front.beneath();
+    let back = &middle.beneath();
     let database = |name: &str| -> anyhow::Result<DatabaseUrl> {
         let file = config.data_dir.join(format!("{name}.db"));
         format!("sqlite://{}", file.display()).parse().context("the data folder's path")
@@ -52,7 +56,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         admin_email: Some(config.admin_email.clone()),
         admin_password: Some(secrets.admin_password),
     };
-    let auth = start::<Auth>(auth, lifecycle).await?;
+    let auth = start::<Auth>(auth, back).await?;
 
     let catalog = catalog::Config {
         listen: config.catalog,
@@ -60,7 +64,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         redis_url: "memory:".to_owned(),
         tokens: tokens.clone(),
     };
-    let catalog = start::<Catalog>(catalog, lifecycle).await?;
+    let catalog = start::<Catalog>(catalog, back).await?;
 
     let order = order::Config {
         listen: config.order,
@@ -69,12 +73,12 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         guest_checkout: config.guest_checkout,
         tokens,
     };
-    let order = start::<Order>(order, lifecycle).await?;
+    let order = start::<Order>(order, middle).await?;
 
     // The order service has made the tables by now.
     let outbox = outbox_controller::Config::embedded(config.outbox, database("orders")?);
     let broker = Broker::InProcess(InProcessBroker::default());
-    let scope = Scope::new(OutboxController::NAME, lifecycle);
+    let scope = Scope::new(OutboxController::NAME, back);
     let outbox =
         outbox_controller::start_with(outbox, &broker, scope).await.context(OutboxController::NAME)?;
 
@@ -86,7 +90,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         order_url: url(order)?,
         trust_proxy: false,
     };
-    let web = start::<Web>(web, lifecycle).await?;
+    let web = start::<Web>(web, front).await?;
 
     let bot = config.telegram_token.is_some();
     let telegram = telegram::Config {
@@ -98,7 +102,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         order_url: url(order)?,
         redis_url: "memory:".to_owned(),
     };
-    start::<Telegram>(telegram, lifecycle).await?;
+    start::<Telegram>(telegram, front).await?;
 
     let admin = config.admin_email.to_string();
     Ok(Open { auth, catalog, order, web, outbox, bot, admin, secrets: config.data_dir.join(secrets::FILE) })
