@@ -14,7 +14,7 @@ pub(crate) struct Config {
     /// Whether orders may be placed without an account, as the documentation's examples do
     #[arg(long, env = "ORDER_GUEST_CHECKOUT", default_value_t = true, action = ArgAction::Set)]
     pub(crate) guest_checkout: bool,
-    /// The account that keeps the shop; its password is made at the first start
+    /// The account that keeps the shop; its password is made at the first start, and is in the data folder's secrets.json
     #[arg(long, env = "AUTH_ADMIN_EMAIL", default_value = "admin@example.com")]
     pub(crate) admin_email: Email,
     /// The bot's token from @BotFather; without it the bot is off
