@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use sea_orm::DbErr;
 use shop_messaging::PublishError;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +15,11 @@ use crate::{
     fence::Lease,
     metrics::Source,
     retry::{backoff, jittered},
+    wake::{self, Woken},
 };
+
+/// How often a follower looks whether the lease has run out; one that is given back is told of.
+const LOOK_FOR_THE_LEASE: Duration = Duration::from_secs(1);
 
 /// How a publisher works. The defaults suit a shop; each field says what it trades.
 #[derive(Clone, Debug)]
@@ -76,7 +80,7 @@ pub struct Publisher {
     options: Options,
     metrics: OutboxMetrics,
     progress: watch::Sender<Progress>,
-    woken: Arc<Notify>,
+    woken: Arc<Woken>,
 }
 
 /// Why a lease's time ended.
@@ -117,9 +121,9 @@ impl Publisher {
     ///
     /// Nothing ends it but `stop`: a database or a broker that is away is waited for, with jittered back-off.
     pub async fn run(mut self, stop: CancellationToken) {
-        let listening = crate::wake::listen(self.store.database().clone(), self.woken.clone());
+        let (database, woken) = (self.store.database().clone(), self.woken.clone());
         tokio::select! {
-            never = listening => match never {},
+            never = wake::listen(&database, &woken) => match never {},
             () = self.take_turns(&stop) => {}
         }
     }
@@ -162,21 +166,27 @@ impl Publisher {
                 Ok(None) => {
                     failures = 0;
                     self.trouble(None);
-                    Duration::from_secs(1)
+                    LOOK_FOR_THE_LEASE
                 }
                 Err(error) => {
                     failures += 1;
                     self.report(&Trouble::Database(error), failures)
                 }
             };
-            rest(jittered(pause), stop).await;
+            tokio::select! {
+                () = rest(jittered(pause), stop) => {}
+                () = self.woken.lease.notified(), if failures == 0 => {}
+            }
         }
         None
     }
 
     /// Tells of `trouble` in log, metrics and progress; answers how long to wait before the next try.
     fn report(&self, trouble: &Trouble, failures: u32) -> Duration {
-        let pause = backoff(Duration::from_millis(200), Duration::from_secs(5), failures);
+        // The one before is on its way out: its connection ends soon, by itself or by the broker's heartbeats.
+        let fenced = matches!(trouble, Trouble::Broker(PublishError::Fenced(_)));
+        let longest = if fenced { Duration::from_millis(500) } else { Duration::from_secs(5) };
+        let pause = backoff(Duration::from_millis(200), longest, failures);
         self.metrics.failed(match trouble {
             Trouble::Database(_) => Source::Database,
             Trouble::Broker(_) => Source::Broker,

@@ -164,15 +164,18 @@ impl Store {
         Ok(Fence::Holds)
     }
 
-    /// Gives the lease back, so that another need not wait for its end.
+    /// Gives the lease back and tells those who wait for it, so that they need not wait for its end.
     pub(crate) async fn release(&self, lease: &Lease) -> Result<(), DbErr> {
         let statement = self.statement(
-            "UPDATE outbox_publishers SET lease_expires_at = clock_timestamp() WHERE name = $1 AND epoch = $2",
+            "WITH released AS (
+                UPDATE outbox_publishers SET lease_expires_at = clock_timestamp() WHERE name = $1 AND epoch = $2
+                RETURNING 1)
+             SELECT pg_notify('outbox.' || current_schema(), 'released') FROM released",
             "UPDATE outbox_publishers SET lease_expires_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
              WHERE name = $1 AND epoch = $2",
             [self.publisher.as_str().into(), lease.epoch.into()],
         );
-        self.database.execute_raw(statement).await?;
+        self.database.query_one_raw(statement).await?;
         lease.revoke();
         Ok(())
     }

@@ -310,7 +310,7 @@ impl Publisher {
         let pause = (idle / 8).max(SHORTEST_PAUSE);
         let pause = if pause < LONGEST_PAUSE { pause } else { self.options.poll_interval };
         tokio::select! {
-            () = self.woken.notified() => {}
+            () = self.woken.work.notified() => {}
             () = tokio::time::sleep(pause.min(self.options.poll_interval)) => {}
             () = stop.cancelled() => {}
         }
