@@ -8,6 +8,7 @@ mod docker;
 mod generate;
 mod install;
 mod shell;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Task {
     Test(test::Arguments),
     /// Measure the shop on real backends, in release builds
     Bench(bench::Arguments),
+    /// Hold a part of the shop against its model for as long as you like
+    Soak(soak::Arguments),
     /// Run everything that a change must pass
     Ci,
     /// Write the generated files that are kept in the repository
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Ci => ci::run(),
         Task::Generate(arguments) => generate::run(&arguments),
     };

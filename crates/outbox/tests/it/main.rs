@@ -23,5 +23,6 @@ macro_rules! on_both {
 
 mod faults;
 mod inbox;
+mod model;
 mod promises;
 mod support;

@@ -1,0 +1,57 @@
+//! The publisher against a model: writers, operators and faults by seed, and every promise checked at the end.
+//!
+//! A seed is a [`plan`]; a [`run`] carries it out; [`check`] holds what the queues saw and what the rows say against
+//! what the writers committed. A seed repeats the plan and not the interleaving, so one that failed may pass: try
+//! it some times, and keep it under `regressions` with what it found.
+//!
+//! `cargo xtask soak outbox` runs fresh seeds for as long as it is asked to.
+
+mod audit;
+mod check;
+mod dice;
+mod ledger;
+mod plan;
+mod queue;
+mod report;
+mod run;
+mod soak;
+mod writer;
+
+use plan::Plan;
+use report::{Report, failure, summary};
+
+macro_rules! seeds {
+    ($($name:ident: $seed:literal),* $(,)?) => {
+        const SEEDS: &[u64] = &[$($seed),*];
+        mod real {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::real($seed).await;
+            })*
+        }
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::embedded($seed).await;
+            })*
+        }
+    };
+}
+
+seeds!(seed_1: 1, seed_2: 2, seed_5: 5, seed_9: 9, seed_16: 16, seed_59: 59);
+
+async fn real(seed: u64) {
+    let plan = Plan::new(seed);
+    let Some(report) = run::on_real_backends(&plan).await else { return };
+    verdict(&report);
+}
+
+async fn embedded(seed: u64) {
+    let plan = Plan::new(seed).embedded();
+    verdict(&run::on_embedded_backends(&plan).await);
+}
+
+fn verdict(report: &Report) {
+    println!("{}", summary(report));
+    assert!(report.violations.is_empty(), "{}", failure(report));
+}
