@@ -117,6 +117,17 @@ impl Fixture {
         Running::start(self.publisher(options).await)
     }
 
+    /// Runs a publisher that sees another broker, or the same in another way.
+    pub(crate) async fn run_through(
+        &self,
+        broker: &Broker,
+        transport: PublisherOptions,
+        options: Options,
+    ) -> Running {
+        let store = Store::new(self.another_connection().await, "publisher");
+        Running::start(Publisher::new(store, broker.publisher(transport), options, OutboxMetrics::default()))
+    }
+
     /// A queue for everything under `pattern`, from now on.
     pub(crate) async fn queue(&self, name: &str, pattern: &str) -> Arrivals {
         let arrivals = Arrivals::default();
@@ -189,6 +200,21 @@ impl Fixture {
 
     pub(crate) async fn execute(&self, sql: &str) {
         self.database.execute_unprepared(sql).await.unwrap();
+    }
+
+    /// The number that `sql` answers with (PostgreSQL).
+    pub(crate) async fn number(&self, sql: &str) -> usize {
+        let row = self.database.query_one_raw(Statement::from_string(self.backend(), sql)).await.unwrap();
+        row.unwrap().try_get_by_index::<i64>(0).unwrap().try_into().unwrap()
+    }
+
+    /// Waits until `sql` answers with `number`.
+    pub(crate) async fn until_number(&self, sql: &str, number: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.number(sql).await != number {
+            assert!(Instant::now() < deadline, "not {number}, but {}: {sql}", self.number(sql).await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) fn backend(&self) -> DbBackend {
@@ -298,20 +324,24 @@ impl Arrivals {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Waits until `count` different messages have arrived; answers all.
     pub(crate) async fn until(&self, count: usize) -> Vec<Arrival> {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.all().len() < count {
-            assert!(Instant::now() < deadline, "only {} of {count} arrived", self.all().len());
+        while self.distinct() < count {
+            assert!(Instant::now() < deadline, "only {} of {count} arrived", self.distinct());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.all()
     }
 
+    /// How many different messages arrived.
+    pub(crate) fn distinct(&self) -> usize {
+        self.all().iter().map(|arrival| arrival.id).collect::<std::collections::HashSet<Uuid>>().len()
+    }
+
     /// How many messages arrived more than once.
     pub(crate) fn duplicates(&self) -> usize {
-        let all = self.all();
-        let distinct: std::collections::HashSet<Uuid> = all.iter().map(|arrival| arrival.id).collect();
-        all.len() - distinct.len()
+        self.all().len() - self.distinct()
     }
 
     /// Panics when an event of an aggregate was first seen after a later one of the same aggregate.

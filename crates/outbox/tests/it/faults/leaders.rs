@@ -1,0 +1,75 @@
+//! Several publishers that each believe to be the one.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+
+use crate::support::Fixture;
+
+/// A lease that has run out, whatever its holder thinks.
+const EXPIRED: &str =
+    "UPDATE outbox_publishers SET lease_expires_at = clock_timestamp() - interval '1 second'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaders_that_oust_each_other_lose_nothing_and_keep_the_order() {
+    const ROUNDS: usize = 5;
+    let Some(fixture) = Fixture::real().await else { return };
+    let queue = fixture.queue("all", "#").await;
+    let mut options = Fixture::options("one");
+    options.in_flight = 20;
+    let in_flight = options.in_flight;
+    let one = fixture.run(options.clone()).await;
+    let two = fixture.run(options).await;
+    let mut version = 0;
+    let mut append_to_all = async || {
+        version += 1;
+        for aggregate in ["a", "b", "c", "d", "e"] {
+            fixture.append(aggregate, version).await;
+        }
+    };
+    fixture.until_number("SELECT count(*) FROM outbox_publishers", 1).await;
+    for _ in 0..ROUNDS {
+        let epoch = fixture.number("SELECT epoch FROM outbox_publishers").await;
+        fixture.execute(EXPIRED).await;
+        // Both at work until the first one's next mark, and a little beyond.
+        while fixture.number("SELECT epoch FROM outbox_publishers").await == epoch {
+            append_to_all().await;
+        }
+        for _ in 0..5 {
+            append_to_all().await;
+        }
+    }
+    let rows = 5 * version as usize;
+    fixture.until("sent", rows).await;
+    queue.until(rows).await;
+    one.stop().await;
+    two.stop().await;
+    queue.assert_ordered();
+    assert!(queue.duplicates() <= ROUNDS * in_flight, "{} duplicates", queue.duplicates());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_waits_while_another_takes_over_marks_nothing() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let queue = fixture.queue("all", "#").await;
+    let mut running = fixture.run(Fixture::options("one")).await;
+    running.leading().await;
+    let other = fixture.database.begin().await.unwrap();
+    other.execute_unprepared("SELECT FROM outbox_publishers FOR UPDATE").await.unwrap();
+    fixture.append("a", 1).await;
+    queue.until(1).await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                   AND wait_event_type = 'Lock' AND query LIKE '%FOR SHARE%'";
+    fixture.until_number(waiting, 1).await;
+    other
+        .execute_unprepared(
+            "UPDATE outbox_publishers SET epoch = epoch + 1, lease_expires_at = now() + interval '1 hour'",
+        )
+        .await
+        .unwrap();
+    other.commit().await.unwrap();
+    let lost = running.progress.wait_for(|progress| !progress.leading);
+    tokio::time::timeout(Duration::from_secs(10), lost).await.unwrap().unwrap();
+    assert_eq!(fixture.rows().await, [("pending".to_owned(), 0)], "confirmed, and no more its own to mark");
+    running.stop().await;
+}
