@@ -78,21 +78,32 @@ impl Comparison {
     }
 }
 
-/// Rates, the first of which is what the others are divided by.
-pub(crate) fn print_rates(what: &str, sides: &[&Side]) {
-    println!("| | {what} a second | of the first | rounds |\n|---|--:|--:|--:|");
-    for (place, side) in sides.iter().enumerate() {
+/// Rates, each divided by those of `base`, which is one of them.
+pub(crate) fn print_rates(what: &str, base: &Side, sides: &[&Side]) {
+    println!("| | {what} a second | ratio | rounds |\n|---|--:|--:|--:|");
+    for side in sides {
         let rate = median(&side.rates);
-        let (ratio, rounds) = if place == 0 {
-            ("–".to_owned(), "–".to_owned())
-        } else {
-            let (low, high) = range(&side.rates, &sides[0].rates);
-            let ratio = rate / median(&sides[0].rates);
-            (format!("{:.0} %", ratio * 100.0), format!("{:.0} % to {:.0} %", low * 100.0, high * 100.0))
-        };
-        println!("| {} | {rate:.0} | {ratio} | {rounds} |", side.name);
+        if std::ptr::eq(*side, base) {
+            println!("| {} | {rate:.0} | 100 % | – |", side.name);
+            continue;
+        }
+        let ratio = rate / median(&base.rates) * 100.0;
+        let (low, high) = range(&side.rates, &base.rates);
+        println!(
+            "| {} | {rate:.0} | {ratio:.0} % | {:.0} % to {:.0} % |",
+            side.name,
+            low * 100.0,
+            high * 100.0
+        );
     }
     println!();
+}
+
+/// The side with the highest rate.
+pub(crate) fn fastest<'a>(first: &'a Side, others: &[&'a Side]) -> &'a Side {
+    others
+        .iter()
+        .fold(first, |best, side| if median(&side.rates) > median(&best.rates) { side } else { best })
 }
 
 /// Latencies, in milliseconds.
@@ -183,6 +194,13 @@ mod tests {
         assert_eq!(percentile(&sorted, 0.5), Duration::from_millis(51));
         assert_eq!(percentile(&sorted, 0.99), Duration::from_millis(100));
         assert_eq!(percentile(&[], 0.5), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_fastest_side_has_the_highest_median() {
+        let side = |name: &str, rates: &[f64]| Side { rates: rates.to_vec(), ..Side::named(name) };
+        let sides = [side("a", &[3.0]), side("b", &[9.0, 1.0, 1.0]), side("c", &[4.0])];
+        assert_eq!(fastest(&sides[0], &[&sides[1], &sides[2]]).name, "c");
     }
 
     #[test]

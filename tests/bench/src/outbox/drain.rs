@@ -37,15 +37,15 @@ pub(crate) async fn beside_raw(place: &mut Place, sizes: &Sizes) -> anyhow::Resu
     place.stop_publisher().await?;
 
     println!("### A backlog\n\n{} rows of as many aggregates, 1 KB each.\n", sizes.rows);
-    report::print_rates("messages", &[&whole_windows, &half_windows, &sliding, &drained]);
-    let [of_whole, of_half] =
-        [&whole_windows, &half_windows].map(|side| median(&drained.rates) / median(&side.rates));
+    // The best that lapin does is the honest measure: which of them it is depends on the machine.
+    let raw = report::fastest(&whole_windows, &[&half_windows, &sliding]);
+    report::print_rates("messages", raw, &[&whole_windows, &half_windows, &sliding, &drained]);
+    let ratio = median(&drained.rates) / median(&raw.rates);
     println!(
-        "Ratio: **{:.0} %** of raw publishing with as much in flight ({:.0} % of it in windows of {half}, as the publisher \
-         sends them); the target of 80 % is {}.\n",
-        of_whole * 100.0,
-        of_half * 100.0,
-        verdict(of_whole >= RAW_TARGET)
+        "Ratio: **{:.0} %** of the best that lapin does alone with as much in flight; the publisher itself sends windows of \
+         {half} and marks one while the next is on its way. The target of 80 % is {}.\n",
+        ratio * 100.0,
+        verdict(ratio >= RAW_TARGET)
     );
     Ok(())
 }
@@ -63,7 +63,7 @@ pub(crate) async fn behind_history(empty: &mut Place, full: &mut Place, sizes: &
         behind.rates.push(full.drain(sizes.rows).await?);
     }
     println!("### A backlog behind history\n\n{} rows.\n", sizes.rows);
-    report::print_rates("messages", &[&alone, &behind]);
+    report::print_rates("messages", &alone, &[&alone, &behind]);
     let share = median(&behind.rates) / median(&alone.rates);
     println!(
         "Ratio: **{:.0} %**; the target of 90 % is {}.\n",
@@ -82,7 +82,7 @@ pub(crate) async fn behind_history(empty: &mut Place, full: &mut Place, sizes: &
     drop(snapshot);
     empty.stop_publisher().await?;
     full.stop_publisher().await?;
-    report::print_rates("messages", &[&alone, &behind]);
+    report::print_rates("messages", &alone, &[&alone, &behind]);
     println!(
         "The snapshot stays open from the first round to the last, so that nothing that was marked is cleaned up: {} dead \
          entries in the end.\n",

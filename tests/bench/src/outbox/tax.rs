@@ -41,7 +41,7 @@ pub(crate) async fn measure(place: &mut Place, sizes: &Sizes) -> anyhow::Result<
     }
 
     println!("### What writers pay\n\npgbench with {CLIENTS} clients.\n");
-    report::print_rates("transactions", &[&without, &appended, &published]);
+    report::print_rates("transactions", &without, &[&without, &appended, &published]);
     let share = |side: &Side| median(&side.rates) / median(&without.rates);
     println!(
         "The target of 90 % is {} without a publisher, and {} with one that takes its share of the machine.\n",
