@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn without_the_event_a_statement_is_missing_and_nothing_else() {
         let [with, without] = [Event::Appended, Event::None].map(Event::script);
-        assert_eq!(with, SCRIPT);
+        assert!(with.lines().eq(SCRIPT.lines()));
         assert_eq!(with.lines().count(), without.lines().count() + 1);
         assert!(!without.contains("outbox"), "{without}");
     }
