@@ -91,7 +91,7 @@ mod tests {
         let [with, without] = [Event::Appended, Event::None].map(Event::script);
         assert!(with.lines().eq(SCRIPT.lines()));
         assert_eq!(with.lines().count(), without.lines().count() + 1);
-        assert!(!without.contains("outbox"), "{without}");
+        assert!(!without.contains("outbox_messages"), "{without}");
     }
 
     #[test]
