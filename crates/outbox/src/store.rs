@@ -4,9 +4,13 @@ use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, SqlxPostgresConnector,
+    Statement, Value,
+};
 use serde::Serialize;
 use shop_messaging::{HeaderValue, Message};
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use crate::{
@@ -97,7 +101,16 @@ pub(crate) enum Fence {
 
 impl Store {
     /// The outbox in `database`; publishers that share `publisher` as their name exclude each other.
+    ///
+    /// On PostgreSQL it opens a pool of its own, when it is first used, like that of `database` but for one setting.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime, which a pool needs.
     pub fn new(database: DatabaseConnection, publisher: impl Into<String>) -> Self {
+        let database = match database.get_database_backend() {
+            DbBackend::Postgres => with_index_scans(&database),
+            _ => database,
+        };
         Self { database, publisher: publisher.into() }
     }
 
@@ -215,10 +228,19 @@ impl Store {
 
     /// Where the rows that may still be sent begin, and where all rows end.
     pub(crate) async fn unsettled(&self) -> Result<Unsettled, DbErr> {
-        let ends = "SELECT (SELECT min(id) FROM outbox_messages WHERE status = 'pending') AS pending,
-                           (SELECT min(id) FROM outbox_messages WHERE attempts > 0 AND status = 'dead') AS dead,
-                           coalesce((SELECT max(id) FROM outbox_messages), 0) AS newest";
-        let row = self.database.query_one_raw(self.statement(ends, ends, [])).await?;
+        // OFFSET 0: or else the lowest dead id is looked for among all ids, from the lowest on, and they are mostly sent.
+        let statement = self.statement(
+            "SELECT (SELECT min(id) FROM outbox_messages WHERE status = 'pending') AS pending,
+                    (SELECT min(id) FROM (
+                        SELECT id FROM outbox_messages WHERE attempts > 0 AND status <> 'sent' AND status = 'dead'
+                        OFFSET 0) AS d) AS dead,
+                    coalesce((SELECT max(id) FROM outbox_messages), 0) AS newest",
+            "SELECT (SELECT min(id) FROM outbox_messages WHERE status = 'pending') AS pending,
+                    (SELECT min(id) FROM outbox_messages WHERE attempts > 0 AND status = 'dead') AS dead,
+                    coalesce((SELECT max(id) FROM outbox_messages), 0) AS newest",
+            [],
+        );
+        let row = self.database.query_one_raw(statement).await?;
         let row = row.ok_or_else(|| DbErr::RecordNotFound("the ends of the outbox".to_owned()))?;
         let ends: [Option<i64>; 2] = [row.try_get("", "pending")?, row.try_get("", "dead")?];
         Ok(Unsettled { oldest: ends.into_iter().flatten().min(), newest: row.try_get("", "newest")? })
@@ -409,6 +431,17 @@ impl Store {
         let seconds = duration.as_secs_f64();
         if self.is_postgres() { seconds.into() } else { format!("{seconds:.3}").into() }
     }
+}
+
+/// The same database, in sessions that read no table from end to end.
+///
+/// Each statement here is meant for an index, and PostgreSQL keeps plans: one that was made while the table was small may
+/// read all of it for every row that it looks at, and after a burst that takes seconds for each claim, until the
+/// statistics are renewed.
+fn with_index_scans(database: &DatabaseConnection) -> DatabaseConnection {
+    let pool = database.get_postgres_connection_pool();
+    let options = PgConnectOptions::clone(&pool.connect_options()).options([("enable_seqscan", "off")]);
+    SqlxPostgresConnector::from_sqlx_postgres_pool(pool.options().clone().connect_lazy_with(options))
 }
 
 impl Row {

@@ -101,6 +101,32 @@ async fn an_old_snapshot_over_many_sent_rows_does_not_slow_publishing_down_much(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_is_published_at_full_pace_though_all_plans_were_made_for_a_small_table() {
+    const ROWS: usize = 10_000;
+    let Some(fixture) = Fixture::real().await else { return };
+    let drain = async |rows| {
+        fill(&fixture, rows, rows, "'pending'").await;
+        let began = Instant::now();
+        fixture.until_number(PENDING, 0).await;
+        began.elapsed()
+    };
+    fixture.execute("ALTER TABLE outbox_messages SET (autovacuum_enabled = false)").await;
+    let running = fixture.run(Fixture::options("one")).await;
+    drain(20).await;
+    fixture.execute("ANALYZE outbox_messages").await;
+    // Often enough for plans to be kept.
+    for _ in 0..10 {
+        drain(1).await;
+    }
+    let surprised = drain(ROWS).await;
+    fixture.execute("ANALYZE outbox_messages").await;
+    let prepared = drain(ROWS).await;
+    running.stop().await;
+    println!("{ROWS} rows: {surprised:?}, and {prepared:?} with statistics");
+    assert!(surprised < 5 * prepared + Duration::from_secs(1), "{surprised:?}, and {prepared:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_notification_polling_delivers() {
     let Some(fixture) = Fixture::real().await else { return };
     let queue = fixture.queue("all", "#").await;
