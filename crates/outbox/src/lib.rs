@@ -17,6 +17,7 @@ mod fence;
 pub mod inbox;
 mod metrics;
 pub mod migration;
+mod operate;
 mod publisher;
 mod retry;
 mod store;
@@ -26,6 +27,9 @@ mod window;
 
 pub use append::{NewMessage, append, append_sqlx};
 pub use metrics::OutboxMetrics;
+pub use operate::{
+    DiscardError, FullRow, InvalidRowKey, Leader, Overview, RowFilter, RowKey, RowStatus, RowSummary,
+};
 pub use publisher::{Options, Progress, Publisher};
 pub use retry::RetryPolicy;
 pub use shop_messaging::HeaderValue;

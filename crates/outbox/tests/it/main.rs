@@ -24,5 +24,6 @@ macro_rules! on_both {
 mod faults;
 mod inbox;
 mod model;
+mod operate;
 mod promises;
 mod support;
