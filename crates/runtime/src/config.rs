@@ -21,7 +21,7 @@ pub fn parse<C: Parser>() -> anyhow::Result<C> {
 
 fn parse_from<C: Parser>(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<C> {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    let parsed = without_empty_variables(C::command(), is_empty)
+    let parsed = without_empty_variables(C::command(), &is_empty)
         .try_get_matches_from(arguments)
         .and_then(|mut matches| C::from_arg_matches_mut(&mut matches));
     parsed.map_err(|error| match error.kind() {
@@ -33,13 +33,16 @@ fn parse_from<C: Parser>(arguments: impl IntoIterator<Item = OsString>) -> anyho
 }
 
 /// An empty variable is an unset one: compose passes `NAME=` for what `.env` leaves out.
-fn without_empty_variables(command: clap::Command, is_empty: impl Fn(&OsStr) -> bool) -> clap::Command {
+fn without_empty_variables(command: clap::Command, is_empty: &dyn Fn(&OsStr) -> bool) -> clap::Command {
     let empty: Vec<clap::Id> = command
         .get_arguments()
-        .filter(|argument| argument.get_env().is_some_and(&is_empty))
+        .filter(|argument| argument.get_env().is_some_and(is_empty))
         .map(|argument| argument.get_id().clone())
         .collect();
-    empty.into_iter().fold(command, |command, id| command.mut_arg(id, |argument| argument.env(None::<&str>)))
+    empty
+        .into_iter()
+        .fold(command, |command, id| command.mut_arg(id, |argument| argument.env(None::<&str>)))
+        .mut_subcommands(|command| without_empty_variables(command, is_empty))
 }
 
 /// Clap's message, as one line that speaks of environment variables.
@@ -56,8 +59,9 @@ fn one_line<C: Parser>(error: &clap::Error) -> String {
         .iter()
         .map(|argument| {
             let long = argument.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
-            command
-                .get_arguments()
+            std::iter::once(&command)
+                .chain(command.get_subcommands())
+                .flat_map(clap::Command::get_arguments)
                 .find(|known| known.get_long() == Some(long))
                 .and_then(|known| known.get_env())
                 .map_or_else(|| argument.clone(), |env| env.to_string_lossy().into_owned())
@@ -168,7 +172,7 @@ mod tests {
             path: Option<String>,
         }
         let without = |empty: bool| {
-            let command = without_empty_variables(Path::command(), |_| empty);
+            let command = without_empty_variables(Path::command(), &|_| empty);
             command.try_get_matches_from(["example"]).unwrap().get_one::<String>("path").is_none()
         };
         assert!(without(true) && !without(false));

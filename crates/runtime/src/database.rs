@@ -45,7 +45,23 @@ pub async fn connect(url: &DatabaseUrl, schema: &str) -> anyhow::Result<Database
     }
 }
 
+/// Opens what is there already, for a tool: it creates neither a schema nor a file, and does not wait.
+///
+/// # Errors
+/// The database cannot be reached, or refuses.
+pub async fn attach(url: &DatabaseUrl, schema: &str) -> anyhow::Result<DatabaseConnection> {
+    pool(url, schema, false).await.with_context(|| format!("the database {url:?} cannot be opened"))
+}
+
 async fn open(url: &DatabaseUrl, schema: &str) -> Result<DatabaseConnection, DbErr> {
+    let database = pool(url, schema, true).await?;
+    if !url.is_sqlite() {
+        create_schema(&database, schema).await?;
+    }
+    Ok(database)
+}
+
+async fn pool(url: &DatabaseUrl, schema: &str, create: bool) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url.expose());
     options
         .connect_timeout(Duration::from_secs(5))
@@ -54,9 +70,9 @@ async fn open(url: &DatabaseUrl, schema: &str) -> Result<DatabaseConnection, DbE
         .sqlx_logging(false);
     if url.is_sqlite() {
         // One connection: SQLite has one writer anyway, and a memory database is its connection's own.
-        options.min_connections(1).max_connections(1).map_sqlx_sqlite_opts(|sqlite| {
+        options.min_connections(1).max_connections(1).map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
-                .create_if_missing(true)
+                .create_if_missing(create)
                 .foreign_keys(true)
                 .busy_timeout(Duration::from_secs(5))
                 .journal_mode(SqliteJournalMode::Wal)
@@ -72,7 +88,10 @@ async fn open(url: &DatabaseUrl, schema: &str) -> Result<DatabaseConnection, DbE
             let schema = schema.to_owned();
             move |postgres| postgres.application_name(&schema).options([("search_path", &schema)])
         });
-    let database = Database::connect(options).await?;
+    Database::connect(options).await
+}
+
+async fn create_schema(database: &DatabaseConnection, schema: &str) -> Result<(), DbErr> {
     // IF NOT EXISTS still needs the right to create; a database where an operator made the schema needs none.
     let exists = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
     let exists = Statement::from_sql_and_values(DbBackend::Postgres, exists, [schema.into()]);
@@ -84,7 +103,7 @@ async fn open(url: &DatabaseUrl, schema: &str) -> Result<DatabaseConnection, DbE
             Err(error) => return Err(error),
         }
     }
-    Ok(database)
+    Ok(())
 }
 
 /// Brings the schema up to date. Replicas that start together take turns.

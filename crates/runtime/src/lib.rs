@@ -16,4 +16,4 @@ mod service;
 pub mod telemetry;
 
 pub use lifecycle::Lifecycle;
-pub use service::{Scope, Service, healthcheck, install_crypto, main};
+pub use service::{NoTools, Scope, Service, Tools, healthcheck, install_crypto, main, main_with_tools};

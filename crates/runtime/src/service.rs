@@ -1,6 +1,8 @@
 use std::{
+    ffi::OsStr,
     future::Future,
     io::{Read as _, Write as _},
+    marker::PhantomData,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     pin::pin,
     process::ExitCode,
@@ -58,30 +60,64 @@ pub trait Service: 'static {
     }
 }
 
+/// What a service's binary can do beside running the service, for its operator. A tool needs no variable of the service but
+/// those that it declares itself, and standard output is all its own: there is no log.
+pub trait Tools: Subcommand {
+    /// Does it, and answers with what the process exits with.
+    fn run(self) -> impl Future<Output = anyhow::Result<ExitCode>>;
+}
+
+/// For a service without tools.
+#[derive(Subcommand)]
+pub enum NoTools {}
+
+impl Tools for NoTools {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {}
+    }
+}
+
 #[derive(Parser)]
 #[command(name = S::NAME, about = S::ABOUT, long_about = None, version, disable_help_subcommand = true)]
-struct Cli<S: Service> {
+struct Cli<S: Service, T: Tools> {
     #[command(flatten)]
     config: S::Config,
     #[command(flatten)]
     telemetry: telemetry::TelemetryConfig,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Command<T>>,
 }
 
-#[derive(Clone, Copy, Subcommand)]
-enum Command {
+/// The same without the service's configuration, which a tool does not need.
+#[derive(Parser)]
+#[command(name = S::NAME, about = S::ABOUT, long_about = None, version, disable_help_subcommand = true)]
+struct ToolCli<S: Service, T: Tools> {
+    #[command(subcommand)]
+    tool: T,
+    #[arg(skip)]
+    service: PhantomData<S>,
+}
+
+#[derive(Subcommand)]
+enum Command<T: Tools> {
     /// Bring the database up to date and exit
     Migrate,
     /// Ask the running service whether it is ready, and exit 0 or 1: for containers without a shell
     Healthcheck,
     /// Print the API as OpenAPI JSON and exit; needs no configuration
     Openapi,
+    #[command(flatten)]
+    Tool(T),
 }
 
 /// The `main` of a service: reads the configuration, starts telemetry and the service, and waits for its end.
 pub fn main<S: Service>() -> ExitCode {
-    match run::<S>() {
+    main_with_tools::<S, NoTools>()
+}
+
+/// The `main` of a service whose binary has `T` beside the commands that all have.
+pub fn main_with_tools<S: Service, T: Tools>() -> ExitCode {
+    match run::<S, T>() {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{}: {error:#}", S::NAME);
@@ -90,22 +126,28 @@ pub fn main<S: Service>() -> ExitCode {
     }
 }
 
-fn run<S: Service>() -> anyhow::Result<ExitCode> {
-    // Before the configuration is read: the API does not depend on it.
-    if std::env::args_os().nth(1).is_some_and(|command| command == "openapi") {
-        return openapi::<S>();
+fn run<S: Service, T: Tools>() -> anyhow::Result<ExitCode> {
+    // Before the configuration is read: neither the API nor a tool depends on it.
+    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
+        Some("openapi") => return openapi::<S>(),
+        Some(command) if T::has_subcommand(command) => {
+            return run_tool(config::parse::<ToolCli<S, T>>()?.tool);
+        }
+        _ => {}
     }
     install_crypto();
-    let Cli { config, telemetry, command } = config::parse::<Cli<S>>()?;
-    match command {
+    let Cli { config, telemetry, command } = config::parse::<Cli<S, T>>()?;
+    let migrate = match command {
         Some(Command::Healthcheck) => return Ok(healthcheck(S::listen(&config))),
         Some(Command::Openapi) => return openapi::<S>(),
-        Some(Command::Migrate) | None => {}
-    }
+        Some(Command::Tool(tool)) => return run_tool(tool),
+        Some(Command::Migrate) => true,
+        None => false,
+    };
     let telemetry = telemetry::init(S::NAME, telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
-        if let Some(Command::Migrate) = command {
+        if migrate {
             S::migrate(config).await?;
             return anyhow::Ok(ExitCode::SUCCESS);
         }
@@ -128,6 +170,11 @@ fn run<S: Service>() -> anyhow::Result<ExitCode> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     telemetry.shutdown();
     outcome
+}
+
+fn run_tool<T: Tools>(tool: T) -> anyhow::Result<ExitCode> {
+    install_crypto();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tool.run())
 }
 
 /// Makes aws-lc-rs the process's TLS provider. Idempotent; every `main` and test that opens TLS calls it first.
