@@ -5,18 +5,26 @@ use secrecy::SecretString;
 use shop_core::events::EXCHANGE;
 use shop_runtime::config::DatabaseUrl;
 
-/// The publisher's environment variables.
+/// Where the outbox is: all that the tools need.
 #[derive(Args, Clone, Debug)]
-pub struct Config {
-    /// Where to answer /health, /livez, /readyz and /metrics
-    #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081")]
-    pub listen: SocketAddr,
+pub struct DatabaseConfig {
     /// The database that the outbox is in
     #[arg(long, env = "OUTBOX_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
     /// The schema that the outbox is in (PostgreSQL)
     #[arg(long, env = "OUTBOX_SCHEMA", default_value = "orders")]
     pub schema: String,
+}
+
+/// The publisher's environment variables.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Where to answer /health, /livez, /readyz and /metrics
+    #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081")]
+    pub listen: SocketAddr,
+    /// The outbox
+    #[command(flatten)]
+    pub database: DatabaseConfig,
     /// The broker: amqp:// or amqps://
     #[arg(long, env = "OUTBOX_RABBITMQ_URL", hide_env_values = true)]
     pub rabbitmq_url: SecretString,
@@ -56,8 +64,7 @@ impl Config {
     pub fn embedded(listen: SocketAddr, database_url: DatabaseUrl) -> Self {
         Self {
             listen,
-            database_url,
-            schema: "orders".to_owned(),
+            database: DatabaseConfig { database_url, schema: "orders".to_owned() },
             rabbitmq_url: "memory:".into(),
             exchange: EXCHANGE.to_owned(),
             event_log: "shop_events.log".to_owned(),

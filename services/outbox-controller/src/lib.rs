@@ -1,8 +1,9 @@
 //! Publishes an outbox as a process of its own: one instance of many at a time, with the database as referee.
 
 mod config;
+mod tools;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
 use secrecy::ExposeSecret as _;
@@ -11,7 +12,8 @@ use shop_outbox::{OutboxMetrics, Publisher, Store};
 use shop_runtime::{Scope, Service, database, health::Health, http};
 use tokio::sync::watch;
 
-pub use config::Config;
+pub use config::{Config, DatabaseConfig};
+pub use tools::Tool;
 
 /// The name under which publishers of the orders' outbox exclude each other, in its database and at the broker.
 const PUBLISHER: &str = "publisher";
@@ -41,10 +43,13 @@ impl Service for OutboxController {
 /// # Errors
 /// The database cannot be reached, or the address is taken.
 pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow::Result<SocketAddr> {
-    let database = database::connect(&config.database_url, &config.schema).await?;
+    let schema = &config.database.schema;
+    let database = database::connect(&config.database.database_url, schema).await?;
     let transport = broker.publisher(PublisherOptions {
         event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
-        fence: Some(format!("{}.{}.{PUBLISHER}", config.exchange, config.schema)),
+        fence: Some(format!("{}.{schema}.{PUBLISHER}", config.exchange)),
+        // A leader that is cut off or stopped loses the broker's fence about when it loses the lease.
+        heartbeat: Some(Duration::from_secs(u64::from(config.lease_seconds / 2).max(2))),
         ..PublisherOptions::new(config.exchange.clone(), scope.name)
     });
     let metrics = OutboxMetrics::default();

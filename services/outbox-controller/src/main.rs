@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    shop_runtime::main::<outbox_controller::OutboxController>()
+    shop_runtime::main_with_tools::<outbox_controller::OutboxController, outbox_controller::Tool>()
 }
