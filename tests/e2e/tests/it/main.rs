@@ -8,5 +8,6 @@ mod browser;
 mod events;
 mod examples;
 mod faults;
+mod outbox_faults;
 mod support;
 mod traces;

@@ -1,9 +1,13 @@
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use lapin::{
     Channel, Connection, ConnectionProperties,
-    message::BasicGetMessage,
-    options::{BasicGetOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    message::{BasicGetMessage, Delivery},
+    options::{
+        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, ExchangeDeclareOptions, QueueBindOptions,
+        QueueDeclareOptions,
+    },
     types::FieldTable,
 };
 
@@ -63,6 +67,28 @@ impl Tap {
             }
         }
         taken
+    }
+
+    /// How many messages are in the queue.
+    pub(crate) async fn depth(&self) -> usize {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue = self.channel.queue_declare(QUEUE.into(), passive, FieldTable::default()).await.unwrap();
+        queue.message_count() as usize
+    }
+
+    /// Takes all that is in the queue, when nobody publishes any more.
+    pub(crate) async fn drain(&self) -> Vec<Delivery> {
+        let depth = self.depth().await;
+        let no_ack = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consumer = self.channel.basic_consume(QUEUE.into(), "".into(), no_ack, FieldTable::default());
+        let mut consumer = consumer.await.unwrap();
+        let mut all = Vec::with_capacity(depth);
+        while all.len() < depth {
+            let next = tokio::time::timeout(Duration::from_secs(20), consumer.next()).await;
+            all.push(next.expect("what was counted").unwrap().unwrap());
+        }
+        self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await.unwrap();
+        all
     }
 }
 

@@ -87,6 +87,20 @@ impl Process {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
+
+    /// Its memory that is in RAM now, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process that runs");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// What its `/metrics` say of `name`, a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let answer = super::http().get(self.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in\n{answer}")).parse().unwrap()
+    }
 }
 
 impl Drop for Process {
