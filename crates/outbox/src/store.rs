@@ -437,10 +437,12 @@ impl Store {
 ///
 /// Each statement here is meant for an index, and PostgreSQL keeps plans: one that was made while the table was small may
 /// read all of it for every row that it looks at, and after a burst that takes seconds for each claim, until the
-/// statistics are renewed.
+/// statistics are renewed. Or, while they say that hardly any row is pending, it fetches all that are and sorts them.
 fn with_index_scans(database: &DatabaseConnection) -> DatabaseConnection {
+    const OFF: [(&str, &str); 3] =
+        [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("enable_sort", "off")];
     let pool = database.get_postgres_connection_pool();
-    let options = PgConnectOptions::clone(&pool.connect_options()).options([("enable_seqscan", "off")]);
+    let options = PgConnectOptions::clone(&pool.connect_options()).options(OFF);
     SqlxPostgresConnector::from_sqlx_postgres_pool(pool.options().clone().connect_lazy_with(options))
 }
 
