@@ -1,8 +1,14 @@
-use std::{num::NonZero, sync::Arc};
+use std::{
+    num::NonZero,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::{self, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, PasswordHasher as _, Version,
+    password_hash::{
+        self,
+        phc::{Output, PasswordHash, Salt},
+    },
 };
 use prometheus_client::metrics::counter::Counter;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -36,8 +42,14 @@ pub(crate) struct Passwords {
     places: Arc<Semaphore>,
     /// Places for hashes that run.
     cores: Arc<Semaphore>,
+    memories: Memories,
     hashes: Counter,
 }
+
+/// What hashes have worked in, kept for the next ones, never more than run at once. An allocator that takes 19 MiB and
+/// gets them back again and again, between small things that stay, ends up with hundreds of megabytes of holes.
+#[derive(Clone, Default)]
+struct Memories(Arc<Mutex<Vec<Vec<Block>>>>);
 
 /// What a check found.
 #[derive(Debug)]
@@ -75,6 +87,7 @@ impl Passwords {
             decoy: Arc::new(decoy),
             places: Arc::new(Semaphore::new(cores * (1 + QUEUE_PER_CORE))),
             cores: Arc::new(Semaphore::new(cores)),
+            memories: Memories::default(),
             hashes: Counter::default(),
         })
     }
@@ -87,7 +100,7 @@ impl Passwords {
     /// The PHC string (`$argon2id$v=19$…`) to keep for `password`.
     pub(crate) async fn hash(&self, password: NewPassword) -> Result<SecretString, PasswordError> {
         let worker = self.worker();
-        self.work(move || worker.hash(password.as_bytes())).await
+        self.work(move |memory| worker.hash(memory, password.as_bytes())).await
     }
 
     /// Checks `password` against the hash of an account. `None` is an account that does not exist, and costs the
@@ -98,7 +111,7 @@ impl Passwords {
         stored: Option<SecretString>,
     ) -> Result<Verdict, PasswordError> {
         let worker = self.worker();
-        self.work(move || worker.check(&password, stored.as_ref())).await
+        self.work(move |memory| worker.check(memory, &password, stored.as_ref())).await
     }
 
     fn worker(&self) -> Worker {
@@ -108,16 +121,30 @@ impl Passwords {
     #[tracing::instrument(name = "argon2", skip_all)]
     async fn work<T: Send + 'static>(
         &self,
-        job: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+        job: impl FnOnce(&mut Vec<Block>) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| PasswordError::Busy)?;
         let core = self.cores.clone().acquire_owned().await.map_err(|_| PasswordError::Busy)?;
         let span = Span::current();
+        let memories = self.memories.clone();
         spawn_blocking(move || {
             let _held = (place, core);
-            span.in_scope(job)
+            let mut memory = memories.take();
+            let outcome = span.in_scope(|| job(&mut memory));
+            memories.give_back(memory);
+            outcome
         })
         .await?
+    }
+}
+
+impl Memories {
+    fn take(&self) -> Vec<Block> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, memory: Vec<Block>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 }
 
@@ -129,25 +156,32 @@ struct Worker {
 }
 
 impl Worker {
-    fn hash(&self, password: &[u8]) -> Result<SecretString, PasswordError> {
+    fn hash(&self, memory: &mut Vec<Block>, password: &[u8]) -> Result<SecretString, PasswordError> {
         self.hashes.inc();
-        let hash: PasswordHash = self.argon2.hash_password(password).map_err(PasswordError::Argon2)?;
+        let salt = Salt::generate();
+        let output = run(&self.argon2, memory, password, &salt).map_err(PasswordError::Argon2)?;
+        let hash = PasswordHash { salt: Some(salt), hash: Some(output), ..(*self.decoy).clone() };
         Ok(hash.to_string().into())
     }
 
-    fn check(&self, password: &Password, stored: Option<&SecretString>) -> Result<Verdict, PasswordError> {
+    fn check(
+        &self,
+        memory: &mut Vec<Block>,
+        password: &Password,
+        stored: Option<&SecretString>,
+    ) -> Result<Verdict, PasswordError> {
         let known = stored
             .map(|stored| PasswordHash::new(stored.expose_secret()))
             .transpose()
             .map_err(|error| PasswordError::Argon2(error.into()))?;
         let hash = known.as_ref().unwrap_or(&self.decoy);
         self.hashes.inc();
-        match self.argon2.verify_password(password.as_bytes(), hash) {
-            Ok(()) if known.is_some() => {}
-            Ok(()) | Err(password_hash::Error::PasswordInvalid) => return Ok(Verdict::Wrong),
-            Err(error) => return Err(PasswordError::Argon2(error)),
+        let is_right = verify(hash, memory, password.as_bytes()).map_err(PasswordError::Argon2)?;
+        if !is_right || known.is_none() {
+            return Ok(Verdict::Wrong);
         }
-        let rehashed = if self.is_current(hash) { None } else { Some(self.hash(password.as_bytes())?) };
+        let rehashed =
+            if self.is_current(hash) { None } else { Some(self.hash(memory, password.as_bytes())?) };
         Ok(Verdict::Right { rehashed })
     }
 
@@ -157,8 +191,39 @@ impl Worker {
     }
 }
 
+/// Whether `hash`, by the parameters in it, is of `password`.
+fn verify(hash: &PasswordHash, memory: &mut Vec<Block>, password: &[u8]) -> password_hash::Result<bool> {
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(password_hash::Error::EncodingInvalid);
+    };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(hash)?);
+    // In constant time: see the comparison of `Output`.
+    Ok(run(&argon2, memory, password, salt)? == *expected)
+}
+
+/// Runs argon2 in `memory`, which grows to what the parameters want.
+fn run(
+    argon2: &Argon2<'_>,
+    memory: &mut Vec<Block>,
+    password: &[u8],
+    salt: &Salt,
+) -> password_hash::Result<Output> {
+    let blocks = argon2.params().block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::new());
+    }
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let length = argon2.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let output = buffer.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
+    argon2.hash_password_into_with_memory(password, salt, output, &mut memory[..blocks])?;
+    Ok(Output::new(output)?)
+}
+
 #[cfg(test)]
 mod tests {
+    use argon2::PasswordVerifier as _;
     use futures_util::future::join_all;
 
     use super::*;
@@ -182,6 +247,24 @@ mod tests {
         assert!(is_right(&right));
         let wrong = passwords.check("password124".into(), Some(hash)).await.unwrap();
         assert!(matches!(wrong, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_one_that_any_argon2_verifies() {
+        let hash = Passwords::new().unwrap().hash(password("password123")).await.unwrap();
+        let hash = PasswordHash::new(hash.expose_secret()).unwrap();
+        assert!(Argon2::default().verify_password(b"password123", &hash).is_ok());
+        assert!(Argon2::default().verify_password(b"password124", &hash).is_err());
+    }
+
+    #[tokio::test]
+    async fn memory_is_kept_for_the_next_hash_and_never_more_than_runs_at_once() {
+        let passwords = Passwords::new().unwrap();
+        let cores = passwords.cores.available_permits();
+        join_all((0..4 * cores).map(|_| passwords.check("wrong".into(), None))).await;
+        let kept: Vec<usize> = passwords.memories.0.lock().unwrap().iter().map(Vec::len).collect();
+        assert!((1..=cores).contains(&kept.len()), "{kept:?}");
+        assert!(kept.iter().all(|blocks| *blocks == MEMORY_KIB as usize), "{kept:?}");
     }
 
     #[tokio::test]
