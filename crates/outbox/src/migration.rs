@@ -103,14 +103,16 @@ const OUTBOX_POSTGRES: &[&str] = &[
     // NOTIFY takes a lock that serialises commits, so it is sent only while the publisher says that it sleeps: 1 here.
     // A sequence, because its one row is written in place: a row of a table would leave a dead one with every nap, which
     // all writers had to step over for as long as a dump holds its snapshot open. A publisher that crashed in its sleep
-    // leaves it as it was, so the lease is asked too: nobody is notified where nobody leads.
+    // leaves it as it was, so the lease is asked too: nobody is notified where nobody leads. A transaction that notifies
+    // cannot be prepared for a two-phase commit: one that is to be says `SET LOCAL outbox.notify = off`.
     "CREATE SEQUENCE outbox_asleep MINVALUE 0 MAXVALUE 1 START 0",
     // The schema is written into the function: a writer with another search_path must wake the right publisher.
     "DO $migration$ BEGIN
         EXECUTE format(
             'CREATE FUNCTION %1$I.outbox_wake() RETURNS trigger LANGUAGE plpgsql AS $function$
              BEGIN
-                 IF (SELECT last_value FROM %1$I.outbox_asleep) = 1 THEN
+                 IF (SELECT last_value FROM %1$I.outbox_asleep) = 1
+                    AND coalesce(current_setting(''outbox.notify'', true), '''') <> ''off'' THEN
                      PERFORM pg_notify(%2$L, '''') FROM %1$I.outbox_publishers
                      WHERE lease_expires_at > clock_timestamp();
                  END IF;

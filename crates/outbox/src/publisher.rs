@@ -2,6 +2,7 @@
 
 mod floor;
 mod lead;
+mod marking;
 
 use std::{sync::Arc, time::Duration};
 

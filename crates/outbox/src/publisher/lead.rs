@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{End, Publisher, Trouble, floor::Floor, rest};
+use super::{End, Publisher, Trouble, floor::Floor, marking::Marking, rest};
 use crate::{
     OutboxMetrics, Store,
     fence::Lease,
@@ -34,8 +34,9 @@ const RETIRE_CHUNK: u32 = 1_000;
 /// The state of one time of leadership. Lost with it: the database knows everything that matters.
 struct Turn {
     backlog: Backlog,
-    /// Confirmed by the broker, and not yet marked.
+    /// Answered by the broker, and not yet on its way to be marked.
     unmarked: Marks,
+    marking: Marking,
     floor: Floor,
     /// While the broker closed the channel for an unknown reason: rows up to this id go out one by one, so that
     /// the one at fault is found.
@@ -44,6 +45,19 @@ struct Turn {
     asleep: Option<bool>,
     last_work: Instant,
     failures: u32,
+}
+
+impl Turn {
+    /// How many messages the broker has answered for, and no mark.
+    fn in_doubt(&self) -> usize {
+        self.marking.sent().len() + self.unmarked.sent.len() + self.unmarked.failed.len()
+    }
+
+    /// The rows that must not be claimed again: those that wait here, and those that are not yet marked.
+    fn ids(&self) -> impl Iterator<Item = i64> {
+        let unmarked = self.unmarked.sent.iter().chain(self.marking.sent()).copied();
+        unmarked.chain(self.backlog.ids())
+    }
 }
 
 impl Publisher {
@@ -66,6 +80,7 @@ impl Publisher {
         let mut turn = Turn {
             backlog: Backlog::default(),
             unmarked: Marks::default(),
+            marking: Marking::default(),
             floor,
             suspect: None,
             asleep: None,
@@ -101,7 +116,7 @@ impl Publisher {
         }
     }
 
-    /// One window: it goes out while the last one is marked and the next rows are fetched.
+    /// One window: it goes out while the ones before it are marked and the next rows are fetched.
     async fn step(
         &mut self,
         turn: &mut Turn,
@@ -111,66 +126,76 @@ impl Publisher {
         if stop.is_cancelled() {
             return Ok(Next::End(self.flush(turn, lease).await));
         }
-        // Two halves overlap, one in flight and one being marked: together they are what a crash can duplicate.
-        let half = (self.options.in_flight / 2).max(1);
-        if turn.failures > 0 && !turn.unmarked.is_empty() {
+        if turn.failures > 0 && turn.in_doubt() > 0 {
             // In trouble nothing new goes out before what is confirmed is marked, or the two could grow apart.
             return self.settle(turn, lease).await;
+        }
+        if turn.marking.has_ended()
+            && let Some(end) = self.marked(turn).await?
+        {
+            return Ok(end);
+        }
+        if !turn.marking.is_running() && !turn.unmarked.is_empty() {
+            turn.marking.start(self.store.clone(), lease.clone(), std::mem::take(&mut turn.unmarked));
         }
         if turn.backlog.len() == 0 {
             self.fetch(turn).await?;
         }
+        // Two halves overlap, one in flight and one being marked: together they are what a crash can duplicate.
+        let half = (self.options.in_flight / 2).max(1);
         // A broker that cannot confirm a window in time may still confirm a smaller one.
         let count = if turn.suspect.is_some() { 1 } else { (half >> turn.failures.min(16)).max(1) };
-        let window = turn.backlog.take_window(count, self.options.max_bytes / 2);
-        if window.is_empty() {
-            let next = self.settle(turn, lease).await?;
-            if matches!(next, Next::Sleep) {
-                // Connected while idle: the exchange is there to bind to before the first event, the first event waits
-                // for no handshake, and a broker that is away is told of before it is needed.
-                self.transport.ready(self.deadline(lease)).await?;
-            }
-            return Ok(next);
+        if turn.marking.is_running()
+            && turn.in_doubt() + count.min(turn.backlog.len()) > self.options.in_flight
+        {
+            return Ok(self.marked(turn).await?.unwrap_or(Next::Work));
         }
-        // A broker that is away, or a missing exchange, is no row's fault: only what fails after this may be.
-        self.transport.ready(self.deadline(lease)).await?;
+        let window = turn.backlog.take_window(count, self.options.max_bytes / 2);
+        let ready = self.transport.ready(self.publish_within(lease));
+        // Even for no window. Connected while idle: the exchange is there to bind to before the first event, the first event
+        // waits for no handshake, and a broker that is away is told of before it is needed. And a broker that is away, or a
+        // missing exchange, is no row's fault: only what fails after this may be.
+        turn.marking.beside(ready).await?;
+        if window.is_empty() {
+            return Ok(Next::Sleep);
+        }
+        self.send(turn, lease, &window, half).await
+    }
+
+    async fn send(
+        &mut self,
+        turn: &mut Turn,
+        lease: &Lease,
+        window: &[Row],
+        half: usize,
+    ) -> Result<Next, Trouble> {
         let spans: Vec<Span> = window.iter().map(span).collect();
-        let messages = self.messages(&window, &spans);
-        let (ids, unmarked): (Vec<i64>, _) =
-            (window.iter().map(|row| row.id).collect(), std::mem::take(&mut turn.unmarked));
+        let messages = self.messages(window, &spans);
+        let ids: Vec<i64> = window.iter().map(|row| row.id).collect();
         self.metrics.window.observe(window.len() as f64);
 
-        let (sent, deadline) = (Instant::now(), self.deadline(lease));
-        let except: Vec<i64> = ids.iter().chain(&unmarked.sent).copied().chain(turn.backlog.ids()).collect();
-        let store = self.store.clone();
+        let (sent, deadline) = (Instant::now(), self.publish_within(lease));
+        let except: Vec<i64> = ids.iter().copied().chain(turn.ids()).collect();
         let floor = (turn.backlog.len() < half).then(|| turn.floor.get());
-        let (published, marked, awake, fetched) = tokio::join!(
-            self.transport.publish(&messages, deadline),
-            store.mark(lease, &unmarked),
-            wake_up(&store, &mut turn.asleep),
-            prefetch(&store, floor, self.options.max_bytes / 2, half * 2, &except),
-        );
+        let (store, asleep) = (self.store.clone(), &mut turn.asleep);
+        let (published, awake, fetched) = turn
+            .marking
+            .beside(async {
+                tokio::join!(
+                    self.transport.publish(&messages, deadline),
+                    wake_up(&store, asleep),
+                    prefetch(&store, floor, self.options.max_bytes / 2, half * 2, &except),
+                )
+            })
+            .await;
         turn.last_work = Instant::now();
-        let verdicts = self.explain(turn, &window, published, sent.elapsed());
+        let verdicts = self.explain(turn, window, published, sent.elapsed())?;
         // The verdicts come first: what the broker has confirmed must be marked whatever else failed.
-        let failed =
-            verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(|v| *v != Verdict::Confirmed));
-        if let Ok(verdicts) = &verdicts {
-            turn.unmarked = self.judge(&window, verdicts, &spans);
-        }
-        match marked {
-            Ok(Fence::Holds) => self.metrics.published.inc_by(unmarked.sent.len() as u64),
-            Ok(Fence::Lost) => return Ok(Next::End(End::Fenced)),
-            Err(error) => {
-                turn.unmarked.sent.extend(unmarked.sent);
-                return Err(error.into());
-            }
-        };
-        verdicts?;
+        turn.unmarked.extend(self.judge(window, &verdicts, &spans));
         awake?;
         turn.backlog.extend(fetched?);
         turn.suspect = turn.suspect.filter(|last| ids.iter().all(|id| id < last));
-        if failed {
+        if verdicts.iter().any(|verdict| *verdict != Verdict::Confirmed) {
             // What follows a refused row in its aggregate may be here already, and must wait with it.
             turn.backlog.clear();
             return self.settle(turn, lease).await.map(Next::or_work);
@@ -178,21 +203,30 @@ impl Publisher {
         Ok(Next::Work)
     }
 
-    /// Marks what is confirmed; without anything to mark there is nothing to do.
+    /// Marks all that is answered, and waits for it; without anything to mark there is nothing to do.
     async fn settle(&mut self, turn: &mut Turn, lease: &Lease) -> Result<Next, Trouble> {
-        let marks = std::mem::take(&mut turn.unmarked);
-        if marks.is_empty() {
+        if turn.in_doubt() == 0 {
             return Ok(Next::Sleep);
         }
-        match self.store.mark(lease, &marks).await {
+        if let Some(end) = self.marked(turn).await? {
+            return Ok(end);
+        }
+        turn.marking.start(self.store.clone(), lease.clone(), std::mem::take(&mut turn.unmarked));
+        Ok(self.marked(turn).await?.unwrap_or(Next::Work))
+    }
+
+    /// Waits for the mark that is on its way; tells of the end, if it found another publisher in charge.
+    async fn marked(&mut self, turn: &mut Turn) -> Result<Option<Next>, Trouble> {
+        let Some((marks, outcome)) = turn.marking.outcome().await else { return Ok(None) };
+        match outcome {
             Ok(Fence::Holds) => {
                 self.metrics.published.inc_by(marks.sent.len() as u64);
-                Ok(Next::Work)
+                Ok(None)
             }
-            Ok(Fence::Lost) => Ok(Next::End(End::Fenced)),
+            Ok(Fence::Lost) => Ok(Some(Next::End(End::Fenced))),
             Err(error) => {
                 // Kept for another try: a mark that is done twice does no harm, one that is lost duplicates.
-                turn.unmarked = marks;
+                turn.unmarked.extend(marks);
                 Err(error.into())
             }
         }
@@ -212,14 +246,15 @@ impl Publisher {
 
     async fn fetch(&mut self, turn: &mut Turn) -> Result<(), DbErr> {
         let (count, bytes) = (self.options.in_flight, self.options.max_bytes / 2);
-        let rows = self.store.claim(turn.floor.get(), count, bytes, &turn.unmarked.sent).await?;
-        turn.backlog.extend(rows);
+        let except: Vec<i64> = turn.ids().collect();
+        let claim = self.store.claim(turn.floor.get(), count, bytes, &except);
+        turn.backlog.extend(turn.marking.beside(claim).await?);
         Ok(())
     }
 
     /// The window's deadline, which never outlives the lease as it is known now: whoever takes over after its end
     /// finds nothing of ours on its way.
-    fn deadline(&self, lease: &Lease) -> Duration {
+    fn publish_within(&self, lease: &Lease) -> Duration {
         self.options.publish_deadline.min(lease.remaining())
     }
 
@@ -304,13 +339,15 @@ impl Publisher {
         let idle = turn.last_work.elapsed();
         if turn.asleep != Some(true) && idle >= LINGER {
             // On failure it stays awake, and polls.
-            turn.asleep = self.store.set_asleep(true).await.is_ok().then_some(true);
+            turn.asleep = turn.marking.beside(self.store.set_asleep(true)).await.is_ok().then_some(true);
             return;
         }
         let pause = (idle / 8).max(SHORTEST_PAUSE);
         let pause = if pause < LONGEST_PAUSE { pause } else { self.options.poll_interval };
         tokio::select! {
             () = self.woken.work.notified() => {}
+            // Its outcome is to be taken, and the next mark may wait for it.
+            () = turn.marking.ended() => {}
             () = tokio::time::sleep(pause.min(self.options.poll_interval)) => {}
             () = stop.cancelled() => {}
         }

@@ -37,6 +37,8 @@ async fn a_slow_transaction_and_its_successor_keep_their_order_though_much_was_s
     let mut sent = 0;
     for (round, prepared) in [(0, false), (1, true)] {
         let slow = fixture.another_connection().await.begin().await.unwrap();
+        // A transaction that notifies cannot be prepared.
+        slow.execute_unprepared("SET LOCAL outbox.notify = off").await.unwrap();
         shop_outbox::append(&slow, &message("slow", 2 * round + 1, "thing.changed")).await.unwrap();
         let mut slow = Some(slow);
         let name = format!("'{}'", uuid::Uuid::new_v4());
@@ -220,6 +222,7 @@ async fn a_prepared_transaction_with_lower_ids_holds_up_nobody_and_arrives_in_th
     let queue = fixture.queue("all", "#").await;
     let running = fixture.run(Fixture::options("one")).await;
     let held = fixture.another_connection().await.begin().await.unwrap();
+    held.execute_unprepared("SET LOCAL outbox.notify = off").await.unwrap();
     shop_outbox::append(&held, &message("held", 1, "thing.changed")).await.unwrap();
     let name = uuid::Uuid::new_v4();
     held.execute_unprepared(&format!("PREPARE TRANSACTION '{name}'")).await.unwrap();

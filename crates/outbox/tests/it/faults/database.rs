@@ -29,6 +29,8 @@ async fn gaps_in_the_sequence_beside_transactions_that_take_long_hide_no_row() {
     let elsewhere = fixture.another_connection().await;
     let append = async |aggregate: &str, version| {
         let transaction = elsewhere.begin().await.unwrap();
+        // A transaction that notifies cannot be prepared.
+        transaction.execute_unprepared("SET LOCAL outbox.notify = off").await.unwrap();
         shop_outbox::append(&transaction, &message(aggregate, version, "thing.changed")).await.unwrap();
         transaction
     };
@@ -160,8 +162,8 @@ async fn retention_that_races_the_publisher_removes_nothing_that_is_pending_or_d
     let running = fixture.run(options).await;
     fixture.until_number(PENDING, 0).await;
     queue.until(ROWS / 10).await;
-    let sent = "SELECT count(*) / 1000 FROM outbox_messages WHERE status = 'sent'";
-    fixture.until_number(sent, 0).await;
+    let old = "SELECT count(*) FROM outbox_messages WHERE aggregate_id LIKE 'sent%'";
+    fixture.until_number(old, 0).await;
     running.stop().await;
     assert_eq!((queue.distinct(), queue.duplicates()), (ROWS / 10, 0));
     let dead = "SELECT count(*) FROM outbox_messages WHERE status = 'dead'";
