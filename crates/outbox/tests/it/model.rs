@@ -22,23 +22,32 @@ use report::{Report, failure, summary};
 
 macro_rules! seeds {
     ($($name:ident: $seed:literal),* $(,)?) => {
-        const SEEDS: &[u64] = &[$($seed),*];
+        pub(crate) const SEEDS: &[u64] = &[$($seed),*];
+
         mod real {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::real($seed).await;
+                crate::model::real($seed).await;
             })*
         }
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::embedded($seed).await;
+                crate::model::embedded($seed).await;
             })*
         }
     };
 }
 
-seeds!(seed_1: 1, seed_2: 2, seed_5: 5, seed_9: 9, seed_16: 16, seed_59: 59);
+// Between them they have every fault, and one has none.
+seeds!(seed_2: 2, seed_14: 14, seed_37: 37, seed_124: 124, seed_254: 254, seed_267: 267, seed_299: 299);
+
+/// Seeds that once failed.
+mod regressions {
+    // A row whose pause ran out in the middle of a claim was passed over, and the rows behind it in its aggregate were
+    // not: `clock_timestamp()` goes on within a statement.
+    seeds!(seed_8: 8, seed_21: 21);
+}
 
 async fn real(seed: u64) {
     let plan = Plan::new(seed);

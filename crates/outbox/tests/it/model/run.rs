@@ -1,6 +1,6 @@
 //! A run of a plan: everything that it names, at work at the same time.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt::Write as _, ops::Range, sync::Arc, time::Duration};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, QueryResult, Statement,
@@ -16,7 +16,7 @@ use super::{
     audit,
     check::{Outcome, Row},
     ledger::Ledger,
-    plan::{Action, Direction, Link, Operation, Plan},
+    plan::{Action, Direction, Operation, Plan, Server, Who},
     queue::Queue,
     report::Report,
     writer::{self, Writer},
@@ -143,18 +143,23 @@ impl<'a> Run<'a> {
 
     async fn act(&mut self, action: Action) {
         match action {
-            Action::Start(slot) => self.start(slot).await,
-            Action::Stop(slot) => self.stop(slot),
-            Action::Crash(slot) => self.slots[slot].running = None,
+            Action::Start => {
+                for slot in 0..self.slots.len() {
+                    self.start(slot).await;
+                }
+            }
+            Action::Stop(who) => self.those(who).for_each(|slot| self.stop(slot)),
+            Action::Crash(who) => self.those(who).for_each(|slot| self.slots[slot].running = None),
             Action::TakeOver(keep) => self.take_over(keep).await,
-            Action::Cut(link) => self.network(link, Proxy::cut),
-            Action::Silence(link, Direction::Both) => {
-                self.network(link, |proxy| proxy.hold(Held::Everything));
+            Action::Cut(server, who) => self.network(server, who, Proxy::cut),
+            Action::Silence(server, who, direction) => {
+                let held = match direction {
+                    Direction::Both => Held::Everything,
+                    Direction::Answers => Held::Answers,
+                };
+                self.network(server, who, |proxy| proxy.hold(held));
             }
-            Action::Silence(link, Direction::Answers) => {
-                self.network(link, |proxy| proxy.hold(Held::Answers));
-            }
-            Action::Free(link) => self.network(link, |proxy| proxy.hold(Held::Nothing)),
+            Action::Free(server) => self.network(server, Who::All, |proxy| proxy.hold(Held::Nothing)),
             Action::CloseConnections => {
                 if let Some(real) = &self.real {
                     real.broker.close_connections(PUBLISHER).await;
@@ -270,10 +275,23 @@ impl<'a> Run<'a> {
         self.execute(&sql).await;
     }
 
-    fn network(&self, link: Link, act: impl Fn(&Proxy)) {
-        let (Link::Broker(slot) | Link::Database(slot)) = link;
-        if let Some((broker, database)) = &self.slots[slot].networks {
-            act(if matches!(link, Link::Broker(_)) { broker } else { database });
+    /// Which slots; the first, when nobody leads.
+    fn those(&self, who: Who) -> Range<usize> {
+        let leads =
+            |slot: &Slot| slot.running.as_ref().is_some_and(|(running, _)| running.progress.borrow().leading);
+        let one = match who {
+            Who::All => return 0..self.slots.len(),
+            Who::Slot(slot) => slot,
+            Who::Leader => self.slots.iter().position(leads).unwrap_or_default(),
+        };
+        one..one + 1
+    }
+
+    fn network(&self, server: Server, who: Who, act: impl Fn(&Proxy)) {
+        for slot in self.those(who) {
+            if let Some((broker, database)) = &self.slots[slot].networks {
+                act(if server == Server::Broker { broker } else { database });
+            }
         }
     }
 
@@ -369,13 +387,15 @@ impl<'a> Run<'a> {
 
     /// Lifts all faults, waits until nothing is left to do, and looks at what became of it.
     async fn finish(mut self) -> Report {
-        for slot in 0..self.slots.len() {
-            self.act(Action::Free(Link::Broker(slot))).await;
-            self.act(Action::Free(Link::Database(slot))).await;
-            self.act(Action::Start(slot)).await;
+        for lift in [
+            Action::Free(Server::Broker),
+            Action::Free(Server::Database),
+            Action::Rebind,
+            Action::ResumeNarrow,
+            Action::Start,
+        ] {
+            self.act(lift).await;
         }
-        self.act(Action::Rebind).await;
-        self.act(Action::ResumeNarrow).await;
         let mut violations = Vec::new();
         if !self.settle().await {
             violations.push("not all was sent: rows wait, and nothing moves".to_owned());
