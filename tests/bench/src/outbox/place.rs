@@ -156,6 +156,17 @@ impl Place {
         Ok(())
     }
 
+    /// Whether inserts look for a publisher to wake.
+    pub(crate) async fn set_trigger(&self, enabled: bool) -> anyhow::Result<()> {
+        let statement = if enabled {
+            "ALTER TABLE outbox_messages ENABLE TRIGGER outbox_wake"
+        } else {
+            "ALTER TABLE outbox_messages DISABLE TRIGGER outbox_wake"
+        };
+        sqlx::query(statement).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Empties the shop's tables.
     pub(crate) async fn empty(&self) -> anyhow::Result<()> {
         sqlx::query("TRUNCATE orders, order_items, outbox_messages").execute(&self.pool).await?;
