@@ -43,6 +43,7 @@ async fn a_publisher_killed_between_confirm_and_mark_loses_nothing() {
     let held = holding_the_lease(&outbox).await;
     outbox.append(600, 300).await;
     outbox.until_a_mark_waits().await;
+    outbox.until_nothing_comes().await;
     first.kill9();
     // A server notices late that its client is dead, and would carry the mark out: this one never got so far.
     held.execute_unprepared(
@@ -67,6 +68,7 @@ async fn a_publisher_killed_inside_the_commit_of_its_mark_repeats_nothing_of_wha
     let held = holding_the_lease(&outbox).await;
     outbox.append(600, 300).await;
     outbox.until_a_mark_waits().await;
+    outbox.until_nothing_comes().await;
     network.hold(Held::Answers);
     held.rollback().await.unwrap();
     until("the mark is committed", async || outbox.sent().await > 1).await;

@@ -122,6 +122,18 @@ impl Outbox {
         until("a mark waits", async || self.number(waiting).await > 0).await;
     }
 
+    /// Gives a publisher that has to wait the time to send all that it dares to before.
+    pub(crate) async fn until_nothing_comes(&self) {
+        let (mut depth, mut since) = (0, Instant::now());
+        while since.elapsed() < Duration::from_millis(300) {
+            let now = self.tap.depth().await;
+            if now != depth {
+                (depth, since) = (now, Instant::now());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// All that ever arrived, when nobody publishes any more.
     pub(crate) async fn arrivals(&self) -> Arrivals {
         Arrivals(self.tap.drain().await.iter().map(Arrival::from).collect())
