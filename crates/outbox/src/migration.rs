@@ -100,11 +100,11 @@ const OUTBOX_POSTGRES: &[&str] = &[
         holder text NOT NULL,
         lease_expires_at timestamptz NOT NULL
     )",
-    // NOTIFY takes a lock that serialises commits, so it is sent only while the publisher says that it sleeps: 1 here.
-    // A sequence, because its one row is written in place: a row of a table would leave a dead one with every nap, which
-    // all writers had to step over for as long as a dump holds its snapshot open. A publisher that crashed in its sleep
-    // leaves it as it was, so the lease is asked too: nobody is notified where nobody leads. A transaction that notifies
-    // cannot be prepared for a two-phase commit: one that is to be says `SET LOCAL outbox.notify = off`.
+    // NOTIFY takes a lock that serialises commits, so one is sent only to a publisher that waits for it: 1 here. Whoever sends
+    // it puts 0 here, so that of all who commit meanwhile, one pays. A sequence, because its one row is written in place and at
+    // once, whatever becomes of the transaction: a row of a table would leave a dead one each time, which all writers had
+    // to step over for as long as a dump holds its snapshot open. A transaction that notifies cannot be prepared for a
+    // two-phase commit: one that is to be says `SET LOCAL outbox.notify = off`.
     "CREATE SEQUENCE outbox_asleep MINVALUE 0 MAXVALUE 1 START 0",
     // The schema is written into the function: a writer with another search_path must wake the right publisher.
     "DO $migration$ BEGIN
@@ -113,11 +113,12 @@ const OUTBOX_POSTGRES: &[&str] = &[
              BEGIN
                  IF (SELECT last_value FROM %1$I.outbox_asleep) = 1
                     AND coalesce(current_setting(''outbox.notify'', true), '''') <> ''off'' THEN
-                     PERFORM pg_notify(%2$L, '''') FROM %1$I.outbox_publishers
-                     WHERE lease_expires_at > clock_timestamp();
+                     PERFORM setval(%3$L, 0);
+                     PERFORM pg_notify(%2$L, '''');
                  END IF;
                  RETURN NULL;
-             END $function$', current_schema(), 'outbox.' || current_schema());
+             END $function$',
+            current_schema(), 'outbox.' || current_schema(), format('%I.outbox_asleep', current_schema()));
     END $migration$",
     "CREATE TRIGGER outbox_wake AFTER INSERT ON outbox_messages FOR EACH STATEMENT EXECUTE FUNCTION outbox_wake()",
 ];

@@ -198,7 +198,17 @@ impl Store {
         Ok(())
     }
 
-    /// Says whether writers should notify. It takes effect at once, whatever becomes of the transaction, and does not
+    /// Whether the next writer still is to notify: none has, not even one that has rolled back since.
+    pub(crate) async fn is_asleep(&self) -> Result<bool, DbErr> {
+        if !self.is_postgres() {
+            return Ok(true);
+        }
+        let asked = "SELECT last_value = 1 AS asleep FROM outbox_asleep";
+        let row = self.database.query_one_raw(Statement::from_string(DbBackend::Postgres, asked)).await?;
+        row.map_or(Ok(false), |row| row.try_get("", "asleep"))
+    }
+
+    /// Says whether the next writer should notify. It takes effect at once, whatever becomes of the transaction, and does not
     /// wait for the disk: lost in a crash of the database, it costs one poll interval.
     pub(crate) async fn set_asleep(&self, asleep: bool) -> Result<(), DbErr> {
         if !self.is_postgres() {

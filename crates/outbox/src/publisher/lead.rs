@@ -20,13 +20,10 @@ use crate::{
     window::Backlog,
 };
 
-/// How long a publisher that has nothing to do looks by itself before it asks writers to wake it: each notification
-/// costs a writer more than a look costs us, until they are rare.
-const LINGER: Duration = Duration::from_millis(30);
-/// The shortest pause between two looks. It grows with the time that nothing came.
+/// The shortest pause between two looks. It grows with the time that nothing came: a transaction that did not notify,
+/// because another was to, commits soon after that one.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// From here on a publisher trusts in being woken, and looks only once in each poll interval. Well after it has said that it
-/// sleeps: a transaction that had asked before that wakes nobody.
+/// From here on a publisher trusts in being woken, and looks only once in each poll interval.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// Sent rows removed by one statement.
 const RETIRE_CHUNK: u32 = 1_000;
@@ -41,8 +38,8 @@ struct Turn {
     /// While the broker closed the channel for an unknown reason: rows up to this id go out one by one, so that
     /// the one at fault is found.
     suspect: Option<i64>,
-    /// What writers were told; `None`: whatever a leader before this one has left.
-    asleep: Option<bool>,
+    /// The next writer is to notify, and none is known to have.
+    asleep: bool,
     last_work: Instant,
     failures: u32,
 }
@@ -83,7 +80,7 @@ impl Publisher {
             marking: Marking::default(),
             floor,
             suspect: None,
-            asleep: None,
+            asleep: false,
             last_work: Instant::now(),
             failures: 0,
         };
@@ -177,14 +174,15 @@ impl Publisher {
         let (sent, deadline) = (Instant::now(), self.publish_within(lease));
         let except: Vec<i64> = ids.iter().copied().chain(turn.ids()).collect();
         let floor = (turn.backlog.len() < half).then(|| turn.floor.get());
-        let (store, asleep) = (self.store.clone(), &mut turn.asleep);
-        let (published, awake, fetched) = turn
+        // With nothing left, the next writer is asked to notify before the last look.
+        let caught_up = turn.backlog.len() == 0;
+        let store = self.store.clone();
+        let (published, fetched) = turn
             .marking
             .beside(async {
                 tokio::join!(
                     self.transport.publish(&messages, deadline),
-                    wake_up(&store, asleep),
-                    prefetch(&store, floor, self.options.max_bytes / 2, half * 2, &except),
+                    fetch(&store, caught_up, floor, self.options.max_bytes / 2, half * 2, &except),
                 )
             })
             .await;
@@ -192,15 +190,16 @@ impl Publisher {
         let verdicts = self.explain(turn, window, published, sent.elapsed())?;
         // The verdicts come first: what the broker has confirmed must be marked whatever else failed.
         turn.unmarked.extend(self.judge(window, &verdicts, &spans));
-        awake?;
-        turn.backlog.extend(fetched?);
+        let rows = fetched?;
+        turn.asleep = caught_up && rows.is_empty();
+        turn.backlog.extend(rows);
         turn.suspect = turn.suspect.filter(|last| ids.iter().all(|id| id < last));
         if verdicts.iter().any(|verdict| *verdict != Verdict::Confirmed) {
             // What follows a refused row in its aggregate may be here already, and must wait with it.
             turn.backlog.clear();
             return self.settle(turn, lease).await.map(Next::or_work);
         }
-        Ok(Next::Work)
+        Ok(if turn.asleep && turn.unmarked.is_empty() { Next::Sleep } else { Next::Work })
     }
 
     /// Marks all that is answered, and waits for it; without anything to mark there is nothing to do.
@@ -248,7 +247,9 @@ impl Publisher {
         let (count, bytes) = (self.options.in_flight, self.options.max_bytes / 2);
         let except: Vec<i64> = turn.ids().collect();
         let claim = self.store.claim(turn.floor.get(), count, bytes, &except);
-        turn.backlog.extend(turn.marking.beside(claim).await?);
+        let rows = turn.marking.beside(claim).await?;
+        turn.asleep &= rows.is_empty();
+        turn.backlog.extend(rows);
         Ok(())
     }
 
@@ -333,23 +334,28 @@ impl Publisher {
         marks
     }
 
-    /// Waits for a notification, for the next look, or for the end. A while after the last work it says that it
-    /// sleeps, and then looks once more before it counts on notifications.
+    /// Waits for a notification, for the next look, or for the end. Before it counts on notifications it asks for one, and
+    /// then looks once more.
     async fn sleep(&mut self, turn: &mut Turn, stop: &CancellationToken) {
-        let idle = turn.last_work.elapsed();
-        if turn.asleep != Some(true) && idle >= LINGER {
+        if !turn.asleep {
             // On failure it stays awake, and polls.
-            turn.asleep = turn.marking.beside(self.store.set_asleep(true)).await.is_ok().then_some(true);
-            return;
+            turn.asleep = turn.marking.beside(self.store.set_asleep(true)).await.is_ok();
+            if turn.asleep {
+                return;
+            }
         }
-        let pause = (idle / 8).max(SHORTEST_PAUSE);
-        let pause = if pause < LONGEST_PAUSE { pause } else { self.options.poll_interval };
+        let pause = (turn.last_work.elapsed() / 8).max(SHORTEST_PAUSE);
+        let trusting = pause >= LONGEST_PAUSE;
+        let pause = if trusting { self.options.poll_interval } else { pause.min(self.options.poll_interval) };
         tokio::select! {
-            () = self.woken.work.notified() => {}
+            () = self.woken.work.notified() => turn.asleep = false,
             // Its outcome is to be taken, and the next mark may wait for it.
             () = turn.marking.ended() => {}
-            () = tokio::time::sleep(pause.min(self.options.poll_interval)) => {}
             () = stop.cancelled() => {}
+            () = tokio::time::sleep(pause) => if trusting {
+                // One that was to notify may have rolled back instead.
+                turn.asleep = self.store.is_asleep().await.unwrap_or_default();
+            },
         }
     }
 }
@@ -369,24 +375,18 @@ impl Next {
     }
 }
 
-/// Tells writers that they need not notify: a busy publisher looks by itself.
-async fn wake_up(store: &Store, asleep: &mut Option<bool>) -> Result<(), DbErr> {
-    if *asleep != Some(false) {
-        *asleep = None;
-        store.set_asleep(false).await?;
-        *asleep = Some(false);
-    }
-    Ok(())
-}
-
 /// The next rows from `floor` on; none of them when there is no floor, for enough are waiting.
-async fn prefetch(
+async fn fetch(
     store: &Store,
+    caught_up: bool,
     floor: Option<i64>,
     bytes: usize,
     count: usize,
     except: &[i64],
 ) -> Result<Vec<Row>, DbErr> {
+    if caught_up {
+        store.set_asleep(true).await?;
+    }
     match floor {
         Some(floor) => store.claim(floor, count, bytes, except).await,
         None => Ok(Vec::new()),
@@ -441,15 +441,16 @@ fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }
 
-/// Keeps the gauges up to date.
+/// Keeps the gauges up to date, in two hundredths of the time at most: a backlog takes long to count.
 async fn observe(store: &Store, metrics: &OutboxMetrics) -> Infallible {
     loop {
+        let asked = Instant::now();
         if let Ok(stats) = store.stats().await {
             metrics.pending.set(stats.pending);
             metrics.dead.set(stats.dead);
             metrics.oldest_pending.set(stats.oldest_pending_seconds as i64);
         }
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        tokio::time::sleep(Duration::from_secs(10).max(asked.elapsed() * 50)).await;
     }
 }
 
