@@ -44,6 +44,13 @@ impl Lease {
     pub(crate) fn is_over(&self) -> bool {
         self.remaining().is_zero()
     }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&self) {
+        while !self.is_over() {
+            tokio::time::sleep(self.remaining()).await;
+        }
+    }
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -66,6 +66,8 @@ impl Publisher {
         let floor = Floor::default();
         tokio::select! {
             end = self.publish(lease, floor.clone(), stop) => end,
+            // Whatever it waits for: a database that says nothing must not keep the broker's fence from the next leader.
+            () = lease.ended() => End::Fenced,
             never = floor.keep(&store) => match never {},
             never = keep(&store, lease, term) => match never {},
             never = retire(&store, retention, &metrics) => match never {},

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 
+use shop_testing::{Held, Proxy};
+use tokio::time::Instant;
+
 use crate::support::Fixture;
 
 /// A lease that has run out, whatever its holder thinks.
@@ -77,4 +80,37 @@ async fn a_mark_that_waits_while_another_takes_over_marks_nothing() {
     tokio::time::timeout(Duration::from_secs(10), lost).await.unwrap().unwrap();
     assert_eq!(fixture.rows().await, [("pending".to_owned(), 0)], "confirmed, and no more its own to mark");
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_database_is_silent_makes_room_after_its_lease() {
+    let Some(database) = shop_testing::postgres().await else { return };
+    let Some(broker) = shop_testing::rabbitmq().await else { return };
+    let network = Proxy::to(&database.url).await;
+    let fixture = Fixture::on(&database.url, &broker.url).await;
+    let behind = Fixture::on(network.url(), &broker.url).await;
+    let queue = fixture.queue("all", "#").await;
+    let options = |name| {
+        let mut options = Fixture::options(name);
+        options.lease = Duration::from_secs(2);
+        options
+    };
+    let mut one = behind.run(options("one")).await;
+    one.leading().await;
+    fixture.append("a", 1).await;
+    queue.until(1).await;
+    network.hold(Held::Everything);
+    let began = Instant::now();
+    let two = fixture.run(options("two")).await;
+    for version in 2..=10 {
+        fixture.append("a", version).await;
+    }
+    fixture.until("sent", 10).await;
+    assert!(began.elapsed() < Duration::from_secs(15), "replaced after {:?}", began.elapsed());
+    assert!(!one.progress.borrow().leading);
+    network.hold(Held::Nothing);
+    one.stop().await;
+    two.stop().await;
+    queue.until(10).await;
+    queue.assert_ordered();
 }
