@@ -240,6 +240,7 @@ async fn an_exchange_that_is_deleted_is_declared_again_with_its_log() {
     fixture.append("single", 1).await;
     fixture.until("sent", 21).await;
     running.stop().await;
+    no_row_is_to_blame(&fixture.rows().await);
     let ids: HashSet<String> = amqp.take("events.log", 21).await.into_iter().collect();
     assert_eq!(ids.len(), 21, "each in the log");
     assert!(amqp.is_empty("events.log").await, "once");
