@@ -451,11 +451,15 @@ impl Store {
 /// Each statement here is meant to follow one index in its order. PostgreSQL also knows plans that read the whole table, or
 /// all pending rows to sort them, and prefers them while it believes the table to be small. It keeps plans, too: after
 /// a burst such a one takes seconds for each claim. Planning anew takes a third of a millisecond for hundreds of rows.
-const SESSION: [(&str, &str); 4] = [
+///
+/// The planner gives what is off a price beyond all measure, and a plan with such a price, if there is no other, is one that it
+/// would compile first: hence no JIT either.
+const SESSION: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_sort", "off"),
     ("plan_cache_mode", "force_custom_plan"),
+    ("jit", "off"),
 ];
 
 /// The same database, in sessions of our own.
