@@ -176,8 +176,8 @@ impl Publisher {
         let (sent, deadline) = (Instant::now(), self.publish_within(lease));
         let except: Vec<i64> = ids.iter().copied().chain(turn.ids()).collect();
         let floor = (turn.backlog.len() < half).then(|| turn.floor.get());
-        // With nothing left, the next writer is asked to notify before the last look.
-        let caught_up = turn.backlog.len() == 0;
+        // With nothing left, the next writer is asked to notify before the last look. A full window has not caught up.
+        let caught_up = turn.backlog.len() == 0 && window.len() < half;
         let store = self.store.clone();
         let (published, fetched) = turn
             .marking
@@ -201,7 +201,7 @@ impl Publisher {
             turn.backlog.clear();
             return self.settle(turn, lease).await.map(Next::or_work);
         }
-        Ok(if turn.asleep && turn.unmarked.is_empty() { Next::Sleep } else { Next::Work })
+        Ok(Next::Work)
     }
 
     /// Marks all that is answered, and waits for it; without anything to mark there is nothing to do.
