@@ -7,7 +7,6 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
 use shop_messaging::HeaderValue;
 use sqlx::PgConnection;
-use tracing::Span;
 use uuid::Uuid;
 
 use crate::trace;
@@ -54,9 +53,16 @@ impl NewMessage {
 ///
 /// # Errors
 /// The database refuses the row or is away; the transaction should be rolled back.
-#[tracing::instrument(name = "outbox append", skip_all, fields(otel.name, messaging.message.id, event_type))]
+#[tracing::instrument(
+    name = "outbox append",
+    skip_all,
+    fields(
+        otel.name = format!("append {}", message.routing_key),
+        messaging.message.id = %message.id,
+        event_type = message.event_type,
+    )
+)]
 pub async fn append(connection: &impl ConnectionTrait, message: &NewMessage) -> Result<(), DbErr> {
-    describe(message);
     let backend = connection.get_database_backend();
     let values = [
         message.id.into(),
@@ -78,9 +84,16 @@ pub async fn append(connection: &impl ConnectionTrait, message: &NewMessage) -> 
 ///
 /// # Errors
 /// The database refuses the row or is away; the transaction should be rolled back.
-#[tracing::instrument(name = "outbox append", skip_all, fields(otel.name, messaging.message.id, event_type))]
+#[tracing::instrument(
+    name = "outbox append",
+    skip_all,
+    fields(
+        otel.name = format!("append {}", message.routing_key),
+        messaging.message.id = %message.id,
+        event_type = message.event_type,
+    )
+)]
 pub async fn append_sqlx(connection: &mut PgConnection, message: &NewMessage) -> Result<(), sqlx::Error> {
-    describe(message);
     sqlx::query(INSERT)
         .bind(message.id)
         .bind(&message.aggregate_type)
@@ -94,13 +107,6 @@ pub async fn append_sqlx(connection: &mut PgConnection, message: &NewMessage) ->
         .execute(connection)
         .await?;
     Ok(())
-}
-
-fn describe(message: &NewMessage) {
-    let span = Span::current();
-    span.record("otel.name", format!("append {}", message.routing_key));
-    span.record("messaging.message.id", tracing::field::display(message.id));
-    span.record("event_type", &message.event_type);
 }
 
 const INSERT: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, \
