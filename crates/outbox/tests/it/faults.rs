@@ -83,6 +83,28 @@ async fn a_commit_wakes_a_sleeping_publisher_without_waiting_for_its_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_was_to_wake_the_publisher_and_rolls_back_is_made_up_for() {
+    const ASLEEP: &str = "SELECT last_value FROM outbox_asleep";
+    let Some(fixture) = Fixture::real().await else { return };
+    let queue = fixture.queue("all", "#").await;
+    let mut options = Fixture::options("one");
+    // The next look: not before the test has seen what the writer leaves.
+    options.poll_interval = Duration::from_secs(6);
+    let running = fixture.run(options).await;
+    fixture.until_number(ASLEEP, 1).await;
+    // Until it trusts in being woken.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let undone = fixture.database.begin().await.unwrap();
+    shop_outbox::append(&undone, &message("undone", 1, "thing.changed")).await.unwrap();
+    undone.rollback().await.unwrap();
+    assert_eq!(fixture.number(ASLEEP).await, 0, "whatever becomes of the transaction");
+    fixture.until_number(ASLEEP, 1).await;
+    fixture.append("a", 1).await;
+    queue.until(1).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_of_an_old_epoch_marks_nothing() {
     let Some(fixture) = Fixture::real().await else { return };
     let queue = fixture.queue("all", "#").await;
