@@ -41,7 +41,7 @@ struct Outbox {
     /// Rows that wait when memory is measured
     #[arg(long, default_value = "1000000")]
     backlog: String,
-    /// Small sizes and few rounds: about a minute in all, to see that it works
+    /// Small sizes and few rounds: about two minutes in all, to see that it works
     #[arg(long)]
     quick: bool,
     /// One part only: drain, latency, tax, history or memory

@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Rows that wait when memory is measured
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     backlog: u32,
-    /// Small sizes and few rounds: a minute in all, to see that it works
+    /// Small sizes and few rounds: two minutes in all, to see that it works
     #[arg(long)]
     quick: bool,
     /// One part only
