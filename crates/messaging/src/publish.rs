@@ -110,7 +110,16 @@ pub trait Publisher: Send {
     async fn publish(&mut self, window: &[Message], deadline: Duration)
     -> Result<Vec<Verdict>, PublishError>;
 
-    /// Connects if it is not connected, without publishing: for warm followers and readiness.
+    /// Connects, so that [`Publisher::ready`] takes less time, but takes no fence: for those that wait for their turn. One that
+    /// has connected keeps the connection.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    async fn warm_up(&mut self, _deadline: Duration) -> Result<(), PublishError> {
+        Ok(())
+    }
+
+    /// Makes ready to publish, the fence taken, without publishing.
     ///
     /// # Errors
     /// See [`PublishError`].

@@ -1,44 +1,93 @@
 //! The right to publish: an epoch in the outbox's own database, and how long it may be relied on.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+/// How long a right may be relied on. Clones share one deadline: whoever grants it extends or ends it, and whoever uses it looks
+/// at it before each step.
+///
+/// Time is [`boottime`]'s, so that a machine that slept finds its right over, whatever its wall clock says.
+#[derive(Clone, Debug)]
+pub struct Tenure(Arc<watch::Sender<Duration>>);
+
+impl Tenure {
+    /// A right that was asked for at `asked` (see [`boottime`]) and granted for `term`. It counts from before the request was sent,
+    /// so that the grantor's idea of the end is never the earlier one.
+    pub fn new(asked: Duration, term: Duration) -> Self {
+        Self(Arc::new(watch::Sender::new(asked + term)))
+    }
+
+    /// Makes it last for `term` from `asked` on.
+    pub fn extend(&self, asked: Duration, term: Duration) {
+        self.0.send_replace(asked + term);
+    }
+
+    /// Ends it now: another has, or may have, what it was a right to.
+    pub fn end(&self) {
+        self.0.send_replace(Duration::ZERO);
+    }
+
+    /// How long it may still be relied on; zero when it may not.
+    pub fn remaining(&self) -> Duration {
+        self.0.borrow().saturating_sub(boottime())
+    }
+
+    /// Whether it may not be relied on any more.
+    pub fn is_over(&self) -> bool {
+        self.remaining().is_zero()
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&self) {
+        let mut changes = self.0.subscribe();
+        while !self.is_over() {
+            tokio::select! {
+                () = tokio::time::sleep(self.remaining()) => {}
+                _ = changes.changed() => {}
+            }
+        }
+    }
+}
+
+impl PartialEq for Tenure {
+    /// Whether it is the same one, not whether the two end together.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
 
 /// An epoch that this publisher holds. Clones share it.
 ///
-/// The epoch guards every mark, in the same statement; the deadline only spares useless work and bounds how long a
+/// The epoch guards every mark, in the same statement; the deadlines only spare useless work and bound how long a
 /// publisher that has lost its lease can go on publishing.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
     pub(crate) epoch: i64,
-    deadline: Arc<AtomicU64>,
+    /// What the database granted.
+    own: Tenure,
+    /// What somebody else granted, where the database is not the referee.
+    given: Option<Tenure>,
 }
 
 impl Lease {
-    /// A lease that was asked for at `asked` (see [`boottime`]) and granted for `term`.
-    pub(crate) fn granted(epoch: i64, asked: Duration, term: Duration) -> Self {
-        let lease = Self { epoch, deadline: Arc::default() };
-        lease.renewed(asked, term);
-        lease
+    /// A lease on `epoch` that ends with the first of the two.
+    pub(crate) fn new(epoch: i64, own: Tenure, given: Option<Tenure>) -> Self {
+        Self { epoch, own, given }
     }
 
-    /// Counts from before the request was sent, so that the database's idea of the end is never the earlier one.
     pub(crate) fn renewed(&self, asked: Duration, term: Duration) {
-        self.deadline.store(nanos(asked + term), Ordering::Release);
+        self.own.extend(asked, term);
     }
 
     /// Ends it: another publisher has taken over.
     pub(crate) fn revoke(&self) {
-        self.deadline.store(0, Ordering::Release);
+        self.own.end();
     }
 
-    /// How long it may still be relied on; zero when it may not.
     pub(crate) fn remaining(&self) -> Duration {
-        Duration::from_nanos(self.deadline.load(Ordering::Acquire).saturating_sub(nanos(boottime())))
+        let given = self.given.as_ref().map_or(Duration::MAX, Tenure::remaining);
+        self.own.remaining().min(given)
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -47,18 +96,21 @@ impl Lease {
 
     /// Waits for its end.
     pub(crate) async fn ended(&self) {
-        while !self.is_over() {
-            tokio::time::sleep(self.remaining()).await;
+        let given = async {
+            match &self.given {
+                Some(given) => given.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.own.ended() => {}
+            () = given => {}
         }
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Time since boot, suspension included: a machine that slept has lost its lease, whatever its wall clock says.
-pub(crate) fn boottime() -> Duration {
+/// Time since boot, suspension included.
+pub fn boottime() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -74,13 +126,38 @@ pub(crate) fn boottime() -> Duration {
 mod tests {
     use super::*;
 
+    const TERM: Duration = Duration::from_secs(10);
+
     #[test]
-    fn a_lease_ends_by_itself_or_when_revoked() {
-        let term = Duration::from_secs(10);
-        let lease = Lease::granted(1, boottime(), term);
-        assert!(!lease.is_over() && lease.remaining() <= term);
+    fn a_tenure_ends_by_itself_or_when_ended() {
+        let tenure = Tenure::new(boottime(), TERM);
+        assert!(!tenure.is_over() && tenure.remaining() <= TERM);
+        tenure.clone().end();
+        assert!(tenure.is_over());
+        tenure.extend(boottime(), TERM);
+        assert!(!tenure.is_over());
+        assert!(Tenure::new(boottime().saturating_sub(TERM * 2), TERM).is_over());
+    }
+
+    #[test]
+    fn a_lease_ends_with_the_first_of_its_two_tenures() {
+        let given = Tenure::new(boottime(), TERM / 2);
+        let lease = Lease::new(1, Tenure::new(boottime(), TERM), Some(given.clone()));
+        assert!(!lease.is_over() && lease.remaining() <= TERM / 2);
+        given.end();
+        assert!(lease.is_over());
+        let lease = Lease::new(1, Tenure::new(boottime(), TERM), None);
         lease.clone().revoke();
         assert!(lease.is_over());
-        assert!(Lease::granted(1, boottime().saturating_sub(term * 2), term).is_over());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_end_is_told_of_an_early_one() {
+        let tenure = Tenure::new(boottime(), Duration::from_secs(3600));
+        let waiting = tenure.clone();
+        let told = tokio::time::timeout(Duration::from_secs(5), async {
+            tokio::join!(waiting.ended(), async { tenure.end() });
+        });
+        told.await.unwrap();
     }
 }

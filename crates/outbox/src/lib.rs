@@ -26,11 +26,12 @@ mod wake;
 mod window;
 
 pub use append::{NewMessage, append, append_sqlx};
+pub use fence::{Tenure, boottime};
 pub use metrics::OutboxMetrics;
 pub use operate::{
     DiscardError, FullRow, InvalidRowKey, Leader, Overview, RowFilter, RowKey, RowStatus, RowSummary,
 };
-pub use publisher::{Options, Progress, Publisher};
+pub use publisher::{Options, Progress, Publisher, Trouble};
 pub use retry::RetryPolicy;
 pub use shop_messaging::HeaderValue;
 pub use store::{Stats, Store};

@@ -105,6 +105,11 @@ impl OutboxMetrics {
         registry.register("errors", "Failures of what the publisher depends on", self.errors.clone());
     }
 
+    /// How many rows were published and marked, since these metrics were made.
+    pub fn published(&self) -> u64 {
+        self.published.get()
+    }
+
     pub(crate) fn confirmed(&self, outcome: Outcome, count: usize) {
         self.confirms.get_or_create(&ConfirmLabels { outcome }).inc_by(count as u64);
     }

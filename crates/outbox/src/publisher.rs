@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    OutboxMetrics, RetryPolicy, Store,
+    OutboxMetrics, RetryPolicy, Store, Tenure,
     fence::Lease,
     metrics::Source,
     retry::{backoff, jittered},
@@ -71,7 +71,21 @@ pub struct Progress {
     /// The epoch of the last lease.
     pub epoch: i64,
     /// Why nothing is published at the moment, if something is wrong.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
+}
+
+/// Why nothing is published, in words for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The database is away, refuses, or has no outbox.
+    #[error("the database: {0}")]
+    Database(String),
+    /// The broker is away, refuses, or does not answer.
+    #[error("{0}")]
+    Broker(String),
+    /// Another publisher is at work on the same outbox: at the broker, or in the database.
+    #[error("{0}")]
+    Rival(String),
 }
 
 /// Publishes an outbox. Many may run; the one that holds the lease publishes.
@@ -95,11 +109,45 @@ enum End {
 
 /// What a publisher cannot work without, failing.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("the database: {0}")]
+enum Obstacle {
+    #[error(transparent)]
     Database(#[from] DbErr),
     #[error(transparent)]
     Broker(#[from] PublishError),
+}
+
+impl From<&Obstacle> for Trouble {
+    fn from(obstacle: &Obstacle) -> Self {
+        let text = obstacle.to_string();
+        match obstacle {
+            Obstacle::Database(_) => Self::Database(text),
+            Obstacle::Broker(PublishError::Fenced(_)) => Self::Rival(text),
+            Obstacle::Broker(_) => Self::Broker(text),
+        }
+    }
+}
+
+/// Who says which publisher may publish. Whoever it is, the epoch in the database keeps all others from marking.
+#[derive(Clone, Copy)]
+enum Referee<'a> {
+    /// The lease in the database: it is taken when it is free.
+    Database,
+    /// Whoever granted this: the lease in the database is taken from any other holder, for as long as this lasts.
+    Tenure(&'a Tenure),
+}
+
+impl Referee<'_> {
+    fn has_dismissed(self) -> bool {
+        matches!(self, Self::Tenure(tenure) if tenure.is_over())
+    }
+
+    /// Waits until the right to publish is withdrawn; for ever where the database decides.
+    async fn dismissal(self) {
+        match self {
+            Self::Database => std::future::pending().await,
+            Self::Tenure(tenure) => tenure.ended().await,
+        }
+    }
 }
 
 impl Publisher {
@@ -118,19 +166,45 @@ impl Publisher {
         self.progress.subscribe()
     }
 
-    /// Publishes until `stop`: then the window in flight is finished and marked, and the lease given back.
+    /// Publishes until `stop`: then the window in flight is finished and marked, and the lease given back. The database decides
+    /// who publishes.
     ///
     /// Nothing ends it but `stop`: a database or a broker that is away is waited for, with jittered back-off.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.run_under(Referee::Database, &stop).await;
+    }
+
+    /// Publishes while `tenure` lasts, or until `stop`: then the window in flight is finished and marked. Somebody else decides
+    /// who publishes, such as the holder of a Kubernetes Lease; whoever held the lease in the database loses it.
+    ///
+    /// Nothing else ends it. Another publisher that takes over meanwhile is told of as [`Trouble::Rival`], and taken over from.
+    pub async fn run_for(&mut self, tenure: &Tenure, stop: &CancellationToken) {
+        self.run_under(Referee::Tenure(tenure), stop).await;
+    }
+
+    /// Connects to the database and to the broker, so that [`Publisher::run_for`] can begin at once. It keeps no other from
+    /// publishing, and may be called again and again to keep the connections.
+    ///
+    /// # Errors
+    /// What is away.
+    pub async fn warm_up(&mut self, deadline: Duration) -> Result<(), Trouble> {
+        let answer = async {
+            self.store.ping().await.map_err(Obstacle::from)?;
+            self.transport.warm_up(deadline).await.map_err(Obstacle::from)
+        };
+        answer.await.map_err(|obstacle| Trouble::from(&obstacle))
+    }
+
+    async fn run_under(&mut self, referee: Referee<'_>, stop: &CancellationToken) {
         let (database, woken) = (self.store.database().clone(), self.woken.clone());
         tokio::select! {
             never = wake::listen(&database, &woken) => match never {},
-            () = self.take_turns(&stop) => {}
+            () = self.take_turns(referee, stop) => {}
         }
     }
 
-    async fn take_turns(&mut self, stop: &CancellationToken) {
-        while let Some(lease) = self.take_the_lease(stop).await {
+    async fn take_turns(&mut self, referee: Referee<'_>, stop: &CancellationToken) {
+        while let Some(lease) = self.take_the_lease(referee, stop).await {
             tracing::info!(epoch = lease.epoch, holder = self.options.holder, "publishing");
             self.metrics.epoch.set(lease.epoch);
             self.metrics.leader.set(1);
@@ -143,26 +217,38 @@ impl Publisher {
             self.transport.close().await;
             self.progress.send_modify(|progress| progress.leading = false);
             match end {
-                End::Stopped => {
-                    if let Err(error) = self.store.set_asleep(false).await {
-                        tracing::debug!(error = %error, "writers will notify until somebody leads");
-                    }
-                    if let Err(error) = self.store.release(&lease).await {
-                        tracing::warn!(error = %error, "the lease was not given back, it will run out");
-                    }
-                    tracing::info!(epoch = lease.epoch, "stopped publishing");
-                    return;
-                }
+                End::Stopped => return self.give_back(&lease).await,
                 End::Fenced => tracing::warn!(epoch = lease.epoch, "lost the lease, stopped publishing"),
+            }
+            if matches!(referee, Referee::Tenure(tenure) if !tenure.is_over()) {
+                // Two that both believe to be the one: not at the speed at which they could take it from each other.
+                let rival = "another publisher has taken over this outbox";
+                self.trouble(Some(Trouble::Rival(rival.to_owned())));
+                rest(jittered(LOOK_FOR_THE_LEASE), stop).await;
             }
         }
     }
 
-    /// Waits until the lease is free; `None` when stopped.
-    async fn take_the_lease(&mut self, stop: &CancellationToken) -> Option<Lease> {
+    async fn give_back(&mut self, lease: &Lease) {
+        if let Err(error) = self.store.set_asleep(false).await {
+            tracing::debug!(error = %error, "writers will notify until somebody leads");
+        }
+        if let Err(error) = self.store.release(lease).await {
+            tracing::warn!(error = %error, "the lease was not given back, it will run out");
+        }
+        tracing::info!(epoch = lease.epoch, "stopped publishing");
+    }
+
+    /// Waits until the lease can be had; `None` when stopped, or dismissed.
+    async fn take_the_lease(&mut self, referee: Referee<'_>, stop: &CancellationToken) -> Option<Lease> {
         let mut failures = 0;
-        while !stop.is_cancelled() {
-            let pause = match self.store.acquire(&self.options.holder, self.options.lease).await {
+        while !stop.is_cancelled() && !referee.has_dismissed() {
+            let (holder, term) = (&self.options.holder, self.options.lease);
+            let taken = match referee {
+                Referee::Database => self.store.acquire(holder, term).await,
+                Referee::Tenure(tenure) => self.store.take_over(holder, term, tenure).await,
+            };
+            let pause = match taken {
                 Ok(Some(lease)) => return Some(lease),
                 Ok(None) => {
                     failures = 0;
@@ -171,36 +257,41 @@ impl Publisher {
                 }
                 Err(error) => {
                     failures += 1;
-                    self.report(&Trouble::Database(error), failures)
+                    self.report(&Obstacle::Database(error), failures)
                 }
             };
             tokio::select! {
                 () = rest(jittered(pause), stop) => {}
+                () = referee.dismissal() => {}
                 () = self.woken.lease.notified(), if failures == 0 => {}
             }
         }
         None
     }
 
-    /// Tells of `trouble` in log, metrics and progress; answers how long to wait before the next try.
-    fn report(&self, trouble: &Trouble, failures: u32) -> Duration {
+    /// Tells of `obstacle` in log, metrics and progress; answers how long to wait before the next try.
+    fn report(&self, obstacle: &Obstacle, failures: u32) -> Duration {
+        let trouble = Trouble::from(obstacle);
         // The one before is on its way out: its connection ends soon, by itself or by the broker's heartbeats.
-        let fenced = matches!(trouble, Trouble::Broker(PublishError::Fenced(_)));
-        let longest = if fenced { Duration::from_millis(500) } else { Duration::from_secs(5) };
+        let longest = if matches!(trouble, Trouble::Rival(_)) {
+            Duration::from_millis(500)
+        } else {
+            Duration::from_secs(5)
+        };
         let pause = backoff(Duration::from_millis(200), longest, failures);
-        self.metrics.failed(match trouble {
-            Trouble::Database(_) => Source::Database,
-            Trouble::Broker(_) => Source::Broker,
+        self.metrics.failed(match obstacle {
+            Obstacle::Database(_) => Source::Database,
+            Obstacle::Broker(_) => Source::Broker,
         });
         // The first is news, and so is one that lasts; the many between are not.
         if failures.is_power_of_two() {
             tracing::warn!(error = %trouble, failures, ?pause, "nothing is published until this is over");
         }
-        self.trouble(Some(trouble.to_string()));
+        self.trouble(Some(trouble));
         pause
     }
 
-    fn trouble(&self, trouble: Option<String>) {
+    fn trouble(&self, trouble: Option<Trouble>) {
         self.progress.send_if_modified(|progress| {
             let changed = progress.trouble != trouble;
             progress.trouble = trouble;

@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use crate::{
-    fence::{Lease, boottime},
+    fence::{Lease, Tenure, boottime},
     trace,
 };
 
@@ -144,24 +144,50 @@ impl Store {
 
     /// Takes the lease if it is free or has run out, and raises the epoch; `None` while another holds it.
     pub(crate) async fn acquire(&self, holder: &str, term: Duration) -> Result<Option<Lease>, DbErr> {
+        let free = (
+            " WHERE p.lease_expires_at <= clock_timestamp()",
+            " WHERE p.lease_expires_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')",
+        );
+        self.take(holder, term, None, free).await
+    }
+
+    /// Takes the lease whoever holds it, and raises the epoch: what another does under the one before marks nothing any more.
+    pub(crate) async fn take_over(
+        &self,
+        holder: &str,
+        term: Duration,
+        tenure: &Tenure,
+    ) -> Result<Option<Lease>, DbErr> {
+        self.take(holder, term, Some(tenure.clone()), ("", "")).await
+    }
+
+    async fn take(
+        &self,
+        holder: &str,
+        term: Duration,
+        given: Option<Tenure>,
+        (postgres, sqlite): (&str, &str),
+    ) -> Result<Option<Lease>, DbErr> {
         let asked = boottime();
         let statement = self.statement(
-            "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
-             VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
-             ON CONFLICT (name) DO UPDATE
-             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at
-             WHERE p.lease_expires_at <= clock_timestamp()
-             RETURNING epoch",
-            "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
-             VALUES ($1, 1, $2, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', $3 || ' seconds'))
-             ON CONFLICT (name) DO UPDATE
-             SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at
-             WHERE p.lease_expires_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
-             RETURNING epoch",
+            &format!(
+                "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
+                 VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
+                 ON CONFLICT (name) DO UPDATE
+                 SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at
+                 {postgres} RETURNING epoch"
+            ),
+            &format!(
+                "INSERT INTO outbox_publishers AS p (name, epoch, holder, lease_expires_at)
+                 VALUES ($1, 1, $2, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', $3 || ' seconds'))
+                 ON CONFLICT (name) DO UPDATE
+                 SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.lease_expires_at
+                 {sqlite} RETURNING epoch"
+            ),
             [self.publisher.as_str().into(), holder.into(), self.seconds(term)],
         );
         let row = self.database.query_one_raw(statement).await?;
-        row.map(|row| Ok(Lease::granted(row.try_get("", "epoch")?, asked, term))).transpose()
+        row.map(|row| Ok(Lease::new(row.try_get("", "epoch")?, Tenure::new(asked, term), given))).transpose()
     }
 
     /// Makes the lease last for another `term`.
@@ -196,6 +222,11 @@ impl Store {
         self.database.query_one_raw(statement).await?;
         lease.revoke();
         Ok(())
+    }
+
+    /// Opens a connection, if there is none, and sees that it works.
+    pub(crate) async fn ping(&self) -> Result<(), DbErr> {
+        self.database.ping().await
     }
 
     /// Whether the next writer still is to notify: none has, not even one that has rolled back since.

@@ -81,6 +81,6 @@ fn health(
         })
         .uses("publishing", move || {
             let trouble = progress.borrow().trouble.clone();
-            async move { trouble.map_or(Ok(()), |trouble| Err(anyhow::anyhow!(trouble))) }
+            async move { trouble.map_or(Ok(()), |trouble| Err(trouble.into())) }
         })
 }

@@ -31,6 +31,8 @@ pub struct RabbitPublisher {
     options: PublisherOptions,
     /// Taken out for each window and put back only when nothing of it is left on the way.
     session: Option<Session>,
+    /// A connection for the next session.
+    warm: Option<Link>,
 }
 
 /// A connection that is ready to publish.
@@ -48,7 +50,7 @@ impl RabbitPublisher {
             Some(heartbeat) => uri.with_heartbeat(heartbeat),
             None => uri,
         };
-        Self { uri, options, session: None }
+        Self { uri, options, session: None, warm: None }
     }
 
     /// The session of before, if it still stands, or a new one.
@@ -56,11 +58,15 @@ impl RabbitPublisher {
         if let Some(session) = self.session.take().filter(Session::is_open) {
             return Ok(session);
         }
-        match tokio::time::timeout_at(until, Session::open(&self.uri, &self.options)).await {
-            Ok(opened) => opened,
-            // Nothing was sent, so this is not a window whose fate is unknown.
-            Err(_) => Err(PublishError::Disconnected("no answer while connecting".to_owned())),
-        }
+        let warm = self.warm.take().filter(Link::is_open);
+        let open = async {
+            let link = match warm {
+                Some(link) => link,
+                None => connect(&self.uri, &self.options).await?,
+            };
+            Session::open(link, &self.options).await
+        };
+        within(until, open).await
     }
 
     async fn send(&mut self, window: &[&Message], deadline: Duration) -> Result<Vec<Verdict>, PublishError> {
@@ -93,16 +99,40 @@ impl Publisher for RabbitPublisher {
         Ok(verdicts.filter_map(|refused| refused.or_else(|| answers.next())).collect())
     }
 
+    async fn warm_up(&mut self, deadline: Duration) -> Result<(), PublishError> {
+        let connected = self.session.as_ref().is_some_and(Session::is_open)
+            || self.warm.as_ref().is_some_and(Link::is_open);
+        if !connected {
+            self.warm = None;
+            self.warm = Some(within(Instant::now() + deadline, connect(&self.uri, &self.options)).await?);
+        }
+        Ok(())
+    }
+
     async fn ready(&mut self, deadline: Duration) -> Result<(), PublishError> {
         self.session = Some(self.session(Instant::now() + deadline).await?);
         Ok(())
     }
 
     async fn close(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.link.close().await;
+        let session = self.session.take().map(|session| session.link);
+        for link in session.into_iter().chain(self.warm.take()) {
+            link.close().await;
         }
     }
+}
+
+async fn connect(uri: &Uri, options: &PublisherOptions) -> Result<Link, PublishError> {
+    Link::open(uri, &options.name).await.map_err(|error| PublishError::Disconnected(error.to_string()))
+}
+
+/// What happens until then, before anything is sent: this is not a window whose fate is unknown.
+async fn within<T>(
+    until: Instant,
+    work: impl Future<Output = Result<T, PublishError>>,
+) -> Result<T, PublishError> {
+    let late = || PublishError::Disconnected("no answer while connecting".to_owned());
+    tokio::time::timeout_at(until, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 impl fmt::Debug for RabbitPublisher {
@@ -116,10 +146,7 @@ impl fmt::Debug for RabbitPublisher {
 }
 
 impl Session {
-    async fn open(uri: &Uri, options: &PublisherOptions) -> Result<Self, PublishError> {
-        let link = Link::open(uri, &options.name)
-            .await
-            .map_err(|error| PublishError::Disconnected(error.to_string()))?;
+    async fn open(link: Link, options: &PublisherOptions) -> Result<Self, PublishError> {
         let channel = link.channel().await.map_err(|error| failed(&error))?;
         if let Some(name) = &options.fence {
             topology::fence(&channel, name).await.map_err(|error| match Cause::from(&error) {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{End, Publisher, Trouble, floor::Floor, marking::Marking, rest};
+use super::{End, Obstacle, Publisher, floor::Floor, marking::Marking, rest};
 use crate::{
     OutboxMetrics, Store,
     fence::Lease,
@@ -101,11 +101,11 @@ impl Publisher {
                     self.sleep(&mut turn, stop).await;
                 }
                 Ok(Next::End(end)) => return end,
-                Err(trouble) => {
+                Err(obstacle) => {
                     // What was in flight is in doubt, and the database is asked again.
                     turn.backlog.clear();
                     turn.failures += 1;
-                    let pause = self.report(&trouble, turn.failures);
+                    let pause = self.report(&obstacle, turn.failures);
                     if stop.is_cancelled() {
                         return self.flush(&mut turn, lease).await;
                     }
@@ -121,7 +121,7 @@ impl Publisher {
         turn: &mut Turn,
         lease: &Lease,
         stop: &CancellationToken,
-    ) -> Result<Next, Trouble> {
+    ) -> Result<Next, Obstacle> {
         if stop.is_cancelled() {
             return Ok(Next::End(self.flush(turn, lease).await));
         }
@@ -167,7 +167,7 @@ impl Publisher {
         lease: &Lease,
         window: &[Row],
         half: usize,
-    ) -> Result<Next, Trouble> {
+    ) -> Result<Next, Obstacle> {
         let spans: Vec<Span> = window.iter().map(span).collect();
         let messages = self.messages(window, &spans);
         let ids: Vec<i64> = window.iter().map(|row| row.id).collect();
@@ -205,7 +205,7 @@ impl Publisher {
     }
 
     /// Marks all that is answered, and waits for it; without anything to mark there is nothing to do.
-    async fn settle(&mut self, turn: &mut Turn, lease: &Lease) -> Result<Next, Trouble> {
+    async fn settle(&mut self, turn: &mut Turn, lease: &Lease) -> Result<Next, Obstacle> {
         if turn.in_doubt() == 0 {
             return Ok(Next::Sleep);
         }
@@ -217,7 +217,7 @@ impl Publisher {
     }
 
     /// Waits for the mark that is on its way; tells of the end, if it found another publisher in charge.
-    async fn marked(&mut self, turn: &mut Turn) -> Result<Option<Next>, Trouble> {
+    async fn marked(&mut self, turn: &mut Turn) -> Result<Option<Next>, Obstacle> {
         let Some((marks, outcome)) = turn.marking.outcome().await else { return Ok(None) };
         match outcome {
             Ok(Fence::Holds) => {

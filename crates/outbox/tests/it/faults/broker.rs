@@ -77,9 +77,9 @@ async fn append_each(fixture: &Fixture, routing_key: &str, count: usize) {
 }
 
 async fn troubled(running: &mut Running, words: &str) {
-    let trouble = running
-        .progress
-        .wait_for(|progress| progress.trouble.as_ref().is_some_and(|trouble| trouble.contains(words)));
+    let trouble = running.progress.wait_for(|progress| {
+        progress.trouble.as_ref().is_some_and(|trouble| trouble.to_string().contains(words))
+    });
     let told = tokio::time::timeout(Duration::from_secs(30), trouble).await.map(drop);
     assert!(told.is_ok(), "no trouble of {words:?}, but {:?}", running.progress.borrow());
 }
