@@ -15,7 +15,7 @@ use shop_messaging::{
     Broker, Delivery, EventLog, Failure, HeaderValue, PublisherOptions, Subscription,
     in_process::InProcessBroker,
 };
-use shop_outbox::{NewMessage, Options, OutboxMetrics, Publisher, Store};
+use shop_outbox::{NewMessage, Options, OutboxMetrics, Publisher, Store, Tenure};
 use shop_testing::{TestBroker, TestDatabase};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -268,6 +268,19 @@ impl Running {
         let (stop, progress) = (CancellationToken::new(), publisher.progress());
         let task = tokio::task::spawn(publisher.run(stop.clone()));
         Self { stop, task, progress }
+    }
+
+    /// One that somebody else has elected for `tenure`.
+    pub(crate) fn elected(mut publisher: Publisher, tenure: Tenure) -> Self {
+        let (stop, progress) = (CancellationToken::new(), publisher.progress());
+        let stopped = stop.clone();
+        let task = tokio::task::spawn(async move { publisher.run_for(&tenure, &stopped).await });
+        Self { stop, task, progress }
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) async fn ended(mut self) {
+        tokio::time::timeout(Duration::from_secs(10), &mut self.task).await.unwrap().unwrap();
     }
 
     pub(crate) async fn stop(mut self) {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-
+use shop_outbox::{Tenure, Trouble, boottime};
 use shop_testing::{Held, Proxy};
 use tokio::time::Instant;
 
-use crate::support::Fixture;
+use crate::support::{Fixture, Running};
 
 /// A lease that has run out, whatever its holder thinks.
 const EXPIRED: &str =
@@ -113,4 +113,77 @@ async fn a_leader_whose_database_is_silent_makes_room_after_its_lease() {
     two.stop().await;
     queue.until(10).await;
     queue.assert_ordered();
+}
+
+fn tenure(seconds: u64) -> Tenure {
+    Tenure::new(boottime(), Duration::from_secs(seconds))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_elected_publisher_takes_over_at_once_and_ends_with_its_tenure() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let queue = fixture.queue("all", "#").await;
+    let mut one = Running::elected(fixture.publisher(Fixture::options("one")).await, tenure(60));
+    one.leading().await;
+    fixture.append("a", 1).await;
+    fixture.until("sent", 1).await;
+    // Its lease in the database lasts for seconds yet, and its connection holds the broker's fence until it finds out.
+    let second = tenure(60);
+    let mut two = Running::elected(fixture.publisher(Fixture::options("two")).await, second.clone());
+    let taken = fixture.number("SELECT epoch FROM outbox_publishers").await;
+    two.leading().await;
+    assert!(fixture.number("SELECT epoch FROM outbox_publishers").await > taken || taken == 2);
+    one.stop().await;
+    fixture.append("a", 2).await;
+    fixture.until("sent", 2).await;
+    second.end();
+    two.ended().await;
+    fixture.append("a", 3).await;
+    let idle = tokio::time::timeout(Duration::from_secs(1), fixture.until("sent", 3)).await;
+    assert!(idle.is_err(), "it went on after its tenure");
+    let three = Running::elected(fixture.publisher(Fixture::options("three")).await, tenure(60));
+    fixture.until("sent", 3).await;
+    three.stop().await;
+    queue.until(3).await;
+    queue.assert_ordered();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_elected_publisher_that_is_taken_over_from_says_so_and_comes_back() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let mut running = Running::elected(fixture.publisher(Fixture::options("one")).await, tenure(60));
+    running.leading().await;
+    fixture
+        .execute(
+            "UPDATE outbox_publishers
+             SET epoch = epoch + 1, lease_expires_at = clock_timestamp() + interval '1 hour'",
+        )
+        .await;
+    let rival = running.progress.wait_for(|progress| matches!(progress.trouble, Some(Trouble::Rival(_))));
+    tokio::time::timeout(Duration::from_secs(10), rival).await.unwrap().unwrap();
+    running.leading().await;
+    assert!(running.progress.borrow().epoch > 2);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warm_publisher_leaves_the_leader_alone() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let mut running = fixture.run(Fixture::options("one")).await;
+    running.leading().await;
+    let mut follower = fixture.publisher(Fixture::options("two")).await;
+    for _ in 0..2 {
+        follower.warm_up(Duration::from_secs(5)).await.unwrap();
+    }
+    fixture.append("a", 1).await;
+    fixture.until("sent", 1).await;
+    assert!(running.progress.borrow().trouble.is_none());
+    running.stop().await;
+    let began = Instant::now();
+    let mut next = Running::elected(follower, tenure(60));
+    next.leading().await;
+    fixture.append("a", 2).await;
+    fixture.until("sent", 2).await;
+    println!("a warm follower's first event is marked after {:?}", began.elapsed());
+    next.stop().await;
 }
