@@ -14,6 +14,10 @@ use crate::shell;
 /// The services with an HTTP API of their own; each one's binary prints its OpenAPI document.
 const WITH_API: [&str; 3] = ["auth", "catalog", "order"];
 
+/// The definition of the controller's objects, for kubectl and for Helm.
+const WITH_CRD: [&str; 2] = ["k8s/crds", "charts/shop/crds"];
+const CRD: &str = "outboxpublishers.outbox.shop.dev.yaml";
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Write nothing, and fail when a file is not what it should be
@@ -44,17 +48,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn generated() -> anyhow::Result<Vec<(PathBuf, String)>> {
-    WITH_API.into_iter().map(|service| Ok((openapi_file(service), openapi(service)?))).collect()
+    let apis = WITH_API.into_iter().map(|service| Ok((openapi_file(service), print(service, "openapi")?)));
+    let definition = print("outbox-controller", "crd")?;
+    let definitions = WITH_CRD.map(|folder| Ok((shell::root().join(folder).join(CRD), definition.clone())));
+    apis.chain(definitions).collect()
 }
 
 fn openapi_file(service: &str) -> PathBuf {
     shell::root().join("docs/openapi").join(format!("{service}.json"))
 }
 
-fn openapi(service: &str) -> anyhow::Result<String> {
-    let mut command = Command::new(shell::target().join("debug").join(service));
-    command.arg("openapi");
-    shell::output(command)
+/// What a service's binary prints for this command.
+fn print(service: &str, command: &str) -> anyhow::Result<String> {
+    let mut binary = Command::new(shell::target().join("debug").join(service));
+    binary.arg(command);
+    shell::output(binary)
 }
 
 fn write(file: &Path, content: &str) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Publishes an outbox as a process of its own: one instance of many at a time, with the database as referee.
 
 mod config;
+pub mod object;
 mod tools;
 
 use std::{net::SocketAddr, time::Duration};

@@ -12,10 +12,11 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand};
+use kube::CustomResourceExt as _;
 use shop_outbox::{DiscardError, FullRow, RowFilter, RowKey, RowStatus, RowSummary, Store};
 use shop_runtime::{Tools, database};
 
-use crate::{PUBLISHER, config::DatabaseConfig};
+use crate::{PUBLISHER, config::DatabaseConfig, object::OutboxPublisher};
 
 /// Dead rows redriven by one statement of `redrive --all`.
 const CHUNK: u32 = 500;
@@ -33,6 +34,8 @@ pub enum Tool {
     Discard(Discard),
     /// Tell how many rows wait, are dead and are kept, and who publishes
     Stats(Stats),
+    /// Print the definition of the Kubernetes objects that describe publishers, as YAML, and exit
+    Crd,
 }
 
 #[derive(Args)]
@@ -110,6 +113,12 @@ struct Output {
     json: bool,
 }
 
+fn crd() -> anyhow::Result<ExitCode> {
+    let definition = serde_saphyr::to_string(&OutboxPublisher::crd())?;
+    write!(io::stdout(), "{definition}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
 impl Tools for Tool {
     async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
@@ -118,6 +127,7 @@ impl Tools for Tool {
             Self::Redrive(tool) => tool.run().await,
             Self::Discard(tool) => tool.run().await,
             Self::Stats(tool) => tool.run().await,
+            Self::Crd => crd(),
         }
     }
 }

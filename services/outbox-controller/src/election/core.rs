@@ -1,0 +1,367 @@
+//! Who may lead, decided from what was seen and when: no I/O, no clock, no randomness of its own.
+//!
+//! The rules are client-go's (k8s.io/client-go/tools/leaderelection). Whether a holder is still alive is judged only
+//! by when this process last saw the record change; what the record says of time is compared, never believed. Every
+//! write is a compare-and-swap on what was read. Beyond client-go: losing the lead is no end, a follower looks again
+//! exactly when the holder's time is over, hints from a watch bring looks forward, and a Lease that disappears under
+//! a living leader is not up for grabs to those who knew that leader.
+
+use std::time::Duration;
+
+use super::timing::{JITTER, Settings};
+
+/// Looks that hints may bring forward between two that are due anyway: a Lease that flaps must not make a storm.
+const EARLY_LOOKS: u8 = 5;
+
+/// Writes per round: a conflict is a reason to look again at once, a second one to wait.
+const WRITES_PER_ROUND: u8 = 2;
+
+/// Local time on a clock that counts suspension, and a random number in 0..1 for what is decided at that time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: Duration,
+    pub(super) chance: f64,
+}
+
+/// What a Lease says. The times are only compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Record {
+    /// Empty: nobody's.
+    pub(super) holder: String,
+    pub(super) seconds: Option<i32>,
+    pub(super) transitions: i32,
+    pub(super) acquired: Option<i64>,
+    pub(super) renewed: Option<i64>,
+}
+
+/// A record and the `resourceVersion` that it was read at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) version: String,
+    pub(super) record: Record,
+}
+
+/// What to ask the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Look,
+    Write(Write),
+}
+
+/// A record to write; it is renewed now, and acquired now unless `keep_acquired`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Write {
+    /// The version to replace; `None`: create.
+    pub(super) over: Option<String>,
+    pub(super) holder: String,
+    pub(super) seconds: i32,
+    pub(super) transitions: i32,
+    pub(super) keep_acquired: bool,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The record as it is: read or just written.
+    Found(Found),
+    /// There is no Lease.
+    Missing,
+    /// It is no longer, or no longer absent, as the write assumed.
+    Conflict,
+    /// Refused, or not known whether done.
+    Failed,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Ask(Request),
+    /// Nothing before this time, unless something happens.
+    Rest(Duration),
+    /// Stopped, and no longer the holder.
+    Done,
+}
+
+/// The right to lead: counts from when the renewal was asked for. The number tells one lead from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) number: u64,
+    pub(super) asked: Duration,
+}
+
+/// What is known of the Lease.
+#[derive(Clone, Debug)]
+struct Seen {
+    record: Record,
+    /// `None`: deleted since; its holder's time still counts.
+    version: Option<String>,
+    /// When this process first knew of the record's last change.
+    since: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    RoundAt(Duration),
+    Look,
+    Write,
+}
+
+/// One candidate.
+#[derive(Debug)]
+pub(super) struct Core {
+    identity: String,
+    settings: Settings,
+    seen: Option<Seen>,
+    /// What the watch last told, and when. Never believed by itself: it may be late.
+    hint: Option<(Option<Record>, Duration)>,
+    grant: Option<Grant>,
+    grants: u64,
+    next: Next,
+    /// When the round that is on began.
+    round: Duration,
+    /// Whether the record was read in this round.
+    looked: bool,
+    writes: u8,
+    early: u8,
+    asked: Option<(Request, Duration)>,
+    /// A write of ours may or may not have been done.
+    uncertain: bool,
+    stopping: bool,
+}
+
+impl Core {
+    pub(super) fn new(identity: String, settings: Settings) -> Self {
+        Self {
+            identity,
+            settings,
+            seen: None,
+            hint: None,
+            grant: None,
+            grants: 0,
+            next: Next::RoundAt(Duration::ZERO),
+            round: Duration::ZERO,
+            looked: false,
+            writes: 0,
+            early: EARLY_LOOKS,
+            asked: None,
+            uncertain: false,
+            stopping: false,
+        }
+    }
+
+    /// The right to lead at `now`, if there is one.
+    pub(super) fn grant(&self, now: Duration) -> Option<Grant> {
+        self.grant.filter(|grant| now < grant.asked + self.settings.renew_deadline)
+    }
+
+    /// When the right ends unless it is renewed.
+    pub(super) fn grant_ends(&self) -> Option<Duration> {
+        Some(self.grant?.asked + self.settings.renew_deadline)
+    }
+
+    /// Who leads, as far as is known.
+    pub(super) fn holder(&self, now: Duration) -> Option<&str> {
+        let seen = self.seen.as_ref().filter(|seen| seen.version.is_some())?;
+        let holder = seen.record.holder.as_str();
+        let unsure = holder == self.identity && self.grant(now).is_none();
+        (!holder.is_empty() && !unsure).then_some(holder)
+    }
+
+    /// Gives up the lead; [`Core::step`] says how to give the Lease back. The work must have ended before.
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        self.grant = None;
+        self.writes = 0;
+        self.next = if self.uncertain { Next::Look } else { Next::Write };
+    }
+
+    pub(super) fn step(&mut self, at: Moment) -> Step {
+        self.grant = self.grant(at.now);
+        if self.asked.is_some() {
+            return Step::Rest(Duration::MAX);
+        }
+        if let Next::RoundAt(due) = self.next {
+            if at.now < due {
+                return Step::Rest(due);
+            }
+            self.early = EARLY_LOOKS;
+            self.begin_round(at.now);
+        }
+        let may_write = self.grant.is_some() || self.looked || self.stopping;
+        let request = if self.next == Next::Write && may_write {
+            match self.write(at.now) {
+                Some(write) => Request::Write(write),
+                None if self.stopping => return Step::Done,
+                None => {
+                    self.rest(at);
+                    return self.step(at);
+                }
+            }
+        } else {
+            Request::Look
+        };
+        self.asked = Some((request.clone(), at.now));
+        Step::Ask(request)
+    }
+
+    /// Takes the answer to what [`Core::step`] asked last.
+    pub(super) fn answer(&mut self, answer: Answer, at: Moment) {
+        self.grant = self.grant(at.now);
+        let Some((request, asked)) = self.asked.take() else { return };
+        let written = matches!(request, Request::Write(_));
+        match answer {
+            Answer::Found(found) => {
+                let ours = found.record.holder == self.identity;
+                self.observe(found, at.now);
+                self.uncertain = false;
+                if !ours {
+                    self.grant = None;
+                }
+                if !written {
+                    self.looked = true;
+                    self.next = Next::Write;
+                } else if self.stopping {
+                    self.next = Next::Write;
+                } else {
+                    if ours {
+                        self.granted(asked, at.now);
+                    }
+                    self.rest(at);
+                }
+            }
+            Answer::Missing | Answer::Conflict if written => {
+                self.writes += 1;
+                self.next = Next::Look;
+                if self.writes >= WRITES_PER_ROUND {
+                    self.rest(at);
+                }
+            }
+            Answer::Missing => {
+                if let Some(seen) = &mut self.seen {
+                    seen.version = None;
+                }
+                self.uncertain = false;
+                self.looked = true;
+                self.next = Next::Write;
+            }
+            Answer::Conflict | Answer::Failed => {
+                self.uncertain |= written;
+                self.rest(at);
+            }
+        }
+    }
+
+    /// Takes what a watch told: the Lease as it was at some time, or that it was deleted.
+    pub(super) fn hint(&mut self, record: Option<Record>, now: Duration) {
+        if !self.hint.as_ref().is_some_and(|(known, _)| *known == record) {
+            self.hint = Some((record, now));
+        }
+        if matches!(self.next, Next::RoundAt(_)) && self.asked.is_none() {
+            self.look_early(now);
+        }
+    }
+
+    /// Whether the last hint tells of another holder than is known.
+    fn is_contradicted(&self) -> bool {
+        let Some((hint, _)) = &self.hint else { return false };
+        let known = self.seen.as_ref().filter(|seen| seen.version.is_some());
+        hint.as_ref().map(|record| &record.holder) != known.map(|seen| &seen.record.holder)
+    }
+
+    fn look_early(&mut self, now: Duration) {
+        if !self.stopping && self.early > 0 && self.is_contradicted() {
+            self.early -= 1;
+            self.begin_round(now);
+            self.next = Next::Look;
+        }
+    }
+
+    /// A leader writes over what it wrote last; everybody else looks first.
+    fn begin_round(&mut self, now: Duration) {
+        self.round = now;
+        self.looked = false;
+        self.writes = 0;
+        self.next = if self.grant.is_some() || self.stopping { Next::Write } else { Next::Look };
+        if self.uncertain && self.stopping {
+            self.next = Next::Look;
+        }
+    }
+
+    fn observe(&mut self, found: Found, now: Duration) {
+        let same = |seen: &Seen| seen.version.is_some() && seen.record == found.record;
+        let since = match (&self.seen, &self.hint) {
+            (Some(seen), _) if same(seen) => seen.since,
+            // What a watch told of is as it was told: it has been like this since then at the latest.
+            (_, Some((Some(told), at))) if *told == found.record => *at,
+            _ => now,
+        };
+        self.seen = Some(Seen { record: found.record, version: Some(found.version), since });
+    }
+
+    fn granted(&mut self, asked: Duration, now: Duration) {
+        let number = self.grant.map_or(self.grants + 1, |grant| grant.number);
+        self.grant = Some(Grant { number, asked });
+        self.grants = number;
+        // An answer that took longer than the right lasts grants nothing.
+        self.grant = self.grant(now);
+    }
+
+    /// What to write now: `None` if the Lease is another's (when stopping: not ours).
+    fn write(&self, now: Duration) -> Option<Write> {
+        let mut write = Write {
+            over: None,
+            holder: self.identity.clone(),
+            seconds: self.settings.seconds(),
+            transitions: 0,
+            keep_acquired: false,
+        };
+        let Some(seen) = &self.seen else { return (!self.stopping).then_some(write) };
+        let ours = seen.record.holder == self.identity;
+        if self.stopping {
+            write.over = Some(seen.version.clone().filter(|_| ours)?);
+            write.transitions = seen.record.transitions;
+            // As client-go does, so that even who ignores an empty holder waits no longer than it must.
+            (write.holder, write.seconds) = (String::new(), 1);
+            return Some(write);
+        }
+        if !ours && self.taken_until(seen).is_some_and(|end| now < end) {
+            return None;
+        }
+        if let Some(version) = &seen.version {
+            write.over = Some(version.clone());
+            write.keep_acquired = ours;
+            write.transitions = seen.record.transitions.saturating_add(i32::from(!ours)).max(0);
+        }
+        Some(write)
+    }
+
+    /// When the time of its holder is over; `None` if nobody holds it.
+    fn taken_until(&self, seen: &Seen) -> Option<Duration> {
+        let taken = !seen.record.holder.is_empty();
+        taken.then(|| seen.since + self.settings.patience(seen.record.seconds))
+    }
+
+    /// Ends the round and sets the time of the next.
+    fn rest(&mut self, at: Moment) {
+        let period = self.settings.retry_period;
+        if self.stopping {
+            // There is little time; the runner bounds how often.
+            self.next = Next::RoundAt(at.now + period / 8);
+            return;
+        }
+        let mut due = self.round + period;
+        if self.grant.is_none() {
+            due = self.round + period.mul_f64(1.0 + (JITTER - 1.0) * at.chance);
+            let end = self.seen.as_ref().and_then(|seen| self.taken_until(seen));
+            if let Some(end) = end.filter(|end| *end > at.now) {
+                due = due.min(end);
+            }
+        }
+        self.next = Next::RoundAt(due);
+        // Told while something else was asked.
+        self.look_early(at.now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! The Kubernetes object that describes a publisher: `OutboxPublisher`, of `outbox.shop.dev/v1alpha1`.
+//!
+//! The defaults and bounds here are the API's. The API server applies them; one that knows no CEL leaves the rules to the
+//! controller, which checks them all again.
+#![expect(unreachable_pub, reason = "kube's derive puts public helpers into functions")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema, core::Duration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Go's durations, without a sign: `1h30m`, `1.5s`.
+const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
+
+/// The annotation that has dead messages tried again: its value is a nonce, which the status repeats once it is done.
+pub const REDRIVE: &str = "outbox.shop.dev/redrive";
+
+/// A transactional outbox, and the broker to which its events are published: by one leader at a time, in order for each aggregate,
+/// losing none.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[kube(
+    group = "outbox.shop.dev",
+    version = "v1alpha1",
+    kind = "OutboxPublisher",
+    namespaced,
+    status = "OutboxPublisherStatus",
+    derive = "PartialEq",
+    shortname = "obp",
+    category = "all",
+    category = "shop",
+    doc = "A transactional outbox, and the broker to which its events are published: by one leader at a time, in order for each \
+           aggregate, losing none.",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name is at most 63 characters long"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether it does what it should"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "What it does, or what keeps it from publishing"
+    ),
+    printcolumn(
+        name = "Leader",
+        type_ = "string",
+        json_path = ".status.leader",
+        description = "Which replica publishes"
+    ),
+    printcolumn(
+        name = "Pending",
+        type_ = "integer",
+        json_path = ".status.pending",
+        description = "Messages that wait"
+    ),
+    printcolumn(
+        name = "Dead",
+        type_ = "integer",
+        json_path = ".status.dead",
+        description = "Messages that were given up"
+    ),
+    printcolumn(
+        name = "Lag",
+        type_ = "string",
+        json_path = ".status.oldestPendingAge",
+        description = "How long the oldest message has waited"
+    ),
+    printcolumn(
+        name = "Published",
+        type_ = "integer",
+        json_path = ".status.published",
+        description = "Messages published in all",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Epoch",
+        type_ = "integer",
+        json_path = ".status.epoch",
+        description = "How often the leader has changed",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Exchange",
+        type_ = "string",
+        json_path = ".spec.broker.exchange",
+        description = "Where it publishes to",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxPublisherSpec {
+    /// Where the outbox is.
+    pub database: DatabaseSpec,
+    /// Where its messages go.
+    pub broker: BrokerSpec,
+    /// The AMQP `app_id` of every message: who publishes. The name of this object if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub app_id: Option<String>,
+    /// Messages that may be unconfirmed or unmarked at once: the most that a crash can duplicate.
+    #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 2, max = 2000))]
+    pub batch_size: i32,
+    /// How often an idle publisher looks by itself; commits wake it without. 5ms to 60s.
+    #[serde(default = "default_poll_interval")]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "100ms"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('5ms') && duration(self) <= duration('60s')").message("from 5ms to 60s"))]
+    pub poll_interval: Duration,
+    /// How long the broker may take to confirm a batch. 1s to 60s.
+    #[serde(default = "default_publish_deadline")]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "10s"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('60s')").message("from 1s to 60s"))]
+    pub publish_deadline: Duration,
+    /// How long sent messages are kept in the outbox; 0s: for ever.
+    #[serde(default = "default_retention")]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "168h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('87600h')").message("from 0s to 87600h"))]
+    pub retention: Duration,
+    /// What happens to a message that the broker refuses.
+    #[serde(default)]
+    pub retry: RetrySpec,
+    /// Publishes nothing while true. What is in flight is finished, and the leader stays.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// A PostgreSQL database with an outbox in it.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseSpec {
+    /// The Secret that holds the database's URL: `postgresql://user:password@host:5432/database`.
+    pub secret_ref: DatabaseSecretRef,
+    /// The schema that the outbox's tables are in.
+    #[serde(default = "default_schema")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$-]*$"))]
+    pub schema: String,
+}
+
+/// A RabbitMQ, and what to publish to there.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokerSpec {
+    /// The Secret that holds the broker's URL: `amqp://user:password@host:5672/vhost`, or `amqps://…`.
+    pub secret_ref: BrokerSecretRef,
+    /// The topic exchange to publish to; it is declared, durable.
+    #[serde(default = "default_exchange")]
+    #[schemars(length(min = 1, max = 127), regex(pattern = "^[A-Za-z0-9_.:-]+$"))]
+    pub exchange: String,
+    /// A queue that keeps the last 10,000 of all events, declared and bound beside the exchange. Without one, an event that no
+    /// queue takes becomes dead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub event_log: Option<String>,
+}
+
+/// A key of a Secret in the object's namespace, with a database's URL.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseSecretRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key in it. CloudNativePG's Secrets have the default.
+    #[serde(default = "default_database_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// A key of a Secret in the object's namespace, with a broker's URL.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokerSecretRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key in it. The RabbitMQ Cluster Operator's Secrets have the default.
+    #[serde(default = "default_broker_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// What happens to a message that the broker refuses: it is tried again, ever later, and then dead.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.firstPause) <= duration(self.longestPause)").message("firstPause is at most longestPause"))]
+pub struct RetrySpec {
+    /// How often it is tried before it is dead.
+    #[serde(default = "default_max_attempts")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_attempts: i32,
+    /// The pause after the first try; each one after it is twice as long. 10ms to 24h.
+    #[serde(default = "default_first_pause")]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "1s"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('10ms') && duration(self) <= duration('24h')").message("from 10ms to 24h"))]
+    pub first_pause: Duration,
+    /// The longest pause between two tries. 10ms to 24h.
+    #[serde(default = "default_longest_pause")]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "5m"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('10ms') && duration(self) <= duration('24h')").message("from 10ms to 24h"))]
+    pub longest_pause: Duration,
+}
+
+impl Default for RetrySpec {
+    fn default() -> Self {
+        Self {
+            max_attempts: default_max_attempts(),
+            first_pause: default_first_pause(),
+            longest_pause: default_longest_pause(),
+        }
+    }
+}
+
+/// What the leader last saw. Written when a condition changes, and every few seconds while numbers do.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxPublisherStatus {
+    /// The `metadata.generation` that the rest is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`: it does what its spec says. `Publishing`: messages flow. `Degraded`: it publishes, and somebody should look.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The replica that holds the Lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// The fencing epoch in the outbox's database: it rises with each change of leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
+    /// Messages that wait, 100,000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<i64>,
+    /// Messages that were given up, and hold back what follows them in their aggregates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead: Option<i64>,
+    /// How long the oldest waiting message has waited: `0s`, `4s`, `2m10s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_pending_age: Option<String>,
+    /// Messages published since the object was made; those of a crashed leader's last seconds are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<i64>,
+    /// What last went wrong; it stays when all is well again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+    /// The last redrive of dead messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redrive: Option<RedriveStatus>,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastError {
+    /// In words.
+    pub message: String,
+    /// When it was first seen.
+    pub time: Time,
+}
+
+/// An answer to the annotation `outbox.shop.dev/redrive`.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedriveStatus {
+    /// The annotation's value.
+    pub nonce: String,
+    /// How many messages are tried again.
+    pub count: i64,
+    /// When it was done.
+    pub time: Time,
+}
+
+fn default_batch_size() -> i32 {
+    400
+}
+
+fn default_poll_interval() -> Duration {
+    std::time::Duration::from_millis(100).into()
+}
+
+fn default_publish_deadline() -> Duration {
+    std::time::Duration::from_secs(10).into()
+}
+
+fn default_retention() -> Duration {
+    std::time::Duration::from_secs(168 * 3600).into()
+}
+
+fn default_max_attempts() -> i32 {
+    10
+}
+
+fn default_first_pause() -> Duration {
+    std::time::Duration::from_secs(1).into()
+}
+
+fn default_longest_pause() -> Duration {
+    std::time::Duration::from_secs(300).into()
+}
+
+fn default_schema() -> String {
+    "orders".to_owned()
+}
+
+fn default_exchange() -> String {
+    shop_core::events::EXCHANGE.to_owned()
+}
+
+fn default_database_key() -> String {
+    "uri".to_owned()
+}
+
+fn default_broker_key() -> String {
+    "connection_string".to_owned()
+}
