@@ -1,6 +1,8 @@
 //! Publishes an outbox as a process of its own: one instance of many at a time, with the database as referee.
 
 mod config;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "what takes part in elections is yet to come"))]
+mod election;
 pub mod object;
 mod tools;
 

@@ -114,6 +114,8 @@ pub(super) struct Core {
     seen: Option<Seen>,
     /// What the watch last told, and when. Never believed by itself: it may be late.
     hint: Option<(Option<Record>, Duration)>,
+    /// Whether the hint came after the last look was asked for.
+    hint_is_news: bool,
     grant: Option<Grant>,
     grants: u64,
     next: Next,
@@ -136,6 +138,7 @@ impl Core {
             settings,
             seen: None,
             hint: None,
+            hint_is_news: false,
             grant: None,
             grants: 0,
             next: Next::RoundAt(Duration::ZERO),
@@ -152,6 +155,11 @@ impl Core {
     /// The right to lead at `now`, if there is one.
     pub(super) fn grant(&self, now: Duration) -> Option<Grant> {
         self.grant.filter(|grant| now < grant.asked + self.settings.renew_deadline)
+    }
+
+    /// How long a right lasts.
+    pub(super) fn term(&self) -> Duration {
+        self.settings.renew_deadline
     }
 
     /// When the right ends unless it is renewed.
@@ -198,6 +206,7 @@ impl Core {
                 }
             }
         } else {
+            self.hint_is_news = false;
             Request::Look
         };
         self.asked = Some((request.clone(), at.now));
@@ -255,6 +264,7 @@ impl Core {
     pub(super) fn hint(&mut self, record: Option<Record>, now: Duration) {
         if !self.hint.as_ref().is_some_and(|(known, _)| *known == record) {
             self.hint = Some((record, now));
+            self.hint_is_news = true;
         }
         if matches!(self.next, Next::RoundAt(_)) && self.asked.is_none() {
             self.look_early(now);
@@ -269,7 +279,7 @@ impl Core {
     }
 
     fn look_early(&mut self, now: Duration) {
-        if !self.stopping && self.early > 0 && self.is_contradicted() {
+        if !self.stopping && self.early > 0 && self.hint_is_news && self.is_contradicted() {
             self.early -= 1;
             self.begin_round(now);
             self.next = Next::Look;
@@ -362,6 +372,3 @@ impl Core {
         self.look_early(at.now);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -25,7 +25,9 @@ pub(crate) struct Settings {
 pub(crate) enum InvalidTiming {
     #[error("the lease must last whole seconds, {LONGEST:?} at most")]
     Lease,
-    #[error("the lease must be longer than the renew deadline: followers wait until a leader surely has given up")]
+    #[error(
+        "the lease must be longer than the renew deadline: followers wait until a leader surely has given up"
+    )]
     RenewDeadline,
     #[error("the renew deadline must be longer than {JITTER} retry periods: a leader needs a second try")]
     RetryPeriod,
