@@ -5,8 +5,11 @@ mod bench;
 mod ci;
 mod deny;
 mod docker;
+mod footprint;
 mod generate;
+mod images;
 mod install;
+mod kind;
 mod shell;
 mod soak;
 mod test;
@@ -28,6 +31,12 @@ enum Task {
     Test(test::Arguments),
     /// Measure the shop on real backends, in release builds
     Bench(bench::Arguments),
+    /// Build the images, and hold them to their budget
+    Images(images::Arguments),
+    /// Measure the images: their size, the memory of idle services, how soon they are ready
+    Footprint(footprint::Arguments),
+    /// A cluster on this machine: make it, install the shop, test it, remove it
+    Kind(kind::Arguments),
     /// Hold a part of the shop against its model for as long as you like
     Soak(soak::Arguments),
     /// Run everything that a change must pass
@@ -40,6 +49,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Images(arguments) => images::run(&arguments),
+        Task::Footprint(arguments) => footprint::run(&arguments),
+        Task::Kind(arguments) => kind::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Ci => ci::run(),
         Task::Generate(arguments) => generate::run(&arguments),

@@ -46,6 +46,22 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a command as [`run`] does, or shows what it would run, its environment included.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_or_print(command: Command, dry_run: bool) -> anyhow::Result<()> {
+    if !dry_run {
+        return run(command);
+    }
+    let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let environment: String = set
+        .map(|(name, value)| format!("{}='{}' ", name.to_string_lossy(), value.to_string_lossy()))
+        .collect();
+    println!("$ {environment}{}", line(&command));
+    Ok(())
+}
+
 /// Runs a command and answers what it wrote to its standard output.
 ///
 /// # Errors

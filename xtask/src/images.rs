@@ -1,0 +1,196 @@
+//! `cargo xtask images`: builds the images, all of one commit, and holds them to their budget.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, builder::PossibleValuesParser};
+
+use crate::{footprint, shell};
+
+/// The images that compose and the chart run: targets of the Dockerfile, packages and binaries alike.
+pub(crate) const SERVICES: [&str; 6] = ["auth", "catalog", "order", "web", "telegram", "outbox-controller"];
+
+/// … and the one that holds them all.
+pub(crate) const SHOP: &str = "shop";
+
+/// The tag of what is built here, for this machine.
+pub(crate) const TAG: &str = "dev";
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Which to build; all, if none is named
+    #[arg(value_parser = PossibleValuesParser::new(SERVICES.into_iter().chain([SHOP])))]
+    targets: Vec<String>,
+    /// Their tag
+    #[arg(long, default_value = TAG)]
+    tag: String,
+    /// The full name of the one image that is built, instead of shop/<target>:<tag>
+    #[arg(long)]
+    name: Option<String>,
+    /// Compile on this machine, incrementally and without optimisation: seconds after a change, but for development only
+    #[arg(long)]
+    dev: bool,
+    /// Print the commands, and run none
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Builds the images that `arguments` name.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let targets: Vec<&str> = match arguments.targets.as_slice() {
+        [] => SERVICES.into_iter().chain([SHOP]).collect(),
+        some => some.iter().map(String::as_str).collect(),
+    };
+    let names = names(&targets, &arguments.tag, arguments.name.as_deref())?;
+    build(&names, Kind::of(arguments.dev), arguments.dry_run)
+}
+
+/// What to build the images of.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    /// As they are shipped: compiled in Docker, for size.
+    Shipped,
+    /// Compiled on this machine, incrementally.
+    Dev,
+}
+
+impl Kind {
+    /// Only Linux compiles what a Linux image runs.
+    pub(crate) fn of(dev: bool) -> Self {
+        if dev && !cfg!(target_os = "linux") {
+            println!("this machine is no Linux, so Docker compiles, which takes minutes");
+        }
+        if dev && cfg!(target_os = "linux") { Self::Dev } else { Self::Shipped }
+    }
+}
+
+/// Target and name of each image.
+pub(crate) fn names<'a>(
+    targets: &[&'a str],
+    tag: &str,
+    name: Option<&str>,
+) -> anyhow::Result<Vec<(&'a str, String)>> {
+    match (name, targets) {
+        (Some(name), [target]) => Ok(vec![(target, name.to_owned())]),
+        (Some(_), _) => bail!("--name goes with one target"),
+        (None, _) => Ok(targets.iter().map(|target| (*target, format!("shop/{target}:{tag}"))).collect()),
+    }
+}
+
+/// Builds `names`, pairs of target and name, and holds shipped ones to their budget.
+pub(crate) fn build(names: &[(&str, String)], kind: Kind, dry_run: bool) -> anyhow::Result<()> {
+    let commit = match kind {
+        Kind::Shipped => Some(Commit::read()?),
+        Kind::Dev => None,
+    };
+    if kind == Kind::Dev {
+        compile(dry_run)?;
+    }
+    for (target, name) in names {
+        shell::run_or_print(build_one(target, name, commit.as_ref()), dry_run)?;
+    }
+    if kind == Kind::Shipped && !dry_run {
+        footprint::hold(names)?;
+    }
+    Ok(())
+}
+
+/// What the images say of themselves.
+struct Commit {
+    revision: String,
+    /// Seconds since 1970.
+    time: String,
+    /// The same for people.
+    created: String,
+}
+
+impl Commit {
+    fn read() -> anyhow::Result<Self> {
+        let git = |arguments: &[&str]| {
+            let mut git = Command::new("git");
+            git.args(arguments).current_dir(shell::root()).env("TZ", "UTC");
+            shell::output(git)
+        };
+        let date = "--date=format-local:%Y-%m-%dT%H:%M:%SZ";
+        let line = git(&["log", "-1", date, "--format=%H %ct %cd"])?;
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let mut next = || words.next().with_context(|| format!("git log answers {line:?}"));
+        let (mut revision, time, created) = (next()?, next()?, next()?);
+        if !git(&["status", "--porcelain"])?.is_empty() {
+            revision.push_str("-dirty");
+        }
+        Ok(Self { revision, time, created })
+    }
+}
+
+/// Without a `commit`, the labels tell nothing, and an image changes with its binary alone.
+fn build_one(target: &str, name: &str, commit: Option<&Commit>) -> Command {
+    let mut docker = Command::new("docker");
+    // An attestation makes an index of an image, which `kind load` cannot take.
+    docker
+        .current_dir(shell::root())
+        .envs([("DOCKER_BUILDKIT", "1"), ("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")]);
+    docker.args(["build", "--file", "Dockerfile", "--target", target, "--tag", name]);
+    let Some(commit) = commit else {
+        docker.args(["--build-arg", "BINARIES=host"]).arg(context(target));
+        return docker;
+    };
+    for (name, value) in [
+        ("VERSION", env!("CARGO_PKG_VERSION")),
+        ("REVISION", &commit.revision),
+        ("SOURCE_DATE_EPOCH", &commit.time),
+        ("CREATED", &commit.created),
+    ] {
+        docker.args(["--build-arg", &format!("{name}={value}")]);
+    }
+    docker.arg(".");
+    docker
+}
+
+/// All that the Dockerfile's stage `host` is given: what is laid into one image.
+fn context(target: &str) -> PathBuf {
+    shell::target().join("images").join(target)
+}
+
+/// Compiles all binaries, as static as the images need them. All: one by one, they would differ in the features of what they
+/// share, and each compile that anew.
+fn compile(dry_run: bool) -> anyhow::Result<()> {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut arguments = vec!["build", "--locked", "--target", &triple];
+    let binaries = || SERVICES.into_iter().chain([SHOP]);
+    arguments.extend(binaries().flat_map(|binary| ["--package", binary]));
+    let mut cargo = shell::cargo(&arguments);
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=debuginfo");
+    shell::run_or_print(cargo, dry_run)?;
+    if dry_run {
+        return Ok(());
+    }
+    for binary in binaries() {
+        let from = shell::target().join(&triple).join("debug").join(binary);
+        let to = context(binary).join(binary).join("usr/local/bin").join(binary);
+        // Docker's cache goes by content, but what is not written need not be read again.
+        if fs::read(&from).with_context(|| from.display().to_string())? != fs::read(&to).unwrap_or_default() {
+            fs::create_dir_all(to.parent().unwrap_or(&to))?;
+            fs::copy(&from, &to).with_context(|| to.display().to_string())?;
+        }
+    }
+    fs::create_dir_all(context(SHOP).join("data"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_has_the_name_that_compose_and_the_chart_know() {
+        assert_eq!(names(&["auth"], TAG, None).unwrap(), [("auth", "shop/auth:dev".to_owned())]);
+    }
+
+    #[test]
+    fn one_name_cannot_be_that_of_two_images() {
+        let named = names(&["auth"], TAG, Some("registry.example.com/auth:1")).unwrap();
+        assert_eq!(named, [("auth", "registry.example.com/auth:1".to_owned())]);
+        assert!(names(&["auth", "web"], TAG, Some("registry.example.com/auth:1")).is_err());
+    }
+}

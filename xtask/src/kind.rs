@@ -1,0 +1,181 @@
+//! `cargo xtask kind`: a Kubernetes cluster on this machine, and the shop in it as its chart's development values have it.
+
+use std::process::Command;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use shop_testing::servers;
+
+use crate::{
+    images::{self, SERVICES, TAG},
+    shell,
+};
+
+/// The cluster, as `k8s/kind.yaml` names it, and how kubectl and helm call it.
+const CLUSTER: &str = "shop";
+const CONTEXT: &str = "kind-shop";
+/// The release, after which its objects are named.
+const RELEASE: &str = "shop";
+/// As `k8s/namespace.yaml` names it.
+const NAMESPACE: &str = "shop";
+
+/// What the commands need, and who has it.
+const TOOLS: [(&str, &str); 4] = [
+    ("docker", "https://docs.docker.com/engine/install/"),
+    ("kind", "https://kind.sigs.k8s.io/docs/user/quick-start/#installation"),
+    ("kubectl", "https://kubernetes.io/docs/tasks/tools/"),
+    ("helm", "https://helm.sh/docs/intro/install/"),
+];
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+    /// Print the commands, and run none
+    #[arg(long, global = true)]
+    dry_run: bool,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make the cluster unless there is one, build and load the images, install or upgrade the shop, and wait for it
+    Up(Up),
+    /// All that `up` does, then place an order through the front door and wait until it is published
+    Test(Up),
+    /// Remove the cluster, and with it everything in it
+    Down,
+}
+
+#[derive(Args)]
+struct Up {
+    /// Compile on this machine, incrementally and without optimisation, instead of the images that are shipped
+    #[arg(long)]
+    dev: bool,
+}
+
+/// Does what `arguments` ask for, or prints how.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let steps = Steps { dry_run: arguments.dry_run };
+    if !arguments.dry_run {
+        require(|tool| servers::on_path(tool).is_some())?;
+    }
+    match &arguments.task {
+        Task::Up(up) => steps.up(up)?,
+        Task::Test(up) => {
+            steps.up(up)?;
+            steps.test()?;
+        }
+        Task::Down => steps.run("kind", &["delete", "cluster", "--name", CLUSTER])?,
+    }
+    Ok(())
+}
+
+/// Names what is missing, all at once.
+fn require(is_there: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    let missing: Vec<String> = TOOLS
+        .iter()
+        .filter(|(tool, _)| !is_there(tool))
+        .map(|(tool, from)| format!("{tool} is not installed: {from}"))
+        .collect();
+    if !missing.is_empty() {
+        bail!("{}", missing.join("\n"));
+    }
+    Ok(())
+}
+
+struct Steps {
+    dry_run: bool,
+}
+
+impl Steps {
+    fn up(&self, up: &Up) -> anyhow::Result<()> {
+        let is_new = self.dry_run || !is_among(&output("kind", &["get", "clusters"])?, CLUSTER);
+        if is_new {
+            self.run("kind", &["create", "cluster", "--config", "k8s/kind.yaml", "--wait", "3m"])?;
+        }
+        let names = images::names(&SERVICES, TAG, None)?;
+        images::build(&names, images::Kind::of(up.dev), self.dry_run)?;
+        let load = ["load", "docker-image", "--name", CLUSTER];
+        let load: Vec<&str> = load.into_iter().chain(names.iter().map(|(_, name)| name.as_str())).collect();
+        self.run("kind", &load)?;
+
+        self.kubectl(&["apply", "--filename", "k8s/namespace.yaml"])?;
+        self.helm(&[
+            "upgrade",
+            RELEASE,
+            "charts/shop",
+            "--install",
+            "--values",
+            "charts/shop/values-dev.yaml",
+            "--wait",
+            "--timeout",
+            "10m",
+        ])?;
+        if !is_new {
+            // The images keep their tag, so nothing else tells the Deployments that there are new ones.
+            let deployments = SERVICES.map(|service| format!("deployment/{RELEASE}-{service}"));
+            let deployments = deployments.each_ref().map(String::as_str);
+            self.kubectl(&[&["rollout", "restart"], deployments.as_slice()].concat())?;
+            self.kubectl(&[&["rollout", "status", "--timeout", "5m"], deployments.as_slice()].concat())?;
+        }
+        println!("The storefront: http://localhost:8080; Jaeger: http://localhost:16686");
+        Ok(())
+    }
+
+    /// The chart's own test places an order and waits until it is published.
+    fn test(&self) -> anyhow::Result<()> {
+        self.helm(&["test", RELEASE, "--logs", "--timeout", "5m"])
+    }
+
+    fn helm(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let where_to = ["--kube-context", CONTEXT, "--namespace", NAMESPACE];
+        self.run("helm", &[arguments, &where_to].concat())
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let where_to = ["--context", CONTEXT, "--namespace", NAMESPACE];
+        self.run("kubectl", &[&where_to, arguments].concat())
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        shell::run_or_print(command(program, arguments), self.dry_run)
+    }
+}
+
+fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    shell::output(command(program, arguments))
+}
+
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(shell::root());
+    command
+}
+
+/// Whether a line is `name`.
+fn is_among(lines: &str, name: &str) -> bool {
+    lines.lines().any(|line| line.trim() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_all_at_once_with_where_to_get_it() {
+        let complaint = require(|tool| tool == "docker" || tool == "kubectl").unwrap_err().to_string();
+        assert_eq!(
+            complaint,
+            "kind is not installed: https://kind.sigs.k8s.io/docs/user/quick-start/#installation\n\
+             helm is not installed: https://helm.sh/docs/intro/install/"
+        );
+        assert!(require(|_| true).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_whose_name_only_begins_alike_is_another() {
+        assert!(is_among("shop-2\nshop\n", CLUSTER));
+        assert!(!is_among("shop-2\n", CLUSTER));
+        assert!(!is_among("No kind clusters found.\n", CLUSTER));
+    }
+}
