@@ -17,7 +17,7 @@ struct Backend {
     image: Option<docker::Image>,
 }
 
-const BACKENDS: [Backend; 5] = [
+const BACKENDS: [Backend; 6] = [
     Backend {
         kind: Kind::Postgres,
         name: "PostgreSQL",
@@ -40,6 +40,13 @@ const BACKENDS: [Backend; 5] = [
         image: Some(docker::RABBITMQ),
     },
     Backend {
+        kind: Kind::Kubernetes,
+        name: "Kubernetes API",
+        variable: "SHOP_TEST_KUBECONFIG",
+        packages: &[],
+        image: None,
+    },
+    Backend {
         kind: Kind::Chromium,
         name: "Chromium",
         variable: "SHOP_TEST_CHROMIUM",
@@ -57,8 +64,8 @@ const BACKENDS: [Backend; 5] = [
 ];
 
 /// What the tests want.
-pub(crate) const ALL: [Kind; 5] =
-    [Kind::Postgres, Kind::Redis, Kind::RabbitMq, Kind::Chromium, Kind::Faketime];
+pub(crate) const ALL: [Kind; 6] =
+    [Kind::Postgres, Kind::Redis, Kind::RabbitMq, Kind::Kubernetes, Kind::Chromium, Kind::Faketime];
 
 /// Backends on their way up.
 pub(crate) struct Starting(Vec<(&'static Backend, JoinHandle<anyhow::Result<Started>>)>);
@@ -141,6 +148,9 @@ impl Backend {
                     held: Held::Container { _container: container },
                 })
             }
+            (Err(missing), _) if self.packages.is_empty() => {
+                Err(missing.context(format!("set {}, or", self.variable)))
+            }
             (Err(missing), _) => {
                 let packages = self.packages.join(" ");
                 Err(missing.context(format!("install {packages}, or set {}", self.variable)))
@@ -154,6 +164,7 @@ impl Backend {
             Kind::Postgres => Server::postgres(durability)?,
             Kind::Redis => Server::redis()?,
             Kind::RabbitMq => Server::rabbitmq()?,
+            Kind::Kubernetes => Server::kubernetes()?,
             Kind::Chromium => {
                 let Browser { chromium, chromedriver } = Browser::find()?;
                 return Ok(Started {
@@ -174,8 +185,10 @@ impl Backend {
                 });
             }
         };
+        let kubeconfig = server.kubeconfig().map(|file| text(file.to_owned()));
+        let address = kubeconfig.as_deref().unwrap_or(server.url());
         Ok(Started {
-            environment: server_environment(self.variable, server.url(), server.management_url()),
+            environment: server_environment(self.variable, address, server.management_url()),
             how: server.url().to_owned(),
             held: Held::Process { _server: server },
         })
@@ -184,9 +197,9 @@ impl Backend {
 
 fn server_environment(
     variable: &'static str,
-    url: &str,
+    address: &str,
     management_url: Option<&str>,
 ) -> Vec<(&'static str, String)> {
     let management = management_url.map(|url| ("SHOP_TEST_RABBITMQ_MANAGEMENT_URL", url.to_owned()));
-    std::iter::once((variable, url.to_owned())).chain(management).collect()
+    std::iter::once((variable, address.to_owned())).chain(management).collect()
 }

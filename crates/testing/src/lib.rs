@@ -1,9 +1,9 @@
 //! Real backends for tests.
 //!
 //! [`servers`] starts private servers from local binaries and needs nothing but std, so `cargo xtask` uses it too. The
-//! feature `clients` adds what a test asks for: [`postgres`], [`redis`] and [`rabbitmq`] give it an empty place of its
-//! own on the servers that `cargo xtask test` names in the environment, and [`private_postgres`] and the like give it
-//! a server of its own to kill, freeze and restart.
+//! feature `clients` adds what a test asks for: [`postgres`], [`redis`], [`rabbitmq`] and [`kubernetes`] give it an
+//! empty place of its own on the servers that `cargo xtask test` names in the environment, and [`private_postgres`] and
+//! the like give it a server of its own to kill, freeze and restart.
 //!
 //! ```no_run
 //! # #[cfg(feature = "clients")]
@@ -23,6 +23,8 @@ pub mod bot_api;
 mod browser;
 #[cfg(feature = "clients")]
 mod faketime;
+#[cfg(feature = "clients")]
+mod kubernetes;
 #[cfg(feature = "clients")]
 pub mod otlp;
 #[cfg(feature = "clients")]
@@ -45,8 +47,9 @@ mod teardown;
 pub use {
     browser::{TestBrowser, browser},
     faketime::faketime,
+    kubernetes::{TestCluster, kubernetes},
     postgres::{TestDatabase, postgres},
-    private::{Private, private_postgres, private_rabbitmq, private_redis},
+    private::{Private, private_kubernetes, private_postgres, private_rabbitmq, private_redis},
     proxy::{Held, Proxy},
     rabbitmq::{TestBroker, rabbitmq},
     redis::{TestRedis, redis},

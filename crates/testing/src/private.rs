@@ -1,6 +1,10 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crate::{
+    kubernetes::TestCluster,
     servers::{Durability, Kind, Server},
     skip::skip,
 };
@@ -10,7 +14,7 @@ use crate::{
 /// It is killed when this is dropped, or when the test's process ends.
 #[derive(Debug)]
 pub struct Private {
-    /// `postgres://…/postgres`, `redis://…` or `amqp://…/%2f`
+    /// `postgres://…/postgres`, `redis://…`, `amqp://…/%2f` or `https://…`
     pub url: String,
     /// RabbitMQ's management API, as `http://user:password@host:port`; empty for the others.
     pub management_url: String,
@@ -39,6 +43,17 @@ pub async fn private_redis() -> Option<Private> {
 /// Its binaries are here, and it does not start.
 pub async fn private_rabbitmq() -> Option<Private> {
     start(Kind::RabbitMq, Server::rabbitmq).await
+}
+
+/// Starts a Kubernetes API of the test's own, with its etcd, and makes a namespace there; some seconds.
+///
+/// # Panics
+/// Its binaries are here, and it does not start.
+pub async fn private_kubernetes() -> Option<(Private, TestCluster)> {
+    let server = start(Kind::Kubernetes, Server::kubernetes).await?;
+    let kubeconfig = server.with(|server| server.kubeconfig().map(Path::to_owned)).await;
+    let cluster = TestCluster::private(&kubeconfig.expect("a Kubernetes API has one")).await;
+    Some((server, cluster))
 }
 
 async fn start(

@@ -38,7 +38,8 @@ impl Proxy {
     /// `url` has no host and port, or there is no loopback address left.
     pub async fn to(url: &str) -> Self {
         let mut url = Url::parse(url).expect("the URL of a server");
-        let server = format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
+        let server =
+            format!("{}:{}", url.host_str().expect("a host"), url.port_or_known_default().expect("a port"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback address");
         let port = listener.local_addr().expect("its address").port();
         url.set_host(Some("127.0.0.1")).expect("a server's URL has a host");

@@ -64,3 +64,25 @@ async fn a_rabbitmq_keeps_its_durable_queues_over_a_restart() {
     let passive = QueueDeclareOptions { passive: true, ..durable };
     channel.queue_declare("kept".into(), passive, FieldTable::default()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_frozen_kubernetes_api_answers_nobody_until_it_is_thawed() {
+    let Some((server, cluster)) = shop_testing::private_kubernetes().await else { return };
+    let ask = ["--request-timeout=1s", "get", "configmaps", "--output=name"];
+    cluster.kubectl(&["create", "configmap", "thing"]).await;
+    server.freeze().await;
+    assert!(cluster.try_kubectl(&ask).await.is_err());
+    server.thaw().await;
+    assert!(cluster.kubectl(&ask[1..]).await.contains("configmap/thing"));
+}
+
+#[tokio::test]
+async fn a_killed_kubernetes_api_comes_back_on_its_port_with_what_was_written() {
+    let Some((server, cluster)) = shop_testing::private_kubernetes().await else { return };
+    let ask = ["get", "configmaps", "--output=name"];
+    cluster.kubectl(&["create", "configmap", "thing"]).await;
+    server.kill9().await;
+    assert!(cluster.try_kubectl(&ask).await.is_err());
+    server.start().await;
+    assert!(cluster.kubectl(&ask).await.contains("configmap/thing"));
+}

@@ -41,6 +41,7 @@ pub(super) fn server(browser: &Browser) -> anyhow::Result<Server> {
     Ok(Server {
         url: format!("http://127.0.0.1:{port}"),
         management_url: None,
+        kubeconfig: None,
         programs: vec![program],
         ready: Ready::Answers(vec![(
             port,

@@ -41,6 +41,15 @@ impl Folder {
         } else {
             None
         };
+        Self::create_for(kind, owner)
+    }
+
+    /// For a server that runs as we do, whoever that is.
+    pub(super) fn create_ours(kind: &str) -> anyhow::Result<Self> {
+        Self::create_for(kind, None)
+    }
+
+    fn create_for(kind: &str, owner: Option<User>) -> anyhow::Result<Self> {
         let parent = parent_folder(owner.is_some())?;
         sweep(&parent);
         let folder = tempfile::Builder::new()

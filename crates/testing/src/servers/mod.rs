@@ -1,4 +1,4 @@
-//! Private PostgreSQL, Redis, RabbitMQ and ChromeDriver processes, started from local binaries.
+//! Private PostgreSQL, Redis, RabbitMQ, Kubernetes API and ChromeDriver processes, started from local binaries.
 //!
 //! Each listens on a free loopback port and keeps its data in a folder of its own, which goes with it. It ends with the
 //! process that started it, however that ends.
@@ -7,6 +7,7 @@ mod chromedriver;
 mod faketime;
 mod find;
 mod folder;
+mod kubernetes;
 mod postgres;
 mod process;
 mod rabbitmq;
@@ -15,7 +16,7 @@ mod redis;
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,7 @@ pub use chromedriver::Browser;
 pub use faketime::faketime;
 pub use find::on_path;
 use folder::Folder;
+pub use kubernetes::kubectl;
 pub use postgres::Durability;
 use process::{Program, Running};
 pub use process::{ending_with_us, spawn};
@@ -44,6 +46,8 @@ pub enum Kind {
     Redis,
     /// RabbitMQ 3.10 or later, with its management and Prometheus plugins.
     RabbitMq,
+    /// The API of Kubernetes 1.20 or later: kube-apiserver, with its etcd, in the folder that `KUBEBUILDER_ASSETS` names.
+    Kubernetes,
     /// ChromeDriver and the Chromium that it drives.
     Chromium,
     /// No server, but to be had in the same ways: the library that fakes a process's wall clock.
@@ -60,6 +64,7 @@ impl Kind {
             Self::Postgres => postgres::Binaries::find().map(drop),
             Self::Redis => redis::find().map(drop),
             Self::RabbitMq => rabbitmq::Binaries::find().map(drop),
+            Self::Kubernetes => kubernetes::Binaries::find().map(drop),
             Self::Chromium => Browser::find().map(drop),
             Self::Faketime => faketime().map(drop),
         }
@@ -73,6 +78,7 @@ impl Kind {
 pub struct Server {
     url: String,
     management_url: Option<String>,
+    kubeconfig: Option<PathBuf>,
     programs: Vec<Program>,
     ready: Ready,
     stop_signal: Signal,
@@ -114,6 +120,15 @@ impl Server {
         on_free_ports(rabbitmq::server)
     }
 
+    /// Starts the API of Kubernetes, with RBAC, and without nodes and controllers; some seconds.
+    /// [`Server::kubeconfig`] is its admin's.
+    ///
+    /// # Errors
+    /// As [`Server::postgres`].
+    pub fn kubernetes() -> anyhow::Result<Self> {
+        on_free_ports(kubernetes::server)
+    }
+
     /// Starts ChromeDriver.
     ///
     /// # Errors
@@ -122,7 +137,7 @@ impl Server {
         on_free_ports(|| chromedriver::server(browser))
     }
 
-    /// Where it listens: `postgres://…`, `redis://…`, `amqp://…` or `http://…`.
+    /// Where it listens: `postgres://…`, `redis://…`, `amqp://…`, `https://…` or `http://…`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -130,6 +145,11 @@ impl Server {
     /// RabbitMQ's management API, as `http://user:password@host:port`.
     pub fn management_url(&self) -> Option<&str> {
         self.management_url.as_deref()
+    }
+
+    /// The file that tells kubectl and other clients where a Kubernetes API is, and makes them its admin.
+    pub fn kubeconfig(&self) -> Option<&Path> {
+        self.kubeconfig.as_deref()
     }
 
     /// Starts it again after [`Server::kill9`] or [`Server::shut_down`], on the same port and data.

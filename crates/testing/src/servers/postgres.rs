@@ -79,6 +79,7 @@ pub(super) fn server(durability: Durability) -> anyhow::Result<Server> {
     Ok(Server {
         url: format!("postgres://shop@127.0.0.1:{port}/postgres"),
         management_url: None,
+        kubeconfig: None,
         programs: vec![program(binaries.postgres, arguments)],
         ready: Ready::Command(binaries.pg_isready, asked),
         // "Fast shutdown": it does not wait for its clients.

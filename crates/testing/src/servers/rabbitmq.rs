@@ -75,6 +75,7 @@ pub(super) fn server() -> anyhow::Result<Server> {
     Ok(Server {
         url: format!("amqp://guest:guest@127.0.0.1:{amqp}/%2f"),
         management_url: Some(format!("http://guest:guest@127.0.0.1:{management}")),
+        kubeconfig: None,
         programs: vec![epmd, server],
         ready: Ready::Answers(vec![
             (management, OVERVIEW, " 200 "),

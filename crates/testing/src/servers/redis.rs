@@ -24,6 +24,7 @@ pub(super) fn server() -> anyhow::Result<Server> {
     Ok(Server {
         url: format!("redis://127.0.0.1:{port}"),
         management_url: None,
+        kubeconfig: None,
         programs: vec![Program { path, arguments, environment: Vec::new() }],
         ready: Ready::Answers(vec![(port, "PING\r\n", "PONG")]),
         stop_signal: Signal::TERM,
