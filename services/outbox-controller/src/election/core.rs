@@ -372,3 +372,6 @@ impl Core {
         self.look_early(at.now);
     }
 }
+
+#[cfg(test)]
+mod tests;
