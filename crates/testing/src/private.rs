@@ -47,6 +47,8 @@ pub async fn private_rabbitmq() -> Option<Private> {
 
 /// Starts a Kubernetes API of the test's own, with its etcd, and makes a namespace there; some seconds.
 ///
+/// To end in order, it waits until its watches have ended, up to its 30 seconds: [`Private::kill9`] is the quick way.
+///
 /// # Panics
 /// Its binaries are here, and it does not start.
 pub async fn private_kubernetes() -> Option<(Private, TestCluster)> {
