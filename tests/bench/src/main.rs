@@ -4,6 +4,7 @@
 //! measured in turns, under the same load.
 
 mod bare;
+mod footprint;
 mod http;
 mod load;
 mod outbox;
@@ -29,6 +30,8 @@ enum Kind {
     Http(http::Arguments),
     /// The outbox beside publishing without one: backlogs, latency, what writers pay, memory
     Outbox(outbox::Arguments),
+    /// How much memory idle services take, and how soon they are ready
+    Footprint(footprint::Arguments),
     /// Serve one recorded answer: what the catalog is compared with
     #[command(hide = true)]
     Bare {
@@ -44,6 +47,7 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().kind {
         Kind::Http(arguments) => http::run(&arguments).await,
         Kind::Outbox(arguments) => outbox::run(&arguments).await,
+        Kind::Footprint(arguments) => footprint::run(&arguments).await,
         Kind::Bare { listen, recorded } => bare::serve(listen, &recorded).await,
     };
     match outcome {

@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(10);
 pub(crate) struct Process {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
+    /// From its start to the first answer that said so.
+    pub(crate) ready_after: Duration,
     child: Child,
     log: PathBuf,
 }
@@ -50,9 +52,11 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        let started = Instant::now();
         let child = servers::spawn(command).with_context(|| binary.display().to_string())?;
-        let mut process = Self { name, address, child, log };
+        let mut process = Self { name, address, ready_after: Duration::ZERO, child, log };
         process.wait_for(path).await?;
+        process.ready_after = started.elapsed();
         Ok(process)
     }
 
@@ -63,7 +67,7 @@ impl Process {
             if ended.is_some() || Instant::now() > deadline {
                 bail!("{} does not start: {}", self.name, fs::read_to_string(&self.log)?);
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
     }
@@ -88,6 +92,11 @@ impl Process {
     /// The memory that it has in use, in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         self.memory("VmRSS:")
+    }
+
+    /// The part of it that is not mapped from a file, such as its own code.
+    pub(crate) fn anonymous(&self) -> anyhow::Result<u64> {
+        self.memory("RssAnon:")
     }
 
     /// The most memory that it has ever had in use, in bytes.

@@ -86,6 +86,10 @@ impl Services {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Process> {
         [&self.catalog, &self.order].into_iter().chain(&self.others)
     }
+
+    pub(crate) fn into_all(self) -> impl Iterator<Item = Process> {
+        [self.catalog, self.order].into_iter().chain(self.others)
+    }
 }
 
 struct Starter<'a> {
