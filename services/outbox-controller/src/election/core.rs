@@ -374,4 +374,6 @@ impl Core {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

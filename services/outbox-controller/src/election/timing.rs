@@ -57,6 +57,11 @@ impl Settings {
         Ok(Self { lease, renew_deadline, retry_period })
     }
 
+    /// How long followers wait for the leader's next sign of life.
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease
+    }
+
     /// What the record says of `lease`.
     pub(super) fn seconds(&self) -> i32 {
         i32::try_from(self.lease.as_secs()).unwrap_or(i32::MAX)
