@@ -27,7 +27,7 @@ mod window;
 
 pub use append::{NewMessage, append, append_sqlx};
 pub use fence::{Tenure, boottime};
-pub use metrics::OutboxMetrics;
+pub use metrics::{OutboxMetrics, OutboxMetricsFamily};
 pub use operate::{
     DiscardError, FullRow, InvalidRowKey, Leader, Overview, RowFilter, RowKey, RowStatus, RowSummary,
 };

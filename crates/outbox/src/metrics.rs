@@ -1,7 +1,7 @@
-use std::sync::atomic::AtomicU64;
+use std::{fmt, sync::atomic::AtomicU64};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelSetEncoder},
     metrics::{
         counter::Counter,
         family::Family,
@@ -14,6 +14,8 @@ use prometheus_client::{
 /// What a publisher tells Prometheus. Clones share the numbers.
 #[derive(Clone, Debug)]
 pub struct OutboxMetrics {
+    /// What tells it from others in the same family.
+    of: Of,
     pub(crate) pending: Gauge,
     pub(crate) dead: Gauge,
     pub(crate) oldest_pending: Gauge,
@@ -28,9 +30,24 @@ pub struct OutboxMetrics {
     pub(crate) errors: Family<ErrorLabels, Counter>,
 }
 
+/// Which publisher, where there are many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Of(Option<String>);
+
+impl EncodeLabelSet for Of {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(name) => [("outboxpublisher", name.as_str())].encode(encoder),
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ConfirmLabels {
-    pub(crate) outcome: Outcome,
+    #[prometheus(flatten)]
+    of: Of,
+    outcome: Outcome,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -45,9 +62,16 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    const ALL: [Self; 6] =
+        [Self::Ack, Self::Nack, Self::Returned, Self::Refused, Self::TimedOut, Self::Unknown];
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ErrorLabels {
-    pub(crate) source: Source,
+    #[prometheus(flatten)]
+    of: Of,
+    source: Source,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -56,16 +80,48 @@ pub(crate) enum Source {
     Database,
 }
 
+/// Registers each metric of `$all` under its name, with its description: for one publisher and for many alike.
+macro_rules! describe {
+    ($registry:expr, $all:expr) => {
+        let (registry, all) = ($registry.sub_registry_with_prefix("outbox"), $all);
+        registry.register("pending", "Rows that wait to be published, 100,000 at most", all.pending.clone());
+        registry.register("dead", "Rows that were given up", all.dead.clone());
+        registry.register(
+            "oldest_pending_age_seconds",
+            "Age of the oldest waiting row",
+            all.oldest_pending.clone(),
+        );
+        registry.register("published", "Rows published and marked", all.published.clone());
+        registry.register("confirms", "What the broker said of each message", all.confirms.clone());
+        registry.register("window_messages", "Messages in a window", all.window.clone());
+        registry.register(
+            "publish_delay_seconds",
+            "From the row's created_at, its commit nearly, to the broker's confirm",
+            all.delay.clone(),
+        );
+        registry.register(
+            "blocked_seconds",
+            "Time lost to windows that the broker did not take because of its memory or disk alarm",
+            all.blocked.clone(),
+        );
+        registry.register("epoch", "The fencing epoch of this publisher's last lease", all.epoch.clone());
+        registry.register("is_leader", "1 while this publisher holds the lease", all.leader.clone());
+        registry.register("retired", "Sent rows removed after their retention", all.retired.clone());
+        registry.register("errors", "Failures of what the publisher depends on", all.errors.clone());
+    };
+}
+
 impl Default for OutboxMetrics {
     fn default() -> Self {
         Self {
+            of: Of::default(),
             pending: Gauge::default(),
             dead: Gauge::default(),
             oldest_pending: Gauge::default(),
             published: Counter::default(),
             confirms: Family::default(),
-            window: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
-            delay: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            window: windows(),
+            delay: delays(),
             blocked: Counter::default(),
             epoch: Gauge::default(),
             leader: Gauge::default(),
@@ -75,34 +131,18 @@ impl Default for OutboxMetrics {
     }
 }
 
+fn windows() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 10))
+}
+
+fn delays() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 16))
+}
+
 impl OutboxMetrics {
     /// Adds the metrics, named `outbox_…`, to `registry`.
     pub fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("outbox");
-        registry.register("pending", "Rows that wait to be published, 100,000 at most", self.pending.clone());
-        registry.register("dead", "Rows that were given up", self.dead.clone());
-        registry.register(
-            "oldest_pending_age_seconds",
-            "Age of the oldest waiting row",
-            self.oldest_pending.clone(),
-        );
-        registry.register("published", "Rows published and marked", self.published.clone());
-        registry.register("confirms", "What the broker said of each message", self.confirms.clone());
-        registry.register("window_messages", "Messages in a window", self.window.clone());
-        registry.register(
-            "publish_delay_seconds",
-            "From the row's created_at, its commit nearly, to the broker's confirm",
-            self.delay.clone(),
-        );
-        registry.register(
-            "blocked_seconds",
-            "Time lost to windows that the broker did not take because of its memory or disk alarm",
-            self.blocked.clone(),
-        );
-        registry.register("epoch", "The fencing epoch of this publisher's last lease", self.epoch.clone());
-        registry.register("is_leader", "1 while this publisher holds the lease", self.leader.clone());
-        registry.register("retired", "Sent rows removed after their retention", self.retired.clone());
-        registry.register("errors", "Failures of what the publisher depends on", self.errors.clone());
+        describe!(registry, self);
     }
 
     /// How many rows were published and marked, since these metrics were made.
@@ -111,10 +151,136 @@ impl OutboxMetrics {
     }
 
     pub(crate) fn confirmed(&self, outcome: Outcome, count: usize) {
-        self.confirms.get_or_create(&ConfirmLabels { outcome }).inc_by(count as u64);
+        let labels = ConfirmLabels { of: self.of.clone(), outcome };
+        self.confirms.get_or_create(&labels).inc_by(count as u64);
     }
 
     pub(crate) fn failed(&self, source: Source) {
-        self.errors.get_or_create(&ErrorLabels { source }).inc();
+        self.errors.get_or_create(&ErrorLabels { of: self.of.clone(), source }).inc();
+    }
+}
+
+/// The metrics of many publishers in one process, told apart by the label `outboxpublisher`. Clones share them.
+#[derive(Clone, Debug)]
+pub struct OutboxMetricsFamily {
+    pending: Family<Of, Gauge>,
+    dead: Family<Of, Gauge>,
+    oldest_pending: Family<Of, Gauge>,
+    published: Family<Of, Counter>,
+    confirms: Family<ConfirmLabels, Counter>,
+    window: Family<Of, Histogram>,
+    delay: Family<Of, Histogram>,
+    blocked: Family<Of, Counter<f64, AtomicU64>>,
+    epoch: Family<Of, Gauge>,
+    leader: Family<Of, Gauge>,
+    retired: Family<Of, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+}
+
+impl Default for OutboxMetricsFamily {
+    fn default() -> Self {
+        Self {
+            pending: Family::default(),
+            dead: Family::default(),
+            oldest_pending: Family::default(),
+            published: Family::default(),
+            confirms: Family::default(),
+            window: Family::new_with_constructor(windows),
+            delay: Family::new_with_constructor(delays),
+            blocked: Family::default(),
+            epoch: Family::default(),
+            leader: Family::default(),
+            retired: Family::default(),
+            errors: Family::default(),
+        }
+    }
+}
+
+impl OutboxMetricsFamily {
+    /// Adds the metrics, named as one publisher's are, to `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        describe!(registry, self);
+    }
+
+    /// The metrics of the publisher `name`; the same ones each time.
+    pub fn of(&self, name: &str) -> OutboxMetrics {
+        let of = Of(Some(name.to_owned()));
+        OutboxMetrics {
+            pending: self.pending.get_or_create_owned(&of),
+            dead: self.dead.get_or_create_owned(&of),
+            oldest_pending: self.oldest_pending.get_or_create_owned(&of),
+            published: self.published.get_or_create_owned(&of),
+            confirms: self.confirms.clone(),
+            window: self.window.get_or_create_owned(&of),
+            delay: self.delay.get_or_create_owned(&of),
+            blocked: self.blocked.get_or_create_owned(&of),
+            epoch: self.epoch.get_or_create_owned(&of),
+            leader: self.leader.get_or_create_owned(&of),
+            retired: self.retired.get_or_create_owned(&of),
+            errors: self.errors.clone(),
+            of,
+        }
+    }
+
+    /// Forgets the publisher `name`: its numbers are told no more.
+    pub fn remove(&self, name: &str) {
+        let of = Of(Some(name.to_owned()));
+        self.pending.remove(&of);
+        self.dead.remove(&of);
+        self.oldest_pending.remove(&of);
+        self.published.remove(&of);
+        self.window.remove(&of);
+        self.delay.remove(&of);
+        self.blocked.remove(&of);
+        self.epoch.remove(&of);
+        self.leader.remove(&of);
+        self.retired.remove(&of);
+        for outcome in Outcome::ALL {
+            self.confirms.remove(&ConfirmLabels { of: of.clone(), outcome });
+        }
+        for source in [Source::Broker, Source::Database] {
+            self.errors.remove(&ErrorLabels { of: of.clone(), source });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    fn text(register: impl FnOnce(&mut Registry)) -> String {
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        register(&mut registry);
+        encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn publishers_of_one_process_are_told_apart_and_forgotten() {
+        let family = OutboxMetricsFamily::default();
+        let (orders, _payments) = (family.of("orders"), family.of("payments"));
+        orders.published.inc();
+        orders.confirmed(Outcome::Ack, 2);
+        assert_eq!(family.of("orders").published(), 1);
+        let both = text(|registry| family.register(registry));
+        assert!(both.contains("outbox_published_total{outboxpublisher=\"orders\"} 1"), "{both}");
+        assert!(both.contains("outbox_published_total{outboxpublisher=\"payments\"} 0"), "{both}");
+        assert!(
+            both.contains("outbox_confirms_total{outboxpublisher=\"orders\",outcome=\"Ack\"} 2"),
+            "{both}"
+        );
+        family.remove("orders");
+        assert!(!text(|registry| family.register(registry)).contains("orders"));
+    }
+
+    #[test]
+    fn one_publisher_alone_has_no_label() {
+        let metrics = OutboxMetrics::default();
+        metrics.confirmed(Outcome::Nack, 1);
+        let text = text(|registry| metrics.register(registry));
+        assert!(text.contains("outbox_published_total 0"), "{text}");
+        assert!(text.contains("outbox_confirms_total{outcome=\"Nack\"} 1"), "{text}");
     }
 }

@@ -16,10 +16,12 @@ use url::Url;
 /// # Errors
 /// One line that names the variable which is missing or malformed, without its value.
 pub fn parse<C: Parser>() -> anyhow::Result<C> {
-    parse_from(std::env::args_os())
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    parse_from(&arguments)
 }
 
-fn parse_from<C: Parser>(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<C> {
+/// The same with these arguments, the program's name first.
+pub(crate) fn parse_from<C: Parser>(arguments: &[OsString]) -> anyhow::Result<C> {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     let parsed = without_empty_variables(C::command(), &is_empty)
         .try_get_matches_from(arguments)
@@ -92,6 +94,15 @@ impl DatabaseUrl {
         self.0.starts_with("sqlite:")
     }
 
+    /// The database's name: the last part of the address's path. Empty if the address names none.
+    pub fn name(&self) -> String {
+        let path = match self.0.strip_prefix("sqlite:") {
+            Some(file) => file.split('?').next().unwrap_or_default().to_owned(),
+            None => Url::parse(&self.0).map(|url| url.path().to_owned()).unwrap_or_default(),
+        };
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
     /// The whole address, password included: for a driver, never for a log.
     pub fn expose(&self) -> &str {
         &self.0
@@ -150,7 +161,7 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> String {
         let arguments = std::iter::once("example").chain(arguments.iter().copied()).map(OsString::from);
-        parse_from::<Example>(arguments).unwrap_err().to_string()
+        parse_from::<Example>(&arguments.collect::<Vec<_>>()).unwrap_err().to_string()
     }
 
     #[test]
@@ -183,6 +194,9 @@ mod tests {
         let url: DatabaseUrl = "postgresql+asyncpg://shop_user:change_me@db:5432/shop_db".parse().unwrap();
         assert_eq!(url.expose(), "postgres://shop_user:change_me@db:5432/shop_db");
         assert_eq!(format!("{url:?}"), "postgres://db:5432/shop_db");
+        assert_eq!(url.name(), "shop_db");
+        assert_eq!("postgres://user:secret@db".parse::<DatabaseUrl>().unwrap().name(), "");
+        assert_eq!("sqlite:data/orders.db?mode=rw".parse::<DatabaseUrl>().unwrap().name(), "orders.db");
         assert!("mysql://db/shop".parse::<DatabaseUrl>().is_err());
         assert!("sqlite:data.db".parse::<DatabaseUrl>().unwrap().is_sqlite());
     }

@@ -50,18 +50,30 @@ pub async fn connect(url: &DatabaseUrl, schema: &str) -> anyhow::Result<Database
 /// # Errors
 /// The database cannot be reached, or refuses.
 pub async fn attach(url: &DatabaseUrl, schema: &str) -> anyhow::Result<DatabaseConnection> {
-    pool(url, schema, false).await.with_context(|| format!("the database {url:?} cannot be opened"))
+    Database::connect(options(url, schema, false))
+        .await
+        .with_context(|| format!("the database {url:?} cannot be opened"))
+}
+
+/// Like [`attach`], but connects when it is first used: a database that is away is told of then.
+///
+/// # Errors
+/// The address cannot be understood.
+pub async fn lazily(url: &DatabaseUrl, schema: &str) -> anyhow::Result<DatabaseConnection> {
+    let mut options = options(url, schema, false);
+    options.connect_lazy(true);
+    Database::connect(options).await.with_context(|| format!("the database {url:?} cannot be opened"))
 }
 
 async fn open(url: &DatabaseUrl, schema: &str) -> Result<DatabaseConnection, DbErr> {
-    let database = pool(url, schema, true).await?;
+    let database = Database::connect(options(url, schema, true)).await?;
     if !url.is_sqlite() {
         create_schema(&database, schema).await?;
     }
     Ok(database)
 }
 
-async fn pool(url: &DatabaseUrl, schema: &str, create: bool) -> Result<DatabaseConnection, DbErr> {
+fn options(url: &DatabaseUrl, schema: &str, create: bool) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.expose());
     options
         .connect_timeout(Duration::from_secs(5))
@@ -78,7 +90,7 @@ async fn pool(url: &DatabaseUrl, schema: &str, create: bool) -> Result<DatabaseC
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
         });
-        return Database::connect(options).await;
+        return options;
     }
     options
         .max_connections(MAX_CONNECTIONS)
@@ -88,7 +100,7 @@ async fn pool(url: &DatabaseUrl, schema: &str, create: bool) -> Result<DatabaseC
             let schema = schema.to_owned();
             move |postgres| postgres.application_name(&schema).options([("search_path", &schema)])
         });
-    Database::connect(options).await
+    options
 }
 
 async fn create_schema(database: &DatabaseConnection, schema: &str) -> Result<(), DbErr> {

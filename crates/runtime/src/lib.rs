@@ -16,4 +16,6 @@ mod service;
 pub mod telemetry;
 
 pub use lifecycle::Lifecycle;
-pub use service::{NoTools, Scope, Service, Tools, healthcheck, install_crypto, main, main_with_tools};
+pub use service::{
+    NoTools, Scope, Service, Tools, healthcheck, install_crypto, main, main_from, main_with_tools,
+};

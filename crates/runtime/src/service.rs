@@ -1,5 +1,5 @@
 use std::{
-    ffi::OsStr,
+    ffi::OsString,
     future::Future,
     io::{Read as _, Write as _},
     marker::PhantomData,
@@ -117,7 +117,12 @@ pub fn main<S: Service>() -> ExitCode {
 
 /// The `main` of a service whose binary has `T` beside the commands that all have.
 pub fn main_with_tools<S: Service, T: Tools>() -> ExitCode {
-    match run::<S, T>() {
+    main_from::<S, T>(&std::env::args_os().collect::<Vec<_>>())
+}
+
+/// The same with these arguments, the program's name first: for a binary that has several services in it.
+pub fn main_from<S: Service, T: Tools>(arguments: &[OsString]) -> ExitCode {
+    match run::<S, T>(arguments) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{}: {error:#}", S::NAME);
@@ -126,17 +131,17 @@ pub fn main_with_tools<S: Service, T: Tools>() -> ExitCode {
     }
 }
 
-fn run<S: Service, T: Tools>() -> anyhow::Result<ExitCode> {
+fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     // Before the configuration is read: neither the API nor a tool depends on it.
-    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
+    match arguments.get(1).and_then(|word| word.to_str()) {
         Some("openapi") => return openapi::<S>(),
         Some(command) if T::has_subcommand(command) => {
-            return run_tool(config::parse::<ToolCli<S, T>>()?.tool);
+            return run_tool(config::parse_from::<ToolCli<S, T>>(arguments)?.tool);
         }
         _ => {}
     }
     install_crypto();
-    let Cli { config, telemetry, command } = config::parse::<Cli<S, T>>()?;
+    let Cli { config, telemetry, command } = config::parse_from::<Cli<S, T>>(arguments)?;
     let migrate = match command {
         Some(Command::Healthcheck) => return Ok(healthcheck(S::listen(&config))),
         Some(Command::Openapi) => return openapi::<S>(),

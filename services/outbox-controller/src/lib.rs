@@ -1,8 +1,13 @@
-//! Publishes an outbox as a process of its own: one instance of many at a time, with the database as referee.
+//! Publishes outboxes as a process of its own, one instance of many at a time: the one that environment variables name, with
+//! the database as referee ([`OutboxController`]), or those that Kubernetes objects describe ([`KubernetesController`]).
 
 mod config;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "what takes part in elections is yet to come"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "what takes part in elections is yet to come")
+)]
 mod election;
+mod kubernetes;
 pub mod object;
 mod tools;
 
@@ -12,10 +17,11 @@ use axum::Router;
 use secrecy::ExposeSecret as _;
 use shop_messaging::{Broker, EventLog, PublisherOptions};
 use shop_outbox::{OutboxMetrics, Publisher, Store};
-use shop_runtime::{Scope, Service, database, health::Health, http};
+use shop_runtime::{Scope, Service, config::DatabaseUrl, database, health::Health, http};
 use tokio::sync::watch;
 
 pub use config::{Config, DatabaseConfig};
+pub use kubernetes::{KubernetesConfig, KubernetesController};
 pub use tools::Tool;
 
 /// The name under which publishers of the orders' outbox exclude each other, in its database and at the broker.
@@ -26,8 +32,8 @@ pub struct OutboxController;
 
 impl Service for OutboxController {
     const NAME: &'static str = "outbox_publisher";
-    const ABOUT: &'static str =
-        "Carries the committed events of an outbox to RabbitMQ, in order, losing none";
+    const ABOUT: &'static str = "Carries the committed events of an outbox to RabbitMQ, in order, losing none. With the word `kubernetes` before all \
+         else it publishes what the OutboxPublisher objects of a namespace describe, and has other variables";
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
@@ -50,9 +56,8 @@ pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow
     let database = database::connect(&config.database.database_url, schema).await?;
     let transport = broker.publisher(PublisherOptions {
         event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
-        fence: Some(format!("{}.{schema}.{PUBLISHER}", config.exchange)),
-        // A leader that is cut off or stopped loses the broker's fence about when it loses the lease.
-        heartbeat: Some(Duration::from_secs(u64::from(config.lease_seconds / 2).max(2))),
+        fence: Some(fence(&config.exchange, &config.database.database_url, schema)),
+        heartbeat: Some(heartbeat(Duration::from_secs(config.lease_seconds.into()))),
         ..PublisherOptions::new(config.exchange.clone(), scope.name)
     });
     let metrics = OutboxMetrics::default();
@@ -69,6 +74,16 @@ pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow
     });
     let router = http::router(Router::new(), None, health, &scope, http::Limits::default());
     http::bind_and_serve(config.listen, router, &scope).await
+}
+
+/// The queue that publishers of one outbox exclude each other by, at their broker.
+fn fence(exchange: &str, database: &DatabaseUrl, schema: &str) -> String {
+    format!("{exchange}.{}.{schema}.{PUBLISHER}", database.name())
+}
+
+/// A leader that is cut off or stopped loses the broker's fence about when it loses its lease.
+fn heartbeat(lease: Duration) -> Duration {
+    Duration::from_secs((lease.as_secs() / 2).max(2))
 }
 
 /// Ready means: able to take over or at work. A broker that is away is waited for, so it only degrades.

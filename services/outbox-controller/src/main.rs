@@ -1,3 +1,14 @@
-fn main() -> std::process::ExitCode {
-    shop_runtime::main_with_tools::<outbox_controller::OutboxController, outbox_controller::Tool>()
+use std::{ffi::OsString, process::ExitCode};
+
+use outbox_controller::{KubernetesController, OutboxController, Tool};
+use shop_runtime::NoTools;
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    // A service of its own, with variables of its own.
+    if arguments.get(1).is_some_and(|word| word == "kubernetes") {
+        arguments.remove(1);
+        return shop_runtime::main_from::<KubernetesController, NoTools>(&arguments);
+    }
+    shop_runtime::main_from::<OutboxController, Tool>(&arguments)
 }

@@ -1,0 +1,127 @@
+//! The controller: publishes what the `OutboxPublisher` objects of a namespace describe. Many replicas run; for each object the one
+//! that holds its Lease publishes, and the others stand by.
+//!
+//! [`supervisor`] keeps a [`worker`] for each object. A worker looks up what the object refers to ([`secrets`]), makes a
+//! [`plan`] of it, runs the plan's publisher while it is elected, and tells of it ([`status`], [`report`]).
+
+mod plan;
+mod report;
+mod secrets;
+mod status;
+mod supervisor;
+mod worker;
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use clap::Args;
+use kube::{Client, runtime::events::Recorder};
+use shop_outbox::OutboxMetricsFamily;
+use shop_runtime::{Scope, Service, health::Health, http};
+
+use crate::election::Settings;
+
+/// How long the API server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The controller's environment variables. How to reach the API server is found as kubectl does: `KUBECONFIG`, else the Pod's
+/// service account.
+#[derive(Args, Clone, Debug)]
+pub struct KubernetesConfig {
+    /// Where to answer /health, /livez, /readyz and /metrics
+    #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081")]
+    pub listen: SocketAddr,
+    /// The namespace whose OutboxPublishers to publish; the Pod's own if it is not set
+    #[arg(long, env = "OUTBOX_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Who this replica is, such as the Pod's name; a random suffix is added
+    #[arg(long, env = "OUTBOX_IDENTITY", default_value = "outbox-controller", value_parser = identity)]
+    pub identity: String,
+    /// How long a Lease lasts without renewal, in seconds: the longest gap after a crash
+    #[arg(long, env = "OUTBOX_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..=300))]
+    pub lease_seconds: u16,
+    /// How long a leader goes on that cannot renew its Lease, in seconds; less than the Lease lasts
+    #[arg(long, env = "OUTBOX_RENEW_DEADLINE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=299))]
+    pub renew_deadline_seconds: u16,
+    /// How often a leader renews its Lease, in seconds
+    #[arg(long, env = "OUTBOX_RETRY_PERIOD_SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub retry_period_seconds: u16,
+}
+
+/// The name ends up in Leases, in the database and in connections' names.
+fn identity(text: &str) -> Result<String, &'static str> {
+    match text.len() {
+        1..=200 => Ok(text.to_owned()),
+        _ => Err("it has 1 to 200 characters"),
+    }
+}
+
+/// The controller as a service.
+pub struct KubernetesController;
+
+impl Service for KubernetesController {
+    const NAME: &'static str = "outbox_controller";
+    const ABOUT: &'static str = "Publishes what the OutboxPublisher objects of a namespace describe";
+    type Config = KubernetesConfig;
+
+    async fn start(config: KubernetesConfig, scope: Scope) -> anyhow::Result<SocketAddr> {
+        let elections = Settings::new(
+            seconds(config.lease_seconds),
+            seconds(config.renew_deadline_seconds),
+            seconds(config.retry_period_seconds),
+        )?;
+        let mut access = kube::Config::infer().await.context("no way to a Kubernetes API is configured")?;
+        access.connect_timeout = Some(CONNECT);
+        let namespace = config.namespace.unwrap_or_else(|| access.default_namespace.clone());
+        let client = Client::try_from(access).context("the Kubernetes API")?;
+        let suffix: u32 = rand::random();
+        let identity = format!("{}_{suffix:08x}", config.identity);
+        tracing::info!(identity, namespace, "controlling");
+        let metrics = OutboxMetricsFamily::default();
+        scope.metrics.register(|registry| metrics.register(registry));
+        let context = worker::Context {
+            events: Recorder::new(client.clone(), report::reporter(&identity)),
+            client,
+            namespace,
+            identity,
+            elections,
+            metrics,
+            clock: scope.clock.clone(),
+        };
+        let (supervisor, state) = supervisor::Supervisor::new(context);
+        let stopping = scope.lifecycle.stopping();
+        scope.lifecycle.spawn("supervisor", async move {
+            supervisor.run(stopping).await;
+            Ok(())
+        });
+        let router =
+            http::router(Router::new(), None, health(&scope, state), &scope, http::Limits::default());
+        http::bind_and_serve(config.listen, router, &scope).await
+    }
+
+    fn listen(config: &KubernetesConfig) -> SocketAddr {
+        config.listen
+    }
+}
+
+fn seconds(seconds: u16) -> Duration {
+    Duration::from_secs(u64::from(seconds))
+}
+
+/// Ready means: knows the objects, and so is able to take over. An API server that is away later is waited for.
+fn health(scope: &Scope, state: tokio::sync::watch::Receiver<supervisor::State>) -> Health {
+    let (listed, watched) = (state.clone(), state);
+    Health::new(scope.name, scope.lifecycle.stopping())
+        .requires("objects", move || {
+            let known = listed.borrow().known;
+            async move {
+                anyhow::ensure!(known, "the objects have not been listed yet");
+                Ok(())
+            }
+        })
+        .uses("kubernetes", move || {
+            let trouble = watched.borrow().trouble.clone();
+            async move { trouble.map_or(Ok(()), |trouble| Err(anyhow::anyhow!(trouble))) }
+        })
+}

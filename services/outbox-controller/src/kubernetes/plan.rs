@@ -1,0 +1,229 @@
+//! From what an object says and refers to, to what a publisher is made of. No I/O.
+
+use std::{fmt, time::Duration};
+
+use k8s_openapi::ByteString;
+use shop_messaging::{Broker, EventLog, PublisherOptions};
+use shop_outbox::{Options, RetryPolicy};
+use shop_runtime::config::{DatabaseUrl, redacted};
+
+use super::secrets::Seen;
+use crate::{
+    fence,
+    object::{OutboxPublisher, OutboxPublisherSpec},
+};
+
+/// All that a publisher is made of. Two that are equal need no change.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    pub(super) database: DatabaseUrl,
+    pub(super) schema: String,
+    pub(super) broker: BrokerUrl,
+    pub(super) paused: bool,
+    exchange: String,
+    event_log: Option<String>,
+    app_id: String,
+    batch_size: usize,
+    poll_interval: Duration,
+    publish_deadline: Duration,
+    retention: Option<Duration>,
+    retry: RetryPolicy,
+}
+
+/// A broker's address, which may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct BrokerUrl(String);
+
+impl fmt::Debug for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redacted(&self.0))
+    }
+}
+
+/// Why there is no plan: what to fix, in words for who wrote the object. Never a Secret's content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("spec.{field}: {rule}")]
+    Spec { field: &'static str, rule: String },
+    #[error("the object cannot be read: {0}")]
+    Unreadable(String),
+    #[error("{field}: there is no Secret {secret:?} in this namespace; create it")]
+    NoSecret { field: &'static str, secret: String },
+    #[error(
+        "{field}: the controller may not read the Secret {secret:?}; add it to the Role of the controller"
+    )]
+    Forbidden { field: &'static str, secret: String },
+    #[error(
+        "{field}: the Secret {secret:?} has no key {key:?}, it has {has}; add it or name another in {field}.key"
+    )]
+    NoKey { field: &'static str, secret: String, key: String, has: String },
+    #[error("{field}: the key {key:?} of the Secret {secret:?} holds no usable address: {why}")]
+    Address { field: &'static str, secret: String, key: String, why: String },
+}
+
+impl Problem {
+    /// The reason of the condition and of the Event.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Spec { .. } | Self::Unreadable(_) => "InvalidSpec",
+            Self::NoSecret { .. } => "SecretNotFound",
+            Self::Forbidden { .. } => "SecretForbidden",
+            Self::NoKey { .. } => "SecretKeyNotFound",
+            Self::Address { .. } => "InvalidAddress",
+        }
+    }
+}
+
+const DATABASE: &str = "spec.database.secretRef";
+const BROKER: &str = "spec.broker.secretRef";
+
+/// What the object's Secrets hold, as far as they were seen.
+pub(super) struct References<'a> {
+    pub(super) database: &'a Seen,
+    pub(super) broker: &'a Seen,
+}
+
+/// Makes the plan; `None` while a Secret has not been looked at yet.
+pub(super) fn plan(object: &OutboxPublisher, references: &References<'_>) -> Option<Result<Plan, Problem>> {
+    if let Err(problem) = validate(&object.spec) {
+        return Some(Err(problem));
+    }
+    let (database, broker) = (&object.spec.database.secret_ref, &object.spec.broker.secret_ref);
+    let database = dereference(DATABASE, &database.name, &database.key, references.database)?;
+    let broker = dereference(BROKER, &broker.name, &broker.key, references.broker)?;
+    Some(database.and_then(|database| assemble(object, &database, &broker?)))
+}
+
+fn assemble(object: &OutboxPublisher, database: &str, broker: &str) -> Result<Plan, Problem> {
+    let spec = &object.spec;
+    let retention: Duration = spec.retention.into();
+    Ok(Plan {
+        database: database_url(spec, database)?,
+        schema: spec.database.schema.clone(),
+        broker: broker_url(spec, broker)?,
+        paused: spec.paused,
+        exchange: spec.broker.exchange.clone(),
+        event_log: spec.broker.event_log.clone(),
+        app_id: spec.app_id.clone().or_else(|| object.metadata.name.clone()).unwrap_or_default(),
+        batch_size: usize::try_from(spec.batch_size).unwrap_or(2),
+        poll_interval: spec.poll_interval.into(),
+        publish_deadline: spec.publish_deadline.into(),
+        retention: (!retention.is_zero()).then_some(retention),
+        retry: RetryPolicy {
+            max_attempts: u32::try_from(spec.retry.max_attempts).unwrap_or(1),
+            first: spec.retry.first_pause.into(),
+            longest: spec.retry.longest_pause.into(),
+        },
+    })
+}
+
+impl Plan {
+    /// The library's options, for a publisher known as `holder` whose lease lasts for `lease`.
+    pub(super) fn options(&self, holder: &str, lease: Duration) -> Options {
+        let mut options = Options::new(holder, self.app_id.clone());
+        options.in_flight = self.batch_size;
+        options.poll_interval = self.poll_interval;
+        options.publish_deadline = self.publish_deadline;
+        options.lease = lease;
+        options.retry = self.retry;
+        options.retention = self.retention;
+        options
+    }
+
+    /// The publisher's side of the broker, for one known there as `name`.
+    pub(super) fn transport(&self, name: String, lease: Duration) -> PublisherOptions {
+        PublisherOptions {
+            event_log: self.event_log.as_ref().map(EventLog::new),
+            fence: Some(fence(&self.exchange, &self.database, &self.schema)),
+            heartbeat: Some(crate::heartbeat(lease)),
+            ..PublisherOptions::new(self.exchange.clone(), name)
+        }
+    }
+
+    /// The broker; its address was tried when the plan was made.
+    pub(super) fn broker(&self) -> anyhow::Result<Broker> {
+        Ok(Broker::open(&self.broker.0, None)?)
+    }
+}
+
+/// The bounds of the object's definition and the rules between its fields, for an API server that has not checked them.
+fn validate(spec: &OutboxPublisherSpec) -> Result<(), Problem> {
+    const MS: Duration = Duration::from_millis(1);
+    const S: Duration = Duration::from_secs(1);
+    const H: Duration = Duration::from_secs(3600);
+    let invalid = |field, rule: &str| Err(Problem::Spec { field, rule: rule.to_owned() });
+    let outside = |duration: kube::core::Duration, least: Duration, most: Duration| {
+        duration.is_negative() || !(least..=most).contains(&Duration::from(duration))
+    };
+    if !(2..=2000).contains(&spec.batch_size) {
+        return invalid("batchSize", "from 2 to 2000");
+    }
+    if outside(spec.poll_interval, 5 * MS, 60 * S) {
+        return invalid("pollInterval", "from 5ms to 60s");
+    }
+    if outside(spec.publish_deadline, S, 60 * S) {
+        return invalid("publishDeadline", "from 1s to 60s");
+    }
+    if outside(spec.retention, Duration::ZERO, 87_600 * H) {
+        return invalid("retention", "from 0s to 87600h");
+    }
+    if !(1..=100).contains(&spec.retry.max_attempts) {
+        return invalid("retry.maxAttempts", "from 1 to 100");
+    }
+    if outside(spec.retry.first_pause, 10 * MS, 24 * H) {
+        return invalid("retry.firstPause", "from 10ms to 24h");
+    }
+    if outside(spec.retry.longest_pause, 10 * MS, 24 * H) {
+        return invalid("retry.longestPause", "from 10ms to 24h");
+    }
+    if Duration::from(spec.retry.first_pause) > Duration::from(spec.retry.longest_pause) {
+        return invalid("retry", "firstPause is at most longestPause");
+    }
+    Ok(())
+}
+
+/// The text under `key` of a Secret; `None` while it has not been looked at yet.
+fn dereference(field: &'static str, secret: &str, key: &str, seen: &Seen) -> Option<Result<String, Problem>> {
+    let (secret, key) = (secret.to_owned(), key.to_owned());
+    Some(match seen {
+        Seen::Nothing => return None,
+        Seen::Forbidden => Err(Problem::Forbidden { field, secret }),
+        Seen::Absent => Err(Problem::NoSecret { field, secret }),
+        Seen::Secret(data) => match data.get(&key) {
+            None => {
+                let has: Vec<&str> = data.keys().map(String::as_str).collect();
+                let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
+                Err(Problem::NoKey { field, secret, key, has })
+            }
+            Some(ByteString(bytes)) => match std::str::from_utf8(bytes) {
+                // Files that were made with an editor or `echo` end with a line break.
+                Ok(text) => Ok(text.trim().to_owned()),
+                Err(_) => Err(Problem::Address { field, secret, key, why: "it is not text".to_owned() }),
+            },
+        },
+    })
+}
+
+fn database_url(spec: &OutboxPublisherSpec, text: &str) -> Result<DatabaseUrl, Problem> {
+    let at = &spec.database.secret_ref;
+    let address =
+        |why: String| Problem::Address { field: DATABASE, secret: at.name.clone(), key: at.key.clone(), why };
+    let url: DatabaseUrl = text.parse().map_err(|error| address(format!("{error}")))?;
+    if url.is_sqlite() {
+        return Err(address("an outbox that several replicas publish is in PostgreSQL".to_owned()));
+    }
+    Ok(url)
+}
+
+fn broker_url(spec: &OutboxPublisherSpec, text: &str) -> Result<BrokerUrl, Problem> {
+    let at = &spec.broker.secret_ref;
+    match Broker::open(text, None) {
+        Ok(_) => Ok(BrokerUrl(text.to_owned())),
+        Err(error) => Err(Problem::Address {
+            field: BROKER,
+            secret: at.name.clone(),
+            key: at.key.clone(),
+            why: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,207 @@
+//! What the world looks like, as conditions and Events. No I/O, no clock.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use shop_outbox::{Stats, Trouble};
+
+use super::plan::{Plan, Problem};
+
+pub(super) const READY: &str = "Ready";
+pub(super) const PUBLISHING: &str = "Publishing";
+pub(super) const DEGRADED: &str = "Degraded";
+
+/// What there is to tell about an object.
+pub(super) struct Situation<'a> {
+    pub(super) planned: &'a Result<Plan, Problem>,
+    /// Its publisher is at work.
+    pub(super) publishing: bool,
+    pub(super) trouble: Option<&'a Trouble>,
+    pub(super) stats: Option<&'a Stats>,
+}
+
+/// A condition without its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) kind: &'static str,
+    pub(super) holds: bool,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+/// Something to tell as an Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) warning: bool,
+    pub(super) reason: &'static str,
+    pub(super) note: String,
+}
+
+/// The three conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Assessment {
+    pub(super) ready: Finding,
+    pub(super) publishing: Finding,
+    pub(super) degraded: Finding,
+    /// It may be over in a moment, and is not worth telling until it has lasted.
+    pub(super) passing: bool,
+}
+
+impl Assessment {
+    pub(super) fn of(situation: &Situation<'_>) -> Self {
+        let (ready, publishing, reason, message) = match (situation.planned, situation.trouble) {
+            (Err(problem), _) => (false, false, problem.reason(), problem.to_string()),
+            (Ok(plan), _) if plan.paused => {
+                (true, false, "Paused", "spec.paused is true: nothing is published".to_owned())
+            }
+            (Ok(plan), Some(trouble)) => {
+                let (reason, message) = explain(plan, trouble);
+                (false, false, reason, message)
+            }
+            (Ok(_), None) if situation.publishing => {
+                (true, true, PUBLISHING, "messages are published as they are committed".to_owned())
+            }
+            (Ok(_), None) => (false, false, "Starting", "the publisher is taking over".to_owned()),
+        };
+        let finding = |kind, holds| Finding { kind, holds, reason, message: message.clone() };
+        Self {
+            ready: finding(READY, ready),
+            publishing: finding(PUBLISHING, publishing),
+            degraded: degraded(situation.stats),
+            // What the object says is known at once; what goes on beneath may be a hand-over, or a restart.
+            passing: situation.planned.is_ok() && !ready,
+        }
+    }
+
+    pub(super) fn findings(&self) -> [&Finding; 3] {
+        [&self.ready, &self.publishing, &self.degraded]
+    }
+
+    /// What has become different, but for the wording.
+    pub(super) fn differs_from(&self, conditions: &[Condition]) -> bool {
+        self.findings().iter().any(|finding| {
+            find(conditions, finding.kind).is_none_or(|condition| {
+                condition.reason != finding.reason || condition.status != status(finding.holds)
+            })
+        })
+    }
+
+    /// The conditions, with the time of each one's last change kept.
+    pub(super) fn conditions(
+        &self,
+        before: &[Condition],
+        generation: Option<i64>,
+        now: &Time,
+    ) -> Vec<Condition> {
+        let condition = |finding: &Finding| {
+            let status = status(finding.holds);
+            let since = find(before, finding.kind).filter(|before| before.status == status);
+            Condition {
+                type_: finding.kind.to_owned(),
+                status: status.to_owned(),
+                reason: finding.reason.to_owned(),
+                message: finding.message.clone(),
+                observed_generation: generation,
+                last_transition_time: since.map_or_else(|| now.clone(), |at| at.last_transition_time.clone()),
+            }
+        };
+        self.findings().map(condition).into()
+    }
+
+    /// What is worth an Event, of all that has changed since `before`.
+    pub(super) fn news(&self, before: &[Condition]) -> Vec<Notice> {
+        let mut news = Vec::new();
+        let was = find(before, READY).map(|condition| condition.reason.as_str());
+        if was != Some(self.ready.reason) {
+            let note = self.ready.message.clone();
+            match (self.ready.holds, self.publishing.holds) {
+                (false, _) if self.ready.reason != "Starting" => {
+                    news.push(Notice { warning: true, reason: self.ready.reason, note });
+                }
+                (true, false) => news.push(Notice { warning: false, reason: self.ready.reason, note }),
+                (true, true) if was.is_some_and(|reason| reason != "Starting") => {
+                    news.push(Notice { warning: false, reason: "PublishingResumed", note });
+                }
+                _ => {}
+            }
+        }
+        let count = |message: &str| message.split(' ').next().and_then(|count| count.parse::<i64>().ok());
+        let dead = count(&self.degraded.message).unwrap_or_default();
+        let before = find(before, DEGRADED).and_then(|condition| count(&condition.message));
+        if self.degraded.holds && dead > before.unwrap_or_default() {
+            news.push(Notice { warning: true, reason: "MessageDead", note: self.degraded.message.clone() });
+        }
+        news
+    }
+}
+
+/// What is in the way, and what somebody could do about it.
+fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
+    match trouble {
+        Trouble::Database(error) if error.contains("does not exist") && error.contains("outbox_") => (
+            "OutboxNotFound",
+            format!(
+                "the database {:?} has no outbox in the schema {:?}: is spec.database.schema right, and has the service \
+                 that writes it brought the schema up to date? ({error})",
+                plan.database, plan.schema
+            ),
+        ),
+        Trouble::Database(error) => (
+            "DatabaseUnreachable",
+            format!(
+                "the database {:?} cannot be used: {error}; see whether it runs, and whether the Secret of \
+                 spec.database.secretRef fits it",
+                plan.database
+            ),
+        ),
+        Trouble::Broker(error) => (
+            "BrokerUnreachable",
+            format!(
+                "the broker {:?} cannot be used: {error}; see whether it runs, and whether the Secret of \
+                 spec.broker.secretRef fits it",
+                plan.broker
+            ),
+        ),
+        Trouble::Rival(error) => {
+            ("AnotherPublisher", format!("{error}; an outbox is published by one object or process alone"))
+        }
+    }
+}
+
+fn degraded(stats: Option<&Stats>) -> Finding {
+    let dead = stats.map_or(0, |stats| stats.dead);
+    let (reason, message) = match dead {
+        0 => ("AsExpected", "no message is dead".to_owned()),
+        dead => (
+            "MessagesDead",
+            format!(
+                "{dead} dead, each holding back what follows in its aggregate: `outbox-controller list` tells why; have them \
+                 tried again with the annotation {}",
+                crate::object::REDRIVE
+            ),
+        ),
+    };
+    Finding { kind: DEGRADED, holds: dead > 0, reason, message }
+}
+
+fn status(holds: bool) -> &'static str {
+    if holds { "True" } else { "False" }
+}
+
+fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+/// A length of time as kubectl writes it, coarser with its length, so that it seldom changes: `4s`, `5m`, `3h`, `2d`.
+pub(super) fn age(seconds: f64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX).as_secs();
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / MINUTE),
+        7_200..172_800 => format!("{}h", seconds / HOUR),
+        _ => format!("{}d", seconds / DAY),
+    }
+}

@@ -1,0 +1,295 @@
+//! One object's worker: plans, publishes while it is elected, stands by while it is not, and reports.
+
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+
+use k8s_openapi::{
+    api::{
+        coordination::v1::Lease,
+        core::v1::{ObjectReference, Secret},
+    },
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
+use kube::{
+    Api, Client, Resource as _,
+    core::{DeserializeGuard, ObjectMeta, error_boundary::InvalidObject},
+    runtime::events::Recorder,
+};
+use shop_core::Clock;
+use shop_outbox::{OutboxMetricsFamily, Progress, Publisher, Store};
+use shop_runtime::database;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    plan::{Plan, Problem, References, plan},
+    report::Reporter,
+    secrets::{Followed, Seen},
+};
+use crate::{
+    PUBLISHER,
+    election::{Elector, Leadership, Settings},
+    object::OutboxPublisher,
+};
+
+/// How long a follower's connections may take to be made, and how often they are looked at.
+const WARM_UP: Duration = Duration::from_secs(5);
+const STAY_WARM: Duration = Duration::from_secs(30);
+
+/// What all workers share.
+pub(super) struct Context {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) identity: String,
+    pub(super) elections: Settings,
+    pub(super) metrics: OutboxMetricsFamily,
+    pub(super) clock: Clock,
+    pub(super) events: Recorder,
+}
+
+/// An object as it was last seen; one that cannot be read has its metadata alone.
+#[derive(Clone, Debug)]
+pub(super) struct Object(pub(super) Result<Arc<OutboxPublisher>, Arc<InvalidObject>>);
+
+impl From<DeserializeGuard<OutboxPublisher>> for Object {
+    fn from(DeserializeGuard(object): DeserializeGuard<OutboxPublisher>) -> Self {
+        Self(object.map(Arc::new).map_err(Arc::new))
+    }
+}
+
+impl Object {
+    pub(super) fn metadata(&self) -> &ObjectMeta {
+        match &self.0 {
+            Ok(object) => &object.metadata,
+            Err(invalid) => &invalid.metadata,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn uid(&self) -> Option<&str> {
+        self.metadata().uid.as_deref()
+    }
+
+    /// As the owner of what goes with it.
+    fn as_owner(&self) -> Option<OwnerReference> {
+        Some(OwnerReference {
+            api_version: OutboxPublisher::api_version(&()).into_owned(),
+            kind: OutboxPublisher::kind(&()).into_owned(),
+            name: self.metadata().name.clone()?,
+            uid: self.metadata().uid.clone()?,
+            controller: Some(true),
+            block_owner_deletion: None,
+        })
+    }
+
+    /// As what an Event is about.
+    pub(super) fn as_subject(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(OutboxPublisher::api_version(&()).into_owned()),
+            kind: Some(OutboxPublisher::kind(&()).into_owned()),
+            name: self.metadata().name.clone(),
+            namespace: self.metadata().namespace.clone(),
+            uid: self.metadata().uid.clone(),
+            ..ObjectReference::default()
+        }
+    }
+
+    pub(super) fn is_being_deleted(&self) -> bool {
+        self.metadata().deletion_timestamp.is_some()
+    }
+}
+
+/// A plan, or why there is none; nothing while the Secrets have not been looked at yet.
+pub(super) type Planned = Option<Result<Plan, Problem>>;
+
+/// What there is of a plan's publisher to look at.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub(super) store: Store,
+    /// None while it is paused.
+    pub(super) progress: Option<watch::Receiver<Progress>>,
+}
+
+pub(super) struct Worker {
+    context: Arc<Context>,
+    objects: watch::Receiver<Object>,
+    stop: CancellationToken,
+    plans: watch::Sender<Planned>,
+    running: watch::Sender<Option<Running>>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        context: Arc<Context>,
+        objects: watch::Receiver<Object>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { context, objects, stop, plans: watch::Sender::default(), running: watch::Sender::default() }
+    }
+
+    /// Works until stopped. Then the publisher finishes what is in flight, and the Lease is given back.
+    pub(super) async fn run(self) {
+        let elector = self.elector();
+        let leadership = elector.leadership();
+        let resign = CancellationToken::new();
+        let work = async {
+            let reporter = Reporter::new(
+                self.context.clone(),
+                self.objects.clone(),
+                self.plans.subscribe(),
+                self.running.subscribe(),
+            );
+            tokio::select! {
+                never = self.make_plans() => match never {},
+                never = reporter.run(leadership.clone()) => match never {},
+                () = self.publish(leadership.clone()) => {}
+            }
+            resign.cancel();
+        };
+        tokio::join!(elector.run(resign.clone()), work);
+    }
+
+    fn elector(&self) -> Elector {
+        let object = self.objects.borrow().clone();
+        let leases: Api<Lease> = Api::namespaced(self.context.client.clone(), &self.context.namespace);
+        Elector::new(
+            leases,
+            format!("outboxpublisher-{}", object.name()),
+            self.context.identity.clone(),
+            object.as_owner(),
+            self.context.elections,
+        )
+    }
+
+    /// Keeps the plan up to date with the object and with the Secrets that it names.
+    async fn make_plans(&self) -> Infallible {
+        let mut objects = self.objects.clone();
+        let (mut database, mut broker) = (None, None);
+        loop {
+            let object = objects.borrow_and_update().clone();
+            let planned = match &object.0 {
+                Err(invalid) => Some(Err(Problem::Unreadable(invalid.error.clone()))),
+                Ok(object) => {
+                    self.follow(&mut database, &object.spec.database.secret_ref.name);
+                    self.follow(&mut broker, &object.spec.broker.secret_ref.name);
+                    plan(object, &References { database: seen(&database), broker: seen(&broker) })
+                }
+            };
+            self.plans.send_if_modified(|before| {
+                let changed = *before != planned;
+                *before = planned;
+                changed
+            });
+            tokio::select! {
+                // The supervisor keeps its end for as long as this runs.
+                _ = objects.changed() => {}
+                () = changed(&mut database) => {}
+                () = changed(&mut broker) => {}
+            }
+        }
+    }
+
+    fn follow(&self, followed: &mut Option<Followed>, name: &str) {
+        if followed.as_ref().is_none_or(|followed| followed.name != name) {
+            let secrets: Api<Secret> = Api::namespaced(self.context.client.clone(), &self.context.namespace);
+            *followed = Some(Followed::new(secrets, name.to_owned()));
+        }
+    }
+
+    /// Publishes as planned, until stopped.
+    async fn publish(&self, mut leadership: watch::Receiver<Leadership>) {
+        let mut plans = self.plans.subscribe();
+        while !self.stop.is_cancelled() {
+            let planned = plans.borrow_and_update().clone();
+            let outcome = match &planned {
+                Some(Ok(plan)) => self.carry_out(plan, &mut plans, &mut leadership).await,
+                _ => {
+                    self.running.send_replace(None);
+                    self.until_changed(&mut plans).await;
+                    Ok(())
+                }
+            };
+            if let Err(error) = outcome {
+                // What could not be parsed was refused by the plan, so this is a matter of resources.
+                tracing::warn!(error = format!("{error:#}"), "the publisher cannot be made");
+                tokio::time::sleep(WARM_UP).await;
+            }
+        }
+    }
+
+    async fn until_changed(&self, plans: &mut watch::Receiver<Planned>) {
+        tokio::select! {
+            _ = plans.changed() => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Publishes while elected, stands by while not, until the plan changes or the worker is stopped.
+    async fn carry_out(
+        &self,
+        plan: &Plan,
+        plans: &mut watch::Receiver<Planned>,
+        leadership: &mut watch::Receiver<Leadership>,
+    ) -> anyhow::Result<()> {
+        let name = self.objects.borrow().name().to_owned();
+        let store = Store::new(database::lazily(&plan.database, &plan.schema).await?, PUBLISHER);
+        if plan.paused {
+            self.running.send_replace(Some(Running { store, progress: None }));
+            self.until_changed(plans).await;
+            return Ok(());
+        }
+        let lease = self.context.elections.lease();
+        let connection =
+            format!("outbox publisher {}/{name} of {}", self.context.namespace, self.context.identity);
+        let transport = plan.broker()?.publisher(plan.transport(connection, lease));
+        let options = plan.options(&self.context.identity, lease);
+        let mut publisher = Publisher::new(store.clone(), transport, options, self.context.metrics.of(&name));
+        self.running.send_replace(Some(Running { store, progress: Some(publisher.progress()) }));
+        while !self.stop.is_cancelled() && !plans.has_changed().unwrap_or(true) {
+            let tenure = leadership.borrow_and_update().tenure.clone();
+            let Some(tenure) = tenure.filter(|tenure| !tenure.is_over()) else {
+                tokio::select! {
+                    never = stand_by(&mut publisher) => match never {},
+                    _ = leadership.changed() => {}
+                    () = self.until_changed(plans) => return Ok(()),
+                }
+                continue;
+            };
+            let halt = self.stop.child_token();
+            let mut publishing = pin!(publisher.run_for(&tenure, &halt));
+            tokio::select! {
+                () = &mut publishing => {}
+                _ = plans.changed() => {
+                    // The window in flight is finished and marked before the next plan's publisher begins.
+                    halt.cancel();
+                    publishing.await;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps a follower's connections open, so that it can take over at once.
+async fn stand_by(publisher: &mut Publisher) -> Infallible {
+    loop {
+        if let Err(trouble) = publisher.warm_up(WARM_UP).await {
+            tracing::debug!(trouble = %trouble, "standing by without connections");
+        }
+        tokio::time::sleep(STAY_WARM).await;
+    }
+}
+
+fn seen(followed: &Option<Followed>) -> &Seen {
+    followed.as_ref().map_or(&Seen::Nothing, |followed| &followed.seen)
+}
+
+async fn changed(followed: &mut Option<Followed>) {
+    match followed {
+        Some(followed) => followed.changed().await,
+        None => std::future::pending().await,
+    }
+}
