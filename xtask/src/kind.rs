@@ -113,10 +113,10 @@ impl Steps {
         ])?;
         if !is_new {
             // The images keep their tag, so nothing else tells the Deployments that there are new ones.
-            let deployments = SERVICES.map(|service| format!("deployment/{RELEASE}-{service}"));
-            let deployments = deployments.each_ref().map(String::as_str);
-            self.kubectl(&[&["rollout", "restart"], deployments.as_slice()].concat())?;
-            self.kubectl(&[&["rollout", "status", "--timeout", "5m"], deployments.as_slice()].concat())?;
+            // By label, as the bot is only there when it has its token.
+            let ours = format!("app.kubernetes.io/component in ({})", SERVICES.join(","));
+            self.kubectl(&["rollout", "restart", "deployment", "--selector", &ours])?;
+            self.kubectl(&["rollout", "status", "deployment", "--selector", &ours, "--timeout", "5m"])?;
         }
         println!("The storefront: http://localhost:8080; Jaeger: http://localhost:16686");
         Ok(())
