@@ -60,8 +60,8 @@ enum Event {
     Answer(usize, u64, Answer),
     Timeout(usize, u64),
     Hint(usize, Option<Record>),
-    /// The runner's patience with a release is over.
-    Kill(usize),
+    /// The runner's patience with a release is over, in that life of it.
+    Kill(usize, u64),
     Start(usize),
 }
 
@@ -70,6 +70,7 @@ struct Candidate {
     identity: String,
     offset: u64,
     rate: f64,
+    life: u64,
     alive: bool,
     stopping: bool,
     paused_until: u64,
@@ -123,6 +124,7 @@ impl World {
                 identity: String::new(),
                 offset: *offset,
                 rate: *rate,
+                life: 0,
                 alive: false,
                 stopping: false,
                 paused_until: 0,
@@ -207,8 +209,9 @@ impl World {
                     let candidate = &mut self.candidates[who];
                     candidate.stopping = true;
                     candidate.core.stop();
+                    let life = candidate.life;
                     self.after(0, Event::Wake(who));
-                    self.after(RELEASE, Event::Kill(who));
+                    self.after(RELEASE, Event::Kill(who, life));
                     self.after(RELEASE + long, Event::Start(who));
                     self.publish(who);
                 }
@@ -249,6 +252,7 @@ impl World {
     fn start(&mut self, who: usize) {
         self.lives += 1;
         let candidate = &mut self.candidates[who];
+        candidate.life = self.lives;
         candidate.identity = format!("{who}/{}", self.lives);
         candidate.core = Core::new(candidate.identity.clone(), settings());
         (candidate.alive, candidate.stopping, candidate.looked_last) = (true, false, false);
@@ -269,7 +273,7 @@ impl World {
             | Event::Answer(who, ..)
             | Event::Timeout(who, _)
             | Event::Hint(who, _)
-            | Event::Kill(who) => who,
+            | Event::Kill(who, _) => who,
         };
         let candidate = &self.candidates[who];
         if !candidate.alive {
@@ -293,7 +297,7 @@ impl World {
             }
             Event::Hint(_, record) => candidate.core.hint(record, at.now),
             Event::Wake(_) => {}
-            Event::Kill(_) => return self.kill(who),
+            Event::Kill(_, life) if candidate.life == life => return self.kill(who),
             _ => return,
         }
         self.go_on(who);
