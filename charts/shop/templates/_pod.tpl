@@ -1,0 +1,159 @@
+{{- /* What all pods of the chart have in common. `settings` are a service's, or the controller's, over serviceDefaults. */ -}}
+
+{{- /* The restricted profile of the Pod Security Standards; (dict "uid" 65532). */ -}}
+{{- define "shop.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ .uid }}
+runAsGroup: {{ .uid }}
+{{- with .fsGroup }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "shop.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- /* (dict "root" $ "component" "auth" "settings" $service) */ -}}
+{{- define "shop.scheduling" -}}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .settings.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .settings.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .settings.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .settings.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .settings.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  {{- toYaml (list .) | nindent 2 }}
+    {{- if not .labelSelector }}
+    labelSelector:
+      matchLabels:
+        {{- include "shop.selectorLabels" (dict "root" $.root "component" $.component) | nindent 8 }}
+    {{- end }}
+    {{- if not .matchLabelKeys }}
+    # Of one roll-out only, or the pods of the last would count and tilt the new ones.
+    matchLabelKeys: [pod-template-hash]
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* A process answers on /livez once it listens, and on /readyz whether its dependencies do. */ -}}
+{{- define "shop.probes" -}}
+{{- with .startupProbe }}
+startupProbe:
+  httpGet:
+    path: /livez
+    port: http
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .livenessProbe }}
+livenessProbe:
+  httpGet:
+    path: /livez
+    port: http
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .readinessProbe }}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: http
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "shop.serviceAccountName" -}}
+{{- .settings.serviceAccount.name | default (printf "%s-%s" (include "shop.fullname" .root) .component) -}}
+{{- end -}}
+
+{{- /* What every process is told about logs and traces, as a dictionary in JSON. */ -}}
+{{- define "shop.telemetry" -}}
+{{- $telemetry := .Values.telemetry -}}
+{{- $endpoint := $telemetry.otlp.endpoint -}}
+{{- if and (not $endpoint) .Values.devInfra.enabled -}}
+{{- $endpoint = printf "http://%s-jaeger:4318" (include "shop.fullname" .) -}}
+{{- end -}}
+{{- $variables := dict "RUST_LOG" $telemetry.log "LOG_FORMAT" $telemetry.logFormat -}}
+{{- if $endpoint -}}
+{{- $_ := set $variables "OTEL_EXPORTER_OTLP_ENDPOINT" $endpoint -}}
+{{- end -}}
+{{- toJson (mergeOverwrite $variables (deepCopy $telemetry.env)) -}}
+{{- end -}}
+
+{{- /* Which pod a span is from, and the collector's credentials. */ -}}
+{{- define "shop.telemetryEnv" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ printf "service.namespace=%s,k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME)" (include "shop.fullname" .) | quote }}
+{{- with .Values.telemetry.otlp.headersSecret.name }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.Values.telemetry.otlp.headersSecret.key }}
+{{- end }}
+{{- end -}}
+
+{{- /* (dict "root" $ "component" … "settings" …) */ -}}
+{{- define "shop.pdb" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "shop.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "shop.labels" . | nindent 4 }}
+spec:
+  # Not minAvailable: with one replica that would let no node be drained, ever.
+  maxUnavailable: {{ .settings.podDisruptionBudget.maxUnavailable }}
+  # A pod that is not ready anyway may always be evicted.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "shop.selectorLabels" . | nindent 6 }}
+{{- end -}}
+
+{{- define "shop.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "shop.serviceAccountName" . }}
+  labels:
+    {{- include "shop.labels" . | nindent 4 }}
+  {{- with .settings.serviceAccount.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end -}}

@@ -1,0 +1,25 @@
+{{- define "shop.controller.settings" -}}
+{{- toJson (mergeOverwrite (deepCopy .Values.serviceDefaults) (deepCopy .Values.controller)) -}}
+{{- end -}}
+
+{{- define "shop.controller.env" -}}
+{{- $variables := include "shop.telemetry" . | fromJson -}}
+{{- $lease := .Values.controller.lease -}}
+{{- $_ := set $variables "OUTBOX_LISTEN" "0.0.0.0:8081" -}}
+{{- $_ := set $variables "OUTBOX_LEASE_SECONDS" ($lease.durationSeconds | toString) -}}
+{{- $_ := set $variables "OUTBOX_RENEW_DEADLINE_SECONDS" ($lease.renewDeadlineSeconds | toString) -}}
+{{- $_ := set $variables "OUTBOX_RETRY_PERIOD_SECONDS" ($lease.retryPeriodSeconds | toString) -}}
+{{- toJson (mergeOverwrite $variables (include "shop.controller.settings" . | fromJson).env) -}}
+{{- end -}}
+
+{{- /* The Secrets that the controller may read: those that the release's OutboxPublishers name, and what else is asked for. */ -}}
+{{- define "shop.controller.secretNames" -}}
+{{- $names := .Values.controller.secretNames -}}
+{{- range $publisher := .Values.outboxPublishers -}}
+{{- if $publisher -}}
+{{- $names = append $names (include "shop.database.secret" (dict "root" $ "own" (dig "database" "secret" dict $publisher)) | fromJson).name -}}
+{{- $names = append $names (include "shop.broker.secret" (dict "root" $ "own" (dig "broker" "secret" dict $publisher)) | fromJson).name -}}
+{{- end -}}
+{{- end -}}
+{{- $names | uniq | sortAlpha | toJson -}}
+{{- end -}}

@@ -1,0 +1,94 @@
+{{- /* What the development backends have in common. */ -}}
+
+{{- define "shop.dev.image" -}}
+{{- /* Official images, so without image.registry, which is where the shop's own are. */ -}}
+{{- if .digest -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository .tag -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* (dict "root" $ "component" "postgres" "ports" (dict "postgres" 5432)) */ -}}
+{{- define "shop.dev.service" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "shop.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "shop.labels" . | nindent 4 }}
+spec:
+  type: {{ .type | default "ClusterIP" }}
+  selector:
+    {{- include "shop.selectorLabels" . | nindent 4 }}
+  ports:
+    {{- range $name, $port := .ports }}
+    - name: {{ $name }}
+      port: {{ $port }}
+      targetPort: {{ $name }}
+      protocol: TCP
+      {{- with get ($.nodePorts | default dict) $name }}
+      nodePort: {{ . }}
+      {{- end }}
+    {{- end }}
+{{- end -}}
+
+{{- /* The head of a StatefulSet down to its pod's containers; (dict "root" $ "component" "postgres"). */ -}}
+{{- define "shop.dev.statefulSet" -}}
+apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: {{ include "shop.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "shop.labels" . | nindent 4 }}
+spec:
+  serviceName: {{ include "shop.fullname" .root }}-{{ .component }}
+  replicas: 1
+  {{- if .root.Values.devInfra.storage }}
+  # Its password's Secret goes with the release, so the data must too.
+  persistentVolumeClaimRetentionPolicy:
+    whenDeleted: Delete
+    whenScaled: Retain
+  volumeClaimTemplates:
+    - metadata:
+        name: data
+      spec:
+        accessModes: [ReadWriteOnce]
+        resources:
+          requests:
+            storage: {{ .root.Values.devInfra.storage }}
+  {{- end }}
+  selector:
+    matchLabels:
+      {{- include "shop.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "shop.podLabels" . | nindent 8 }}
+      annotations:
+        checksum/password: {{ .root.Values.devInfra.password | sha256sum }}
+    spec:
+      {{- include "shop.dev.pod" (merge (dict "uid" 999) .) | nindent 6 }}
+{{- end -}}
+
+{{- define "shop.dev.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+terminationGracePeriodSeconds: 30
+securityContext:
+  {{- include "shop.podSecurityContext" (dict "uid" .uid "fsGroup" .uid) | nindent 2 }}
+{{- include "shop.scheduling" (dict "root" .root "component" .component "settings" (omit .root.Values.serviceDefaults "topologySpreadConstraints")) }}
+{{- end -}}
+
+{{- /* Volumes: the data, unless it is claimed, and scratch places for a read-only root; (dict "root" $ "scratch" (list "tmp")). */ -}}
+{{- define "shop.dev.volumes" -}}
+volumes:
+  {{- if not .root.Values.devInfra.storage }}
+  - name: data
+    emptyDir: {}
+  {{- end }}
+  {{- range .scratch }}
+  - name: {{ . }}
+    emptyDir: {}
+  {{- end }}
+{{- end -}}
