@@ -1,0 +1,119 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{dockerfile, tree};
+
+fn services() -> BTreeMap<String, Value> {
+    let compose = tree::yaml("docker-compose.yml");
+    let services = compose["services"].as_object().unwrap();
+    services.iter().map(|(name, service)| (name.clone(), service.clone())).collect()
+}
+
+/// The shop's own services, by the image that they run.
+pub(crate) fn ours() -> BTreeMap<String, (String, Value)> {
+    services()
+        .into_iter()
+        .filter_map(|(name, service)| {
+            let target = service["build"]["target"].as_str()?.to_owned();
+            Some((target, (name, service)))
+        })
+        .collect()
+}
+
+#[test]
+fn compose_runs_every_image_but_the_one_that_holds_all() {
+    let mut targets = dockerfile::targets();
+    targets.remove("shop");
+    assert_eq!(ours().into_keys().collect::<BTreeSet<_>>(), targets);
+    for (target, (_, service)) in ours() {
+        assert_eq!(service["image"], format!("shop/{target}:dev"));
+    }
+}
+
+#[test]
+fn other_peoples_images_have_a_version() {
+    for (name, service) in services() {
+        let image = service["image"].as_str().unwrap();
+        let (_, tag) = image.rsplit_once(':').unwrap_or_else(|| panic!("{name} runs {image}"));
+        assert_ne!(tag, "latest", "{name}");
+    }
+}
+
+#[test]
+fn compose_and_the_chart_have_the_same_backends() {
+    let services = services();
+    for (name, image) in tree::backends() {
+        // In compose, PostgreSQL has the name that the specification gives it.
+        let name = if name == "postgres" { "db" } else { &name };
+        assert_eq!(services[name]["image"], image, "{name}");
+    }
+}
+
+#[test]
+fn what_is_mounted_is_there() {
+    for (name, service) in services() {
+        for mount in tree::strings(&service["volumes"]) {
+            if let Some((file, _)) = mount.strip_prefix("./").and_then(|mount| mount.split_once(':')) {
+                tree::assert_exists(file, &format!("{name} in docker-compose.yml"));
+            }
+        }
+    }
+}
+
+/// Those that compose sets to nothing but what the service does without them.
+const ONLY_IN_COMPOSE: [(&str, &[&str]); 3] = [
+    // The chart takes the same from one value each: `tokens`, `admin`.
+    ("auth", &["AUTH_ADMIN_EMAIL", "AUTH_ADMIN_PASSWORD"]),
+    // For tests with a Bot API of their own.
+    ("telegram", &["TELEGRAM_API_URL"]),
+    // In Kubernetes, the OutboxPublisher says it.
+    (
+        "outbox-controller",
+        &[
+            "OUTBOX_DATABASE_URL",
+            "OUTBOX_RABBITMQ_URL",
+            "OUTBOX_IN_FLIGHT",
+            "OUTBOX_POLL_INTERVAL_MS",
+            "OUTBOX_MAX_ATTEMPTS",
+            "OUTBOX_RETENTION_HOURS",
+        ],
+    ),
+];
+
+#[test]
+fn compose_and_the_chart_set_the_same_variables() {
+    let values = tree::yaml("charts/shop/values.yaml");
+    for (target, (_, service)) in ours() {
+        let common = |variable: &str| {
+            variable.starts_with("OTEL_")
+                || variable.starts_with("AUTH_JWT_") && variable != "AUTH_JWT_EXPIRE_MINUTES"
+        };
+        let in_compose = tree::keys(&service["environment"]);
+        let only: BTreeSet<&str> = ONLY_IN_COMPOSE
+            .iter()
+            .filter(|(name, _)| *name == target)
+            .flat_map(|(_, only)| *only)
+            .copied()
+            .collect();
+        let in_compose: BTreeSet<&str> = in_compose
+            .into_iter()
+            .filter(|variable| !common(variable) && !matches!(*variable, "RUST_LOG" | "LOG_FORMAT"))
+            .filter(|variable| !only.contains(variable))
+            .collect();
+
+        let chart = &values["services"][&target];
+        let variables = chart["variables"].as_object().into_iter().flatten();
+        let variables =
+            variables.filter(|(what, _)| *what != "listen").filter_map(|(_, variable)| variable.as_str());
+        let calls =
+            chart["calls"].as_object().into_iter().flatten().filter_map(|(_, variable)| variable.as_str());
+        let in_chart: BTreeSet<&str> = variables
+            .chain(calls)
+            .chain(tree::keys(&chart["env"]))
+            .chain(tree::keys(&chart["secretEnv"]))
+            .filter(|variable| *variable != "TOKIO_WORKER_THREADS")
+            .collect();
+        assert_eq!(in_compose, in_chart, "{target}");
+    }
+}
