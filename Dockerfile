@@ -1,8 +1,13 @@
-# One image a service, all from one cargo build:
+# One image a service, all from one cargo build, for the platform that they are built on:
 #
 #   docker build --target auth -t shop/auth .
+#   docker buildx bake                          # all of them, see docker-bake.hcl
 #
 # Targets: auth, catalog, order, web, telegram, outbox-controller, and shop (all of them in one process, on SQLite).
+# The binaries hold their C library, see docs/adr/0010-static-binaries.md.
+
+# `host` takes binaries that were compiled outside, as `cargo xtask images --dev` does; nothing else may set it.
+ARG BINARIES=layers
 
 FROM rust:1.95-bookworm AS manifests
 WORKDIR /src
@@ -19,28 +24,48 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 ENV PACKAGES="-p auth -p catalog -p order -p web -p telegram -p outbox-controller -p shop"
+# Cargo keeps these from build scripts and procedural macros, which cannot be static, only if it is given a target.
+# Paths are cut short: they are in every message of a panic, and tell nothing but where the image was built.
+ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo/registry/src= --remap-path-prefix=/src="
 COPY --from=manifests /src .
-RUN cargo build --profile container --locked $PACKAGES
+RUN cargo build --profile container --locked --target "$(uname -m)-unknown-linux-gnu" $PACKAGES
 COPY . .
 # Cargo goes by modification times, and the sources may be older than the stubs that were just built.
 RUN find crates services -name '*.rs' -exec touch {} + \
-    && cargo build --profile container --locked $PACKAGES \
-    && mkdir -p /out/data \
-    && cd target/container \
-    && cp auth catalog order web telegram outbox-controller shop /out/
+    && cargo build --profile container --locked --target "$(uname -m)-unknown-linux-gnu" $PACKAGES \
+    && for binary in auth catalog order web telegram outbox-controller shop; do \
+         install -D -t "/out/$binary/usr/local/bin" "target/$(uname -m)-unknown-linux-gnu/container/$binary"; \
+       done \
+    && mkdir /out/data
 
-FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
+FROM build AS layers
+# Layers hold modification times: with those of the commit, the same sources make the same layers.
+ARG SOURCE_DATE_EPOCH=0
+RUN find /out -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+
+FROM scratch AS host
+COPY . /out
+
+FROM ${BINARIES} AS binaries
+
+FROM gcr.io/distroless/static-debian12:nonroot AS runtime
+ARG SOURCE=""
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.vendor="The shop" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+# By number, as Kubernetes wants to see that it is not root.
+USER 65532:65532
 
 FROM runtime AS auth
 LABEL org.opencontainers.image.title="auth" \
       org.opencontainers.image.description="Accounts and tokens of the shop"
-COPY --from=build /out/auth /usr/local/bin/auth
+COPY --from=binaries /out/auth /
 ENV AUTH_LISTEN=0.0.0.0:8000
 EXPOSE 8000
 # Distroless has no shell and no curl, so the binary asks its own /readyz.
@@ -50,7 +75,7 @@ ENTRYPOINT ["/usr/local/bin/auth"]
 FROM runtime AS catalog
 LABEL org.opencontainers.image.title="catalog" \
       org.opencontainers.image.description="Products and stock of the shop"
-COPY --from=build /out/catalog /usr/local/bin/catalog
+COPY --from=binaries /out/catalog /
 ENV CATALOG_LISTEN=0.0.0.0:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/catalog", "healthcheck"]
@@ -59,7 +84,7 @@ ENTRYPOINT ["/usr/local/bin/catalog"]
 FROM runtime AS order
 LABEL org.opencontainers.image.title="order" \
       org.opencontainers.image.description="Orders of the shop, and their outbox"
-COPY --from=build /out/order /usr/local/bin/order
+COPY --from=binaries /out/order /
 ENV ORDER_LISTEN=0.0.0.0:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/order", "healthcheck"]
@@ -68,7 +93,7 @@ ENTRYPOINT ["/usr/local/bin/order"]
 FROM runtime AS web
 LABEL org.opencontainers.image.title="web" \
       org.opencontainers.image.description="The storefront of the shop"
-COPY --from=build /out/web /usr/local/bin/web
+COPY --from=binaries /out/web /
 ENV WEB_LISTEN=0.0.0.0:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/web", "healthcheck"]
@@ -77,7 +102,7 @@ ENTRYPOINT ["/usr/local/bin/web"]
 FROM runtime AS telegram
 LABEL org.opencontainers.image.title="telegram" \
       org.opencontainers.image.description="The Telegram bot of the shop"
-COPY --from=build /out/telegram /usr/local/bin/telegram
+COPY --from=binaries /out/telegram /
 ENV TELEGRAM_LISTEN=0.0.0.0:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/telegram", "healthcheck"]
@@ -86,7 +111,7 @@ ENTRYPOINT ["/usr/local/bin/telegram"]
 FROM runtime AS outbox-controller
 LABEL org.opencontainers.image.title="outbox-controller" \
       org.opencontainers.image.description="Publishes the outbox of the shop to RabbitMQ"
-COPY --from=build /out/outbox-controller /usr/local/bin/outbox-controller
+COPY --from=binaries /out/outbox-controller /
 ENV OUTBOX_LISTEN=0.0.0.0:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/outbox-controller", "healthcheck"]
@@ -95,8 +120,8 @@ ENTRYPOINT ["/usr/local/bin/outbox-controller"]
 FROM runtime AS shop
 LABEL org.opencontainers.image.title="shop" \
       org.opencontainers.image.description="The whole shop in one process, on SQLite"
-COPY --from=build /out/shop /usr/local/bin/shop
-COPY --from=build --chown=65532:65532 /out/data /data
+COPY --from=binaries /out/shop /
+COPY --from=binaries --chown=65532:65532 /out/data /data
 ENV SHOP_DATA_DIR=/data \
     AUTH_LISTEN=0.0.0.0:8001 \
     CATALOG_LISTEN=0.0.0.0:8002 \
