@@ -2,10 +2,6 @@
 //! the database as referee ([`OutboxController`]), or those that Kubernetes objects describe ([`KubernetesController`]).
 
 mod config;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "what takes part in elections is yet to come")
-)]
 mod election;
 mod kubernetes;
 pub mod object;

@@ -5,6 +5,8 @@
 
 mod bot;
 mod browser;
+mod controller;
+mod controller_faults;
 mod events;
 mod examples;
 mod faults;

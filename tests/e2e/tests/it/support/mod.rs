@@ -1,12 +1,14 @@
 //! A shop to test: its processes, on ports and data of their own.
 
 mod amqp;
+pub(crate) mod controlled;
 pub(crate) mod outbox;
 mod process;
 mod shop;
 mod visitor;
 
 pub(crate) use amqp::{Tap, order_and_type};
+pub(crate) use controlled::Controlled;
 pub(crate) use outbox::Outbox;
 pub(crate) use process::Process;
 pub(crate) use shop::{Backends, Real, Shop};

@@ -23,7 +23,7 @@ pub(crate) struct Outbox {
     pub(crate) tap: Tap,
     pub(crate) postgres: TestDatabase,
     pub(crate) rabbitmq: TestBroker,
-    folder: TempDir,
+    pub(super) folder: TempDir,
     rows: std::cell::Cell<usize>,
 }
 

@@ -24,10 +24,22 @@ impl Process {
         address: SocketAddr,
         environment: &[(&str, &str)],
     ) -> Self {
+        Self::start_with(binary, &[], folder, address, environment)
+    }
+
+    /// The same, with `arguments`.
+    pub(crate) fn start_with(
+        binary: &str,
+        arguments: &[&str],
+        folder: &Path,
+        address: SocketAddr,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let binaries = std::env::var_os("SHOP_TEST_BIN_DIR").expect("run `cargo xtask test`");
         let log = folder.join(format!("{binary}-{}.log", address.port()));
         let output = File::create(&log).unwrap();
         let child = Command::new(Path::new(&binaries).join(binary))
+            .args(arguments)
             .env_clear()
             .env("RUST_LOG", "info")
             .env("LOG_FORMAT", "json")
@@ -95,9 +107,14 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// What its `/metrics` say of `name`, a metric without labels.
+    /// What its `/metrics` say.
+    pub(crate) async fn metrics(&self) -> String {
+        super::http().get(self.url("/metrics")).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// What its `/metrics` say of `name`, with the metric's labels if it has any.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let answer = super::http().get(self.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let answer = self.metrics().await;
         let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {name} in\n{answer}")).parse().unwrap()
     }
