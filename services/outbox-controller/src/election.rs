@@ -10,4 +10,4 @@ mod runner;
 mod timing;
 
 pub(crate) use runner::{Elector, Leadership};
-pub(crate) use timing::{InvalidTiming, Settings};
+pub(crate) use timing::Settings;

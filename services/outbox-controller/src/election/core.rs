@@ -233,7 +233,7 @@ impl Core {
                     self.next = Next::Write;
                 } else {
                     if ours {
-                        self.granted(asked, at.now);
+                        self.granted(asked);
                     }
                     self.rest(at);
                 }
@@ -308,12 +308,11 @@ impl Core {
         self.seen = Some(Seen { record: found.record, version: Some(found.version), since });
     }
 
-    fn granted(&mut self, asked: Duration, now: Duration) {
+    fn granted(&mut self, asked: Duration) {
         let number = self.grant.map_or(self.grants + 1, |grant| grant.number);
+        // If the answer took longer than the right lasts, it is over already: see `grant`.
         self.grant = Some(Grant { number, asked });
         self.grants = number;
-        // An answer that took longer than the right lasts grants nothing.
-        self.grant = self.grant(now);
     }
 
     /// What to write now: `None` if the Lease is another's (when stopping: not ours).

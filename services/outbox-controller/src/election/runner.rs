@@ -21,6 +21,9 @@ use super::{
 /// How long giving the Lease back may take when stopping; after that it runs out by itself.
 const RELEASE: Duration = Duration::from_secs(2);
 
+/// How long a watch lasts, in seconds: one whose connection has died without a word is noticed this late.
+const WATCH: u32 = 60;
+
 /// The longest sleep: the timers of tokio do not count suspension, so a machine that slept is noticed this late.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -132,7 +135,7 @@ fn moment() -> Moment {
 
 /// What a watch of the Lease tells. Its trouble is not ours: without it a hand-over is only noticed later.
 fn hints(remote: &Remote) -> impl Stream<Item = Option<Record>> + use<> {
-    let config = watcher::Config::default().fields(&format!("metadata.name={}", remote.name));
+    let config = watcher::Config::default().fields(&format!("metadata.name={}", remote.name)).timeout(WATCH);
     let name = remote.name.clone();
     let events = watcher(remote.api.clone(), config).default_backoff();
     let mut listed = None;
@@ -257,3 +260,6 @@ impl Lead {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -305,6 +305,17 @@ fn an_answer_that_comes_after_the_lead_ended_begins_another() {
 }
 
 #[test]
+fn a_write_that_comes_out_as_another_holder_grants_nothing() {
+    let mut candidate = Candidate::new();
+    candidate.looks();
+    candidate.hears(Answer::Missing);
+    candidate.writes();
+    // Admission may change what is written.
+    candidate.hears(Answer::Found(Found { version: "1".to_owned(), record: held("other", 1) }));
+    assert!(!candidate.leads());
+}
+
+#[test]
 fn a_leader_that_slept_knows_and_looks_before_anything_else() {
     let mut candidate = Candidate::leader();
     candidate.rests();

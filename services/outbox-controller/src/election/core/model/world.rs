@@ -196,7 +196,7 @@ impl World {
         match fault {
             Fault::Pause(who, long) => self.candidates[who % count].paused_until = self.now + long,
             Fault::Network(who, loss, long) => {
-                self.candidates[who % count].lossy = Some((loss, self.now + long))
+                self.candidates[who % count].lossy = Some((loss, self.now + long));
             }
             Fault::Blind(who, long) => self.candidates[who % count].blind_until = self.now + long,
             Fault::Crash(who, long) => {
@@ -239,7 +239,7 @@ impl World {
             }
             Foreign::Delete => self.forced = Some(self.now),
         }
-        self.store((!matches!(foreign, Foreign::Delete)).then_some(record));
+        self.store((!matches!(foreign, Foreign::Delete)).then_some(&record));
     }
 
     fn kill(&mut self, who: usize) {
@@ -372,7 +372,7 @@ impl World {
             (Request::Write(write), Some((version, record))) => {
                 if write.over == Some(version.to_string()) {
                     let before = record.clone();
-                    self.write(who, &write, Some(before))
+                    self.write(who, &write, Some(&before))
                 } else {
                     Answer::Conflict
                 }
@@ -388,33 +388,34 @@ impl World {
         Answer::Found(Found { version: version.to_string(), record: record.clone() })
     }
 
-    fn write(&mut self, who: usize, write: &Write, before: Option<Record>) -> Answer {
+    fn write(&mut self, who: usize, write: &Write, before: Option<&Record>) -> Answer {
         // Wall clocks are no better than the others, and only ever compared.
         let wall = i64::try_from(self.moment(who).now.as_micros()).ok();
-        let old = before.clone().unwrap_or_default();
+        let old = before.cloned().unwrap_or_default();
         let transfer = write.holder != old.holder && !write.holder.is_empty();
         let counted = old.transitions + i32::from(transfer && before.is_some());
         assert_eq!(write.transitions, counted, "from {:?} to {:?}", old.holder, write.holder);
         assert_eq!(write.keep_acquired, write.holder == old.holder && before.is_some());
-        self.store(Some(Record {
+        let record = Record {
             holder: write.holder.clone(),
             seconds: Some(write.seconds),
             transitions: write.transitions,
             acquired: if write.keep_acquired { old.acquired } else { wall },
             renewed: wall,
-        }));
+        };
+        self.store(Some(&record));
         self.found()
     }
 
     /// Changes the Lease, and lets the watches tell of it sooner or later, in whatever order.
-    fn store(&mut self, record: Option<Record>) {
+    fn store(&mut self, record: Option<&Record>) {
         self.version += 1;
-        self.lease = record.clone().map(|record| (self.version, record));
+        self.lease = record.map(|record| (self.version, record.clone()));
         for who in 0..self.candidates.len() {
             let late = self.lazy_watch && self.random(20) == 0;
             let delay = 1000 + self.random(if late { 5 * SECOND } else { SECOND / 20 });
             if self.candidates[who].blind_until <= self.now {
-                self.after(delay, Event::Hint(who, record.clone()));
+                self.after(delay, Event::Hint(who, record.cloned()));
             }
         }
     }
