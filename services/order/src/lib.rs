@@ -11,6 +11,7 @@ mod metrics;
 mod migration;
 mod routes;
 mod store;
+mod tools;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -24,6 +25,7 @@ use shop_runtime::{
     health::Health,
     http::{ApiDoc, Limits, bind_and_serve, router},
 };
+pub use tools::Tool;
 
 use crate::{catalog::HttpCatalog, domain::Catalog, routes::App, store::Store};
 

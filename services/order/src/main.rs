@@ -1,5 +1,5 @@
 //! The order service's executable.
 
 fn main() -> std::process::ExitCode {
-    shop_runtime::main::<order::Order>()
+    shop_runtime::main_with_tools::<order::Order, order::Tool>()
 }

@@ -13,3 +13,4 @@ mod faults;
 mod outbox_faults;
 mod support;
 mod traces;
+mod trying;
