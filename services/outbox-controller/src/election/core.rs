@@ -121,8 +121,6 @@ pub(super) struct Core {
     next: Next,
     /// When the round that is on began.
     round: Duration,
-    /// Whether the record was read in this round.
-    looked: bool,
     writes: u8,
     early: u8,
     asked: Option<(Request, Duration)>,
@@ -143,7 +141,6 @@ impl Core {
             grants: 0,
             next: Next::RoundAt(Duration::ZERO),
             round: Duration::ZERO,
-            looked: false,
             writes: 0,
             early: EARLY_LOOKS,
             asked: None,
@@ -154,7 +151,7 @@ impl Core {
 
     /// The right to lead at `now`, if there is one.
     pub(super) fn grant(&self, now: Duration) -> Option<Grant> {
-        self.grant.filter(|grant| now < grant.asked + self.settings.renew_deadline)
+        self.grant.filter(|_| self.grant_ends().is_some_and(|end| now < end))
     }
 
     /// How long a right lasts.
@@ -195,8 +192,7 @@ impl Core {
             self.early = EARLY_LOOKS;
             self.begin_round(at.now);
         }
-        let may_write = self.grant.is_some() || self.looked || self.stopping;
-        let request = if self.next == Next::Write && may_write {
+        let request = if self.next == Next::Write {
             match self.write(at.now) {
                 Some(write) => Request::Write(write),
                 None if self.stopping => return Step::Done,
@@ -226,10 +222,7 @@ impl Core {
                 if !ours {
                     self.grant = None;
                 }
-                if !written {
-                    self.looked = true;
-                    self.next = Next::Write;
-                } else if self.stopping {
+                if !written || self.stopping {
                     self.next = Next::Write;
                 } else {
                     if ours {
@@ -250,7 +243,6 @@ impl Core {
                     seen.version = None;
                 }
                 self.uncertain = false;
-                self.looked = true;
                 self.next = Next::Write;
             }
             Answer::Conflict | Answer::Failed => {
@@ -289,7 +281,6 @@ impl Core {
     /// A leader writes over what it wrote last; everybody else looks first.
     fn begin_round(&mut self, now: Duration) {
         self.round = now;
-        self.looked = false;
         self.writes = 0;
         self.next = if self.grant.is_some() || self.stopping { Next::Write } else { Next::Look };
         if self.uncertain && self.stopping {
