@@ -9,7 +9,7 @@ use kube::{
 };
 use serde_json::json;
 use shop_testing::{Held, TestCluster};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 
 use super::*;
 
@@ -174,6 +174,24 @@ async fn a_leader_alone_takes_up_its_lead_again_when_the_api_is_back() {
     let began = boottime();
     leader.stop().await;
     assert!(boottime() - began < RELEASE + Duration::from_millis(500));
+}
+
+/// As behind a network that swallows what is sent on a connection, and lets new ones through.
+#[tokio::test]
+async fn a_request_that_nobody_answers_is_given_up_and_made_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let leases = Api::namespaced(Client::try_from(Config::new(url)).unwrap(), "orders");
+    let candidate = Candidate::start(&leases, "deaf", brisk());
+    let connections = async {
+        let mut kept = Vec::new();
+        // The watch's, and three for looks.
+        while kept.len() < 4 {
+            kept.push(listener.accept().await.unwrap());
+        }
+    };
+    timeout(brisk().renew_deadline * 2, connections).await.unwrap();
+    candidate.stop().await;
 }
 
 #[tokio::test]
