@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     proxy::Proxy,
     servers,
-    skip::{server_url, skip},
+    skip::{server_url, skip, variable},
     teardown::teardown,
 };
 
@@ -142,9 +142,17 @@ impl TestCluster {
     /// # Panics
     /// The server refuses.
     pub async fn apply(&self, manifests: &str) {
-        if let Err(error) = run(self.command().args(["apply", "--filename=-"]), Some(manifests)).await {
+        if let Err(error) = self.try_apply(manifests).await {
             panic!("{error:#}");
         }
+    }
+
+    /// Applies manifests, where a refusal is of interest.
+    ///
+    /// # Errors
+    /// The server refuses; with what it says.
+    pub async fn try_apply(&self, manifests: &str) -> anyhow::Result<()> {
+        run(self.command().args(["apply", "--filename=-"]), Some(manifests)).await.map(drop)
     }
 
     /// Makes sure that the CustomResourceDefinitions in the file are served. They belong to the whole cluster, so other
@@ -193,6 +201,21 @@ impl Drop for TestCluster {
     }
 }
 
+/// Runs Helm, the one that `HELM` names or the path has, and answers what it prints; `None` where there is none.
+///
+/// # Panics
+/// It fails.
+pub async fn helm(arguments: &[&str]) -> Option<String> {
+    let Some(helm) = variable("HELM").map(PathBuf::from).or_else(|| servers::on_path("helm")) else {
+        skip("Helm is not installed, and HELM does not name one");
+        return None;
+    };
+    match run(Command::new(helm).args(arguments), None).await {
+        Ok(printed) => Some(printed),
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
 fn write(folder: &Path, config: &Value) -> anyhow::Result<PathBuf> {
     let file = folder.join(format!("kubeconfig-{}", Uuid::new_v4().simple()));
     std::fs::write(&file, config.to_string())?;
@@ -212,14 +235,15 @@ fn command(kubectl: &Path, folder: &Path, kubeconfig: &Path) -> Command {
 }
 
 async fn run(command: &mut Command, input: Option<&str>) -> anyhow::Result<String> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("kubectl")?;
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context(program.clone())?;
     if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
         stdin.write_all(input.as_bytes()).await?;
     }
     let Output { status, stdout, stderr } = child.wait_with_output().await?;
     if !status.success() {
-        bail!("kubectl: {status}: {}", String::from_utf8_lossy(&stderr).trim());
+        bail!("{program}: {status}: {}", String::from_utf8_lossy(&stderr).trim());
     }
     Ok(String::from_utf8(stdout)?)
 }

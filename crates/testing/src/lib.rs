@@ -47,7 +47,7 @@ mod teardown;
 pub use {
     browser::{TestBrowser, browser},
     faketime::faketime,
-    kubernetes::{TestCluster, kubernetes},
+    kubernetes::{TestCluster, helm, kubernetes},
     postgres::{TestDatabase, postgres},
     private::{Private, private_kubernetes, private_postgres, private_rabbitmq, private_redis},
     proxy::{Held, Proxy},

@@ -227,3 +227,127 @@ fn broker_url(spec: &OutboxPublisherSpec, text: &str) -> Result<BrokerUrl, Probl
         }),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn object(change: impl FnOnce(&mut Value)) -> OutboxPublisher {
+        let mut object = json!({
+            "apiVersion": "outbox.shop.dev/v1alpha1",
+            "kind": "OutboxPublisher",
+            "metadata": { "name": "orders" },
+            "spec": {
+                "database": { "secretRef": { "name": "database" } },
+                "broker": { "secretRef": { "name": "broker" } },
+            },
+        });
+        change(&mut object["spec"]);
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn secret(key: &str, value: &[u8]) -> Seen {
+        Seen::Secret(BTreeMap::from([(key.to_owned(), ByteString(value.to_vec()))]))
+    }
+
+    fn planned(object: &OutboxPublisher, database: &Seen, broker: &Seen) -> Option<Result<Plan, Problem>> {
+        plan(object, &References { database, broker })
+    }
+
+    fn database() -> Seen {
+        secret("uri", b"postgresql://shop:s3cret@db/shop\n")
+    }
+
+    fn broker() -> Seen {
+        secret("connection_string", b"amqp://shop:s3cret@rabbitmq//")
+    }
+
+    /// A plan that somebody made, for the tests of what is told of it.
+    pub(in crate::kubernetes) fn a_plan(paused: bool) -> Plan {
+        let object = object(|spec| spec["paused"] = json!(paused));
+        planned(&object, &database(), &broker()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn an_object_with_the_least_in_it_has_the_documented_defaults() {
+        let plan = planned(&object(|_| {}), &database(), &broker()).unwrap().unwrap();
+        assert_eq!((plan.schema.as_str(), plan.exchange.as_str()), ("orders", "shop_events"));
+        assert_eq!((plan.app_id.as_str(), plan.batch_size, plan.paused), ("orders", 400, false));
+        assert_eq!(plan.poll_interval, Duration::from_millis(100));
+        assert_eq!(plan.publish_deadline, Duration::from_secs(10));
+        assert_eq!(plan.retention, Some(Duration::from_secs(7 * 24 * 3600)));
+        assert_eq!(plan.retry, RetryPolicy::default());
+        let transport = plan.transport("one".to_owned(), Duration::from_secs(15));
+        assert_eq!(transport.fence.as_deref(), Some("shop_events.shop.orders.publisher"));
+        assert!(!format!("{plan:?}").contains("s3cret"), "{plan:?}");
+    }
+
+    #[test]
+    fn there_is_no_plan_and_no_problem_while_a_secret_was_not_looked_at() {
+        assert_eq!(planned(&object(|_| {}), &Seen::Nothing, &broker()), None);
+        assert_eq!(planned(&object(|_| {}), &database(), &Seen::Nothing), None);
+    }
+
+    #[test]
+    fn zero_retention_keeps_for_ever() {
+        let object = object(|spec| spec["retention"] = json!("0s"));
+        assert_eq!(planned(&object, &database(), &broker()).unwrap().unwrap().retention, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_no_secret_is_told() {
+        let reason = |database: Seen, broker: Seen| {
+            let problem = planned(&object(|_| {}), &database, &broker).unwrap().unwrap_err();
+            assert!(!problem.to_string().contains("s3cret"), "{problem}");
+            problem.reason()
+        };
+        assert_eq!(reason(Seen::Absent, broker()), "SecretNotFound");
+        assert_eq!(reason(Seen::Forbidden, broker()), "SecretForbidden");
+        assert_eq!(reason(secret("url", b"s3cret"), broker()), "SecretKeyNotFound");
+        assert_eq!(reason(secret("uri", b"\xff\xfe"), broker()), "InvalidAddress");
+        assert_eq!(reason(secret("uri", b"mysql://root:s3cret@db"), broker()), "InvalidAddress");
+        assert_eq!(reason(secret("uri", b"sqlite:s3cret.db"), broker()), "InvalidAddress");
+        assert_eq!(
+            reason(database(), secret("connection_string", b"http://shop:s3cret@rabbitmq")),
+            "InvalidAddress"
+        );
+        assert_eq!(reason(database(), secret("connection_string", b"memory:")), "InvalidAddress");
+    }
+
+    #[test]
+    fn the_rules_of_the_definition_hold_without_an_api_server_too() {
+        let field = |name: &str, value: Value| {
+            let object = object(|spec| match name.split_once('.') {
+                Some((outer, inner)) => spec[outer][inner] = value,
+                None => spec[name] = value,
+            });
+            planned(&object, &database(), &broker()).unwrap().unwrap_err()
+        };
+        for (name, values) in [
+            ("batchSize", vec![json!(1), json!(2001), json!(-5)]),
+            ("pollInterval", vec![json!("4ms"), json!("61s"), json!("-1s")]),
+            ("publishDeadline", vec![json!("999ms"), json!("2m")]),
+            ("retention", vec![json!("-1h"), json!("87601h")]),
+            ("retry.maxAttempts", vec![json!(0), json!(101)]),
+            ("retry.firstPause", vec![json!("9ms"), json!("25h")]),
+            ("retry.longestPause", vec![json!("9ms"), json!("25h")]),
+        ] {
+            for value in values {
+                let problem = field(name, value.clone());
+                assert!(
+                    matches!(problem, Problem::Spec { field, .. } if field == name),
+                    "{name} {value}: {problem}"
+                );
+                assert_eq!(problem.reason(), "InvalidSpec");
+            }
+        }
+        let contradiction =
+            object(|spec| spec["retry"] = json!({ "firstPause": "2m", "longestPause": "1m" }));
+        let problem = planned(&contradiction, &database(), &broker()).unwrap().unwrap_err();
+        assert_eq!(problem.to_string(), "spec.retry: firstPause is at most longestPause");
+    }
+}

@@ -108,7 +108,7 @@ impl Reporter {
     async fn begin(&self) -> Term {
         let name = self.objects.borrow().name().to_owned();
         let written = loop {
-            match tokio::time::timeout(PATIENCE, self.api.get_status(&name)).await {
+            match tokio::time::timeout(PATIENCE, self.api.get(&name)).await {
                 Ok(Ok(DeserializeGuard(object))) => {
                     break object.ok().and_then(|object| object.status).unwrap_or_default();
                 }
@@ -171,7 +171,7 @@ impl Reporter {
             // At the pace of the numbers, whatever the news: an API server that refuses is not to be hammered.
             return SURVEY;
         }
-        let mut news = assessment.news(&term.written.conditions);
+        let mut news = assessment.news(&term.written.conditions, term.written.dead.unwrap_or_default());
         news.extend(redriven.map(|redriven| Notice {
             warning: false,
             reason: "Redriven",
@@ -302,7 +302,7 @@ impl Reporter {
         match tokio::time::timeout(PATIENCE, self.context.events.publish(&event, &subject)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(reason = notice.reason, error = %error, "an Event was not taken")
+                tracing::warn!(reason = notice.reason, error = %error, "an Event was not taken");
             }
             Err(_) => tracing::warn!(reason = notice.reason, "an Event was not taken: no answer"),
         }

@@ -43,6 +43,7 @@ pub(super) struct Assessment {
     pub(super) ready: Finding,
     pub(super) publishing: Finding,
     pub(super) degraded: Finding,
+    dead: i64,
     /// It may be over in a moment, and is not worth telling until it has lasted.
     pub(super) passing: bool,
 }
@@ -63,11 +64,13 @@ impl Assessment {
             }
             (Ok(_), None) => (false, false, "Starting", "the publisher is taking over".to_owned()),
         };
+        let dead = situation.stats.map_or(0, |stats| stats.dead);
         let finding = |kind, holds| Finding { kind, holds, reason, message: message.clone() };
         Self {
             ready: finding(READY, ready),
             publishing: finding(PUBLISHING, publishing),
-            degraded: degraded(situation.stats),
+            degraded: degraded(dead),
+            dead,
             // What the object says is known at once; what goes on beneath may be a hand-over, or a restart.
             passing: situation.planned.is_ok() && !ready,
         }
@@ -108,8 +111,8 @@ impl Assessment {
         self.findings().map(condition).into()
     }
 
-    /// What is worth an Event, of all that has changed since `before`.
-    pub(super) fn news(&self, before: &[Condition]) -> Vec<Notice> {
+    /// What is worth an Event, of all that has changed since `before`, when so many messages were dead.
+    pub(super) fn news(&self, before: &[Condition], dead_before: i64) -> Vec<Notice> {
         let mut news = Vec::new();
         let was = find(before, READY).map(|condition| condition.reason.as_str());
         if was != Some(self.ready.reason) {
@@ -125,10 +128,7 @@ impl Assessment {
                 _ => {}
             }
         }
-        let count = |message: &str| message.split(' ').next().and_then(|count| count.parse::<i64>().ok());
-        let dead = count(&self.degraded.message).unwrap_or_default();
-        let before = find(before, DEGRADED).and_then(|condition| count(&condition.message));
-        if self.degraded.holds && dead > before.unwrap_or_default() {
+        if self.dead > dead_before {
             news.push(Notice { warning: true, reason: "MessageDead", note: self.degraded.message.clone() });
         }
         news
@@ -168,8 +168,7 @@ fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
     }
 }
 
-fn degraded(stats: Option<&Stats>) -> Finding {
-    let dead = stats.map_or(0, |stats| stats.dead);
+fn degraded(dead: i64) -> Finding {
     let (reason, message) = match dead {
         0 => ("AsExpected", "no message is dead".to_owned()),
         dead => (
@@ -203,5 +202,116 @@ pub(super) fn age(seconds: f64) -> String {
         120..7_200 => format!("{}m", seconds / MINUTE),
         7_200..172_800 => format!("{}h", seconds / HOUR),
         _ => format!("{}d", seconds / DAY),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::kubernetes::plan::tests::a_plan;
+
+    fn assess(
+        planned: &Result<Plan, Problem>,
+        publishing: bool,
+        trouble: Option<&Trouble>,
+        dead: i64,
+    ) -> Assessment {
+        let stats = Stats { pending: 0, dead, oldest_pending_seconds: 0.0 };
+        Assessment::of(&Situation { planned, publishing, trouble, stats: Some(&stats) })
+    }
+
+    fn at(second: i64) -> Time {
+        Time(Timestamp::from_second(second).unwrap())
+    }
+
+    fn reasons(assessment: &Assessment) -> [(bool, &'static str); 3] {
+        assessment.findings().map(|finding| (finding.holds, finding.reason))
+    }
+
+    fn news(assessment: &Assessment, before: &[Condition]) -> Vec<(bool, &'static str)> {
+        assessment
+            .news(before, assessment.dead)
+            .iter()
+            .map(|notice| (notice.warning, notice.reason))
+            .collect()
+    }
+
+    #[test]
+    fn each_situation_has_its_conditions() {
+        let (plan, paused) = (Ok(a_plan(false)), Ok(a_plan(true)));
+        let working = assess(&plan, true, None, 0);
+        assert_eq!(reasons(&working), [(true, "Publishing"), (true, "Publishing"), (false, "AsExpected")]);
+        assert!(!working.passing);
+        let idle = assess(&paused, false, None, 3);
+        assert_eq!(reasons(&idle), [(true, "Paused"), (false, "Paused"), (true, "MessagesDead")]);
+        let starting = assess(&plan, false, None, 0);
+        assert_eq!(reasons(&starting), [(false, "Starting"), (false, "Starting"), (false, "AsExpected")]);
+        assert!(starting.passing);
+        for (trouble, reason) in [
+            (Trouble::Database("connection refused".to_owned()), "DatabaseUnreachable"),
+            (Trouble::Database("relation \"outbox_publishers\" does not exist".to_owned()), "OutboxNotFound"),
+            (Trouble::Broker("the broker is away".to_owned()), "BrokerUnreachable"),
+            (Trouble::Rival("another publisher is connected".to_owned()), "AnotherPublisher"),
+        ] {
+            let troubled = assess(&plan, true, Some(&trouble), 0);
+            assert_eq!(reasons(&troubled)[..2], [(false, reason), (false, reason)]);
+            assert!(troubled.passing && !troubled.ready.message.contains("s3cret"));
+        }
+        let problem = Err(Problem::NoSecret { field: "spec.database.secretRef", secret: "db".to_owned() });
+        let nowhere = assess(&problem, false, None, 0);
+        assert_eq!(reasons(&nowhere)[..2], [(false, "SecretNotFound"), (false, "SecretNotFound")]);
+        assert!(!nowhere.passing, "an object that cannot work is told of at once");
+    }
+
+    #[test]
+    fn the_time_of_a_condition_is_that_of_its_last_change_of_status() {
+        let plan = Ok(a_plan(false));
+        let trouble = Trouble::Broker("the broker is away".to_owned());
+        let first = assess(&plan, true, None, 0).conditions(&[], Some(1), &at(1));
+        let second = assess(&plan, true, Some(&trouble), 0).conditions(&first, Some(1), &at(2));
+        let third = assess(&plan, true, Some(&Trouble::Database("away".to_owned())), 0);
+        let third = third.conditions(&second, Some(2), &at(3));
+        let times = |conditions: &[Condition]| -> Vec<i64> {
+            conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect()
+        };
+        assert_eq!(
+            (times(&first), times(&second), times(&third)),
+            (vec![1; 3], vec![2, 2, 1], vec![2, 2, 1])
+        );
+        assert!(third.iter().all(|condition| condition.observed_generation == Some(2)));
+    }
+
+    #[test]
+    fn only_what_has_changed_is_news() {
+        let plan = Ok(a_plan(false));
+        let trouble = Trouble::Broker("the broker is away".to_owned());
+        let (working, troubled) = (assess(&plan, true, None, 0), assess(&plan, true, Some(&trouble), 0));
+        assert_eq!(news(&working, &[]), [], "the election was told");
+        let before = working.conditions(&[], None, &at(1));
+        assert!(!working.differs_from(&before) && troubled.differs_from(&before));
+        assert_eq!(news(&troubled, &before), [(true, "BrokerUnreachable")]);
+        let before = troubled.conditions(&before, None, &at(2));
+        assert_eq!(news(&troubled, &before), []);
+        assert_eq!(news(&working, &before), [(false, "PublishingResumed")]);
+        assert_eq!(news(&assess(&Ok(a_plan(true)), false, None, 0), &before), [(false, "Paused")]);
+    }
+
+    #[test]
+    fn each_more_dead_message_is_news_and_fewer_are_none() {
+        let plan = Ok(a_plan(false));
+        let before = assess(&plan, true, None, 0).conditions(&[], None, &at(1));
+        for (was, is, expected) in [(0, 0, false), (0, 1, true), (1, 1, false), (1, 3, true), (3, 2, false)] {
+            let news = assess(&plan, true, None, is).news(&before, was);
+            assert_eq!(news.iter().any(|notice| notice.reason == "MessageDead"), expected, "{was} to {is}");
+        }
+    }
+
+    #[test]
+    fn ages_are_as_kubectl_writes_them() {
+        let ages = [0.0, 4.9, 119.0, 120.0, 7_199.0, 7_200.0, 172_799.0, 172_800.0, -1.0, f64::INFINITY];
+        let written = ages.map(age);
+        assert_eq!(written[..9], ["0s", "4s", "119s", "2m", "119m", "2h", "47h", "2d", "0s"]);
     }
 }

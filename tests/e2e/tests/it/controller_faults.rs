@@ -7,7 +7,7 @@ use shop_testing::Held;
 use tokio::time::Instant;
 
 use crate::support::{
-    Controlled,
+    Controlled, Outbox,
     controlled::{LEASE, publishes},
 };
 
@@ -105,4 +105,28 @@ async fn a_leader_cut_off_from_the_api_makes_room() {
     let rows = controlled.outbox.rows();
     let arrivals = controlled.outbox.finish(first).await;
     arrivals.assert_complete_and_ordered(rows);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_server_that_is_away_stops_publishing_and_loses_nothing() {
+    let Some((server, cluster)) = shop_testing::private_kubernetes().await else { return };
+    let Some(outbox) = Outbox::take().await else { return };
+    let controlled = Controlled::on(cluster, outbox).await;
+    controlled.apply(&controlled.object()).await;
+    let first = controlled.leader("first", &[]).await;
+    let second = controlled.controller("second", &[]).await;
+    let leaders = async || u8::from(publishes(&first).await) + u8::from(publishes(&second).await);
+    orders_flow_on(&controlled).await;
+    server.freeze().await;
+    orders_flow(&controlled, async || leaders().await == 0).await;
+    server.thaw().await;
+    orders_flow(&controlled, async || leaders().await == 1).await;
+    server.kill9().await;
+    orders_flow(&controlled, async || leaders().await == 0).await;
+    server.start().await;
+    orders_flow(&controlled, async || leaders().await == 1).await;
+    controlled.outbox.until_sent(controlled.outbox.rows()).await;
+    let rows = controlled.outbox.rows();
+    drop(first);
+    controlled.outbox.finish(second).await.assert_complete_and_ordered(rows);
 }

@@ -60,6 +60,11 @@ impl Controlled {
         self.cluster.apply(&manifest.to_string()).await;
     }
 
+    /// The same, where a refusal is of interest.
+    pub(crate) async fn try_apply(&self, manifest: &Value) -> anyhow::Result<()> {
+        self.cluster.try_apply(&manifest.to_string()).await
+    }
+
     /// The object as a test applies it: it may change it first.
     pub(crate) fn object(&self) -> Value {
         json!({

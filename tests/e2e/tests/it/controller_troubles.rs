@@ -1,0 +1,230 @@
+//! What keeps an object from being published is told by a condition and an Event, in words that say what to fix; and once it
+//! is fixed, publishing goes on by itself.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shop_testing::Held;
+
+use crate::support::{
+    Controlled, Process,
+    controlled::{ORDERS, publishes},
+    outbox::until,
+};
+
+/// How soon an operator is to know, and some time for a machine that has other things to do.
+const SOON: Duration = Duration::from_secs(13);
+
+/// Is told of `reason`, with these words in it.
+async fn told(controlled: &Controlled, name: &str, reason: &str, words: &[&str]) {
+    let (message, took) = controlled.until_condition(name, "Ready", "False", reason).await;
+    println!("{reason} after {took:?}: {message}");
+    assert!(took < SOON, "{took:?}");
+    for word in words {
+        assert!(message.contains(word), "no {word:?} in {message:?}");
+    }
+    assert!(!message.contains("guest:guest") && !message.contains("s3cret"), "a secret in {message:?}");
+    controlled.until_event(name, reason).await;
+}
+
+async fn well_again(controlled: &Controlled, name: &str) {
+    controlled.until_condition(name, "Ready", "True", "Publishing").await;
+    controlled.outbox.append(5, 5).await;
+    controlled.outbox.until_sent(controlled.outbox.rows()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_is_missing_or_of_no_use_is_named() {
+    let Some(controlled) = Controlled::empty().await else { return };
+    let controller = controlled.controller("one", &[]).await;
+    let mut object = controlled.object();
+    object["spec"]["database"]["secretRef"] = json!({ "name": "elsewhere", "key": "url" });
+    controlled.apply(&object).await;
+    told(&controlled, ORDERS, "SecretNotFound", &["spec.database.secretRef", "elsewhere", "create it"]).await;
+
+    controlled.secret("elsewhere", "uri", &controlled.outbox.postgres.url).await;
+    told(&controlled, ORDERS, "SecretKeyNotFound", &["elsewhere", "no key \"url\"", "it has uri"]).await;
+
+    controlled.secret("elsewhere", "url", "mysql://root:s3cret@db/shop").await;
+    told(&controlled, ORDERS, "InvalidAddress", &["\"url\"", "postgresql://"]).await;
+
+    controlled.secret("elsewhere", "url", "postgresql://nobody:s3cret@127.0.0.1:1/shop").await;
+    told(&controlled, ORDERS, "DatabaseUnreachable", &["127.0.0.1:1/shop", "spec.database.secretRef"]).await;
+
+    controlled.secret("elsewhere", "url", &controlled.outbox.postgres.url).await;
+    well_again(&controlled, ORDERS).await;
+    assert!(publishes(&controller).await);
+    controlled.until_event(ORDERS, "PublishingResumed").await;
+    let error = &controlled.status(ORDERS).await["lastError"];
+    assert!(error["message"].as_str().unwrap().contains("127.0.0.1:1/shop"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_without_an_outbox_is_named() {
+    let Some(controlled) = Controlled::empty().await else { return };
+    let _controller = controlled.controller("one", &[]).await;
+    let mut object = controlled.object();
+    object["spec"]["database"]["schema"] = json!("ordres");
+    controlled.apply(&object).await;
+    told(&controlled, ORDERS, "OutboxNotFound", &["\"ordres\"", "spec.database.schema"]).await;
+    controlled.apply(&controlled.object()).await;
+    well_again(&controlled, ORDERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_away_or_silent_is_named() {
+    let Some(controlled) = Controlled::empty().await else { return };
+    let network = shop_testing::Proxy::to(&controlled.outbox.rabbitmq.url).await;
+    controlled.secret("broker", "connection_string", "amqp://guest:guest@127.0.0.1:1/%2f").await;
+    let _controller = controlled.controller("one", &[]).await;
+    controlled.apply(&controlled.object()).await;
+    told(&controlled, ORDERS, "BrokerUnreachable", &["127.0.0.1:1", "spec.broker.secretRef"]).await;
+
+    controlled.secret("broker", "connection_string", network.url()).await;
+    well_again(&controlled, ORDERS).await;
+
+    network.hold(Held::Everything);
+    network.cut();
+    controlled.outbox.append(5, 5).await;
+    told(&controlled, ORDERS, "BrokerUnreachable", &["no answer"]).await;
+    network.hold(Held::Nothing);
+    well_again(&controlled, ORDERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spec_that_contradicts_itself_is_told_and_disturbs_no_other() {
+    let Some(controlled) = Controlled::take().await else { return };
+    let mut controller = controlled.leader("one", &[]).await;
+    let mut broken = controlled.object();
+    broken["metadata"]["name"] = json!("broken");
+    broken["spec"]["retry"] = json!({ "firstPause": "10m", "longestPause": "1m" });
+    // A server that knows CEL refuses it, as it should; an older one leaves it to the controller.
+    let applied = controlled.try_apply(&broken).await;
+    match applied {
+        Err(refusal) => {
+            assert!(refusal.to_string().contains("firstPause is at most longestPause"), "{refusal:#}");
+        }
+        Ok(()) => told(&controlled, "broken", "InvalidSpec", &["firstPause is at most longestPause"]).await,
+    }
+    well_again(&controlled, ORDERS).await;
+    for (field, value, word) in [
+        ("batchSize", json!(1), "batchSize"),
+        ("pollInterval", json!("soon"), "pollInterval"),
+        ("retention", json!("-1h"), "retention"),
+        ("appId", json!(""), "appId"),
+        ("database", json!({}), "secretRef"),
+    ] {
+        let mut refused = controlled.object();
+        refused["metadata"]["name"] = json!("refused");
+        refused["spec"][field] = value;
+        let refusal = controlled.try_apply(&refused).await.unwrap_err().to_string();
+        assert!(refusal.contains(word), "{refusal}");
+    }
+    assert_eq!(controller.terminate().await.code(), Some(0), "{}", controller.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_password_is_taken_up_without_a_restart() {
+    let Some(controlled) = Controlled::empty().await else { return };
+    let database = &controlled.outbox.postgres.url;
+    let owner = "rotated_".to_owned() + &database[database.rfind('_').unwrap() + 1..];
+    let as_owner = |password: &str| {
+        let (host, name) =
+            database.split_once("://").unwrap().1.split_once('@').unwrap().1.split_once('/').unwrap();
+        format!("postgresql://{owner}:{password}@{host}/{name}")
+    };
+    let execute = async |sql: &str| controlled.outbox.execute(sql).await;
+    execute(&format!("CREATE ROLE {owner} LOGIN PASSWORD 'one'")).await;
+    execute(&format!("GRANT USAGE ON SCHEMA orders TO {owner}")).await;
+    execute(&format!("GRANT ALL ON ALL TABLES IN SCHEMA orders TO {owner}")).await;
+    execute(&format!("GRANT ALL ON ALL SEQUENCES IN SCHEMA orders TO {owner}")).await;
+    controlled.secret("database", "uri", &as_owner("one")).await;
+    controlled.apply(&controlled.object()).await;
+    let controller = controlled.leader("one", &[]).await;
+
+    let epoch = async || controller.metric("outbox_epoch{outboxpublisher=\"orders\"}").await;
+    let before = epoch().await;
+    execute(&format!("ALTER ROLE {owner} PASSWORD 'two'")).await;
+    controlled.secret("database", "uri", &as_owner("two")).await;
+    until("the publisher has begun anew", async || epoch().await > before).await;
+    well_again(&controlled, ORDERS).await;
+    let rows = controlled.outbox.rows();
+    let arrivals = controlled.outbox.finish(controller).await;
+    arrivals.assert_complete_and_ordered(rows);
+    assert_eq!(arrivals.duplicates(), 0, "what was in flight was finished and marked");
+    execute(&format!("DROP OWNED BY {owner}")).await;
+    execute(&format!("DROP ROLE {owner}")).await;
+}
+
+/// The chart's Role, and what binds it to its ServiceAccount; `None` without Helm.
+async fn role(controlled: &Controlled) -> Option<String> {
+    let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/shop");
+    let namespace = format!("--namespace={}", controlled.cluster.namespace);
+    let chart = chart.to_string_lossy();
+    let rendered = shop_testing::helm(&[
+        "template",
+        "shop",
+        &chart,
+        &namespace,
+        "--show-only=templates/controller/rbac.yaml",
+        "--set=outboxPublishers.orders.database.secret.name=database",
+        "--set=outboxPublishers.orders.broker.secret.name=broker",
+    ])
+    .await?;
+    Some(rendered)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_charts_role_is_enough_and_no_more() {
+    let Some(controlled) = Controlled::take().await else { return };
+    let Some(role) = role(&controlled).await else { return };
+    controlled.cluster.apply(&role).await;
+    let account = format!("system:serviceaccount:{}:shop-outbox-controller", controlled.cluster.namespace);
+    let kubeconfig = controlled.cluster.kubeconfig_as(&account).to_string_lossy().into_owned();
+    let restricted = [("KUBECONFIG", kubeconfig.as_str())];
+    let first = controlled.leader("first", &restricted).await;
+    let second = controlled.controller("second", &restricted).await;
+    controlled.until_condition(ORDERS, "Ready", "True", "Publishing").await;
+    controlled.until_event(ORDERS, "LeaderElected").await;
+    works_in_full(&controlled, first, &second).await;
+
+    // What no OutboxPublisher names is not to be read, here or elsewhere.
+    let asked = ["auth", "can-i", "--as", account.as_str()];
+    let may = async |question: &[&str]| {
+        let answer = controlled.cluster.try_kubectl(&[&asked, question].concat()).await;
+        answer.is_ok_and(|answer| answer.trim() == "yes")
+    };
+    assert!(may(&["get", "secrets/database"]).await);
+    assert!(!may(&["get", "secrets/another"]).await);
+    assert!(!may(&["list", "secrets"]).await);
+    assert!(!may(&["get", "secrets/database", "--namespace=default"]).await);
+    assert!(!may(&["list", "outboxpublishers", "--all-namespaces"]).await);
+    for verb in ["create", "update", "patch", "delete"] {
+        assert!(!may(&[verb, "outboxpublishers"]).await, "{verb}");
+        assert!(!may(&[verb, "secrets/database"]).await, "{verb}");
+    }
+    assert!(!may(&["delete", "leases"]).await);
+
+    // And an object that names such a Secret is told so.
+    let mut object = controlled.object();
+    object["metadata"]["name"] = json!("curious");
+    object["spec"]["database"]["secretRef"]["name"] = json!("another");
+    controlled.secret("another", "uri", "postgresql://db/shop").await;
+    controlled.apply(&object).await;
+    told(&controlled, "curious", "SecretForbidden", &["another", "Role"]).await;
+}
+
+/// Hand-over, redrive and rotation need no more rights than publishing does.
+async fn works_in_full(controlled: &Controlled, mut first: Process, second: &Process) {
+    assert_eq!(first.terminate().await.code(), Some(0), "{}", first.log());
+    until("the other publishes", async || publishes(second).await).await;
+    controlled.outbox.append(5, 5).await;
+    controlled.outbox.until_sent(6).await;
+    controlled.cluster.kubectl(&["annotate", "obp", ORDERS, "outbox.shop.dev/redrive=now"]).await;
+    until("the redrive is acknowledged", async || controlled.status(ORDERS).await["redrive"] != Value::Null)
+        .await;
+    for process in [&first, second] {
+        let log = process.log();
+        assert!(!log.contains("forbidden"), "{log}");
+    }
+}
