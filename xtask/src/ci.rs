@@ -8,17 +8,18 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{deny, generate, shell, test};
+use crate::{deny, footprint, generate, shell, test};
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// What is quick to fail comes first.
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("format", format),
     ("snapshots", snapshots),
     ("dependencies", deny::run),
     ("lints", lints),
     ("generated files", || generate::run(&generate::Arguments { check: true })),
+    ("footprint", footprint::hold_debug),
     ("tests", || test::run(&test::Arguments::default())),
 ];
 
