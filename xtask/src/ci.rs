@@ -8,15 +8,16 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{deny, footprint, generate, shell, test};
+use crate::{chart, deny, footprint, generate, shell, test};
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// What is quick to fail comes first.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("format", format),
     ("snapshots", snapshots),
     ("dependencies", deny::run),
+    ("chart", chart::check),
     ("lints", lints),
     ("generated files", || generate::run(&generate::Arguments { check: true })),
     ("footprint", footprint::hold_debug),

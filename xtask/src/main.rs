@@ -2,6 +2,7 @@
 
 mod backends;
 mod bench;
+mod chart;
 mod ci;
 mod deny;
 mod docker;
@@ -37,6 +38,8 @@ enum Task {
     Footprint(footprint::Arguments),
     /// A cluster on this machine: make it, install the shop, test it, remove it
     Kind(kind::Arguments),
+    /// Lint, validate and test the Helm chart
+    Chart,
     /// Hold a part of the shop against its model for as long as you like
     Soak(soak::Arguments),
     /// Run everything that a change must pass
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Images(arguments) => images::run(&arguments),
         Task::Footprint(arguments) => footprint::run(&arguments),
         Task::Kind(arguments) => kind::run(&arguments),
+        Task::Chart => chart::run(),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Ci => ci::run(),
         Task::Generate(arguments) => generate::run(&arguments),

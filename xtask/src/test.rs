@@ -15,6 +15,12 @@ pub(crate) struct Arguments {
     arguments: Vec<String>,
 }
 
+impl Arguments {
+    pub(crate) fn of(arguments: &[&str]) -> Self {
+        Self { arguments: arguments.iter().map(ToString::to_string).collect() }
+    }
+}
+
 /// Runs the tests, with the backends that they need, and tells which were skipped.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let starting = backends::start(&backends::ALL, Durability::Fast);

@@ -62,6 +62,16 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
+{{- /* Without what belongs to rolling updates where there are none: the API refuses both together. */ -}}
+{{- define "shop.strategy" -}}
+{{- $strategy := .strategy -}}
+{{- if eq $strategy.type "Recreate" -}}
+{{- $strategy = omit $strategy "rollingUpdate" -}}
+{{- end -}}
+strategy:
+  {{- toYaml $strategy | nindent 2 }}
+{{- end -}}
+
 {{- /* A process answers on /livez once it listens, and on /readyz whether its dependencies do. */ -}}
 {{- define "shop.probes" -}}
 {{- with .startupProbe }}

@@ -5,6 +5,9 @@
 {{- define "shop.controller.env" -}}
 {{- $variables := include "shop.telemetry" . | fromJson -}}
 {{- $lease := .Values.controller.lease -}}
+{{- if or (le (int $lease.durationSeconds) (int $lease.renewDeadlineSeconds)) (le (mul 10 $lease.renewDeadlineSeconds) (mul 12 $lease.retryPeriodSeconds)) -}}
+{{- fail "controller.lease: durationSeconds must be more than renewDeadlineSeconds, and that more than 1.2 retryPeriodSeconds" -}}
+{{- end -}}
 {{- $_ := set $variables "OUTBOX_LISTEN" "0.0.0.0:8081" -}}
 {{- $_ := set $variables "OUTBOX_LEASE_SECONDS" ($lease.durationSeconds | toString) -}}
 {{- $_ := set $variables "OUTBOX_RENEW_DEADLINE_SECONDS" ($lease.renewDeadlineSeconds | toString) -}}

@@ -1,0 +1,10 @@
+//! The chart, as Helm renders it. Whether Kubernetes knows what it renders, `cargo xtask chart` asks its schemas.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod arrows;
+mod objects;
+mod pods;
+mod rendering;
+mod support;
+mod upgrade;
+mod values;

@@ -1,0 +1,212 @@
+//! What holds for every pod, whatever the values.
+
+use serde_json::{Value, json};
+
+use crate::support::{Helm, Objects, Pod, kind_of, list, name_of};
+
+/// Runs `check` on the pods of each set of values; what it answers is wrong.
+fn check_pods(check: impl Fn(&str, &Objects, &Pod<'_>) -> Vec<String>) {
+    let Some(helm) = Helm::find() else { return };
+    let mut wrong = Vec::new();
+    for (set, objects) in helm.sets() {
+        for pod in objects.pods() {
+            wrong.extend(
+                check(set, &objects, &pod).iter().map(|what| format!("{set}: {}: {what}", pod.name())),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Field by field what the Pod Security Standards' restricted profile asks for, and a root filesystem that is read only.
+#[test]
+fn every_pod_is_restricted() {
+    check_pods(|_, _, pod| {
+        let mut wrong = Vec::new();
+        let mut expect = |what: &str, holds: bool| {
+            if !holds {
+                wrong.push(what.to_owned());
+            }
+        };
+        for field in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"] {
+            expect(field, pod.spec[field].is_null());
+        }
+        let context = &pod.spec["securityContext"];
+        expect("pod: runAsNonRoot", context["runAsNonRoot"] == true);
+        expect("pod: runAsUser", context["runAsUser"].as_u64().is_some_and(|uid| uid > 0));
+        expect("pod: runAsGroup", context["runAsGroup"].as_u64().is_some_and(|gid| gid > 0));
+        expect("pod: seccompProfile", context["seccompProfile"] == json!({ "type": "RuntimeDefault" }));
+        expect("pod: sysctls", context["sysctls"].is_null());
+        for volume in list(&pod.spec["volumes"]) {
+            let allowed =
+                ["emptyDir", "configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim"];
+            let kinds = volume.as_object().unwrap().keys().filter(|key| *key != "name");
+            expect("volume of another kind", kinds.clone().all(|kind| allowed.contains(&kind.as_str())));
+        }
+        for container in pod.containers() {
+            let context = &container["securityContext"];
+            expect("allowPrivilegeEscalation", context["allowPrivilegeEscalation"] == false);
+            expect("privileged", context["privileged"] == false);
+            expect("readOnlyRootFilesystem", context["readOnlyRootFilesystem"] == true);
+            expect("runAsNonRoot", context["runAsNonRoot"] == true);
+            expect("runAsUser", context["runAsUser"].is_null());
+            expect("capabilities", context["capabilities"] == json!({ "drop": ["ALL"] }));
+            expect("seccompProfile", context["seccompProfile"] == json!({ "type": "RuntimeDefault" }));
+            expect("procMount", context["procMount"].is_null());
+            expect("hostPort", list(&container["ports"]).all(|port| port["hostPort"].is_null()));
+        }
+        wrong
+    });
+}
+
+#[test]
+fn only_the_controller_gets_a_token_of_the_api_server() {
+    check_pods(|_, objects, pod| {
+        let mounts = pod.spec["automountServiceAccountToken"].as_bool();
+        let account = pod.spec["serviceAccountName"].as_str();
+        let mut wrong = Vec::new();
+        if mounts != Some(pod.component() == "outbox-controller") {
+            wrong.push(format!("automountServiceAccountToken: {mounts:?}"));
+        }
+        // The development backends use the namespace's default account, of which they mount nothing.
+        if let Some(name) = account
+            && objects.named("ServiceAccount", name)["automountServiceAccountToken"] != false
+        {
+            wrong.push(format!("ServiceAccount {name}: automountServiceAccountToken"));
+        }
+        wrong
+    });
+}
+
+#[test]
+fn every_container_has_probes_and_resources() {
+    check_pods(|_, _, pod| {
+        let mut wrong = Vec::new();
+        for container in pod.containers() {
+            // The test's pod runs once, and ends.
+            let probes = ["startupProbe", "livenessProbe", "readinessProbe"].iter();
+            let probes = probes.filter(|_| kind_of(pod.owner) != "Pod");
+            wrong
+                .extend(probes.filter(|probe| container[**probe].is_null()).map(|probe| (*probe).to_owned()));
+            let resources = &container["resources"];
+            for (kind, name) in [("requests", "cpu"), ("requests", "memory"), ("limits", "memory")] {
+                if resources[kind][name].is_null() {
+                    wrong.push(format!("resources.{kind}.{name}"));
+                }
+            }
+        }
+        wrong
+    });
+}
+
+#[test]
+fn a_stopping_pod_has_time_for_all_that_it_does() {
+    check_pods(|_, _, pod| {
+        let container = pod.containers().next().unwrap();
+        let pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap_or(0);
+        let grace = pod.spec["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
+        // 25 seconds for tasks and 3 for spans, as in crates/runtime.
+        let needed = pre_stop + 28;
+        if grace < needed { vec![format!("{grace} s of grace, and it may need {needed} s")] } else { vec![] }
+    });
+}
+
+#[test]
+fn every_image_is_pinned_as_the_values_say() {
+    check_pods(|set, _, pod| {
+        let mut wrong = Vec::new();
+        for container in pod.containers() {
+            let image = container["image"].as_str().unwrap();
+            let (name, digest) =
+                image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+            let tag = name.rsplit('/').next().unwrap().split_once(':').map(|(_, tag)| tag);
+            let is_digest = digest.is_some_and(|digest| digest.len() == 71 && digest.starts_with("sha256:"));
+            if tag == Some("latest") || (tag.is_none() && !is_digest) {
+                wrong.push(format!("{image} may be another tomorrow"));
+            }
+            if set == "production" && !is_digest {
+                wrong.push(format!("{image} has no digest"));
+            }
+            if set == "production" && !image.starts_with("registry.example.com/shop/") {
+                wrong.push(format!("{image} is not from the registry"));
+            }
+        }
+        wrong
+    });
+}
+
+/// Names of variables that hold, or could hold, something secret.
+fn is_secret(variable: &str) -> bool {
+    let secret =
+        ["SECRET", "PASSWORD", "PASS", "TOKEN", "PRIVATE_KEY", "DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"];
+    secret.iter().any(|end| variable.ends_with(end))
+}
+
+#[test]
+fn no_secret_is_in_a_plain_variable() {
+    check_pods(|_, objects, pod| {
+        let mut wrong = Vec::new();
+        for container in pod.containers() {
+            let plain = list(&container["env"]).filter(|variable| !variable["value"].is_null());
+            let plain = plain.map(|variable| variable["name"].as_str().unwrap().to_owned());
+            let maps = list(&container["envFrom"]).map(|from| from["configMapRef"]["name"].as_str().unwrap());
+            let mapped =
+                maps.flat_map(|map| objects.named("ConfigMap", map)["data"].as_object().unwrap().keys());
+            wrong.extend(plain.chain(mapped.cloned()).filter(|variable| is_secret(variable)));
+        }
+        wrong
+    });
+}
+
+/// The Secrets that somebody else makes, by set: those that NOTES.txt and docs/operations.md name.
+fn external(set: &str) -> &'static [&'static str] {
+    match set {
+        "dev" => &[],
+        "everything" => &["collector", "orders-db-app", "pull", "smtp", "token-keys"],
+        "production" => &[
+            "registry",
+            "shop-db-app",
+            "shop-rabbitmq-default-user",
+            "shop-redis",
+            "shop-session-key",
+            "shop-telegram-bot",
+            "shop-token-keys",
+        ],
+        _ => &["shop-db-app", "shop-rabbitmq-default-user", "shop-redis"],
+    }
+}
+
+#[test]
+fn every_secret_that_a_pod_names_is_rendered_or_known_to_be_external() {
+    check_pods(|set, objects, pod| {
+        let variables = pod.containers().flat_map(|container| list(&container["env"]));
+        let from =
+            variables.map(|variable| &variable["valueFrom"]["secretKeyRef"]).filter(|from| !from.is_null());
+        let pulls = list(&pod.spec["imagePullSecrets"]).map(|pull| (pull, None));
+        from.map(|from| (from, from["key"].as_str()))
+            .chain(pulls)
+            .filter_map(|(from, key)| {
+                let name = from["name"].as_str().unwrap();
+                let rendered = objects.of_kind("Secret").find(|secret| name_of(secret) == name);
+                let has_key = |secret: &Value| key.is_none_or(|key| secret["data"][key].is_string());
+                let known = rendered.map_or_else(|| external(set).contains(&name), has_key);
+                (!known).then(|| format!("Secret {name}, key {key:?}"))
+            })
+            .collect()
+    });
+}
+
+#[test]
+fn many_replicas_keep_apart_where_they_can() {
+    check_pods(|_, _, pod| {
+        if kind_of(pod.owner) != "Deployment" || pod.component() == "jaeger" {
+            return vec![];
+        }
+        let constraints: Vec<_> = list(&pod.spec["topologySpreadConstraints"]).collect();
+        let apart = |key| constraints.iter().any(|constraint| constraint["topologyKey"] == key);
+        let right = apart("kubernetes.io/hostname")
+            && apart("topology.kubernetes.io/zone")
+            && constraints.iter().all(|constraint| pod.is_selected_by(&constraint["labelSelector"]));
+        if right { vec![] } else { vec!["topologySpreadConstraints".to_owned()] }
+    });
+}

@@ -1,0 +1,106 @@
+//! What values.schema.json and the templates accept, and what they refuse with a line that names the value.
+
+use crate::support::Helm;
+
+/// Values, as after `--set`.
+const ACCEPTED: [&str; 17] = [
+    "nameOverride=store,fullnameOverride=market",
+    "image.registry=registry.example.com:5000/team",
+    "services.auth.image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "services.web.image.tag=1.2.3",
+    "services.web.replicas=0",
+    "services.catalog.autoscaling.enabled=true,services.catalog.autoscaling.minReplicas=1",
+    "services.order.podDisruptionBudget.maxUnavailable=25%",
+    "services.order.resources.limits.cpu=500m",
+    "services.telegram=null",
+    "secrets.telegram.existingSecret=bot",
+    "tokens.algorithm=ES256,secrets.tokens.existingSecret=keys",
+    "outboxPublishers.orders=null",
+    "outboxPublishers.orders.pollInterval=1m30s,outboxPublishers.orders.retention=0s",
+    "ingress.enabled=true,ingress.className=nginx",
+    "httpRoute.enabled=true,httpRoute.parentRefs[0].name=public",
+    "telemetry.otlp.endpoint=http://collector:4318,telemetry.env.OTEL_TRACES_SAMPLER=always_off",
+    "networkPolicy.enabled=false,tests.enabled=false,controller.enabled=false",
+];
+
+/// Values, and what the error says of them.
+const REFUSED: [(&str, &str); 36] = [
+    // No such value, wherever it is.
+    ("replicas=3", "additional properties 'replicas' not allowed"),
+    ("services.auth.replica=3", "at '/services/auth': additional properties 'replica' not allowed"),
+    (
+        "serviceDefaults.resources.request.cpu=1",
+        "at '/serviceDefaults/resources': additional properties 'request'",
+    ),
+    ("controller.lease.duration=1", "at '/controller/lease': additional properties 'duration'"),
+    ("controller.autoscaling.enabled=true", "at '/controller': additional properties 'autoscaling'"),
+    ("outboxPublishers.orders.batch=1", "at '/outboxPublishers/orders': additional properties 'batch'"),
+    ("devInfra.mysql.image.tag=8", "at '/devInfra': additional properties 'mysql'"),
+    ("networkPolicy.postgres.peer=x", "at '/networkPolicy/postgres': additional properties 'peer'"),
+    // Of another type or out of bounds.
+    ("services.auth.replicas=two", "at '/services/auth/replicas': got string, want integer"),
+    ("services.auth.replicas=-1", "at '/services/auth/replicas': minimum: got -1, want 0"),
+    (
+        "services.order.env.ORDER_GUEST_CHECKOUT=true",
+        "at '/services/order/env/ORDER_GUEST_CHECKOUT': got boolean",
+    ),
+    ("services.web.service.nodePort=80", "at '/services/web/service/nodePort'"),
+    ("services.web.tokens=maybe", "at '/services/web/tokens': value must be one of 'sign', 'verify', 'none'"),
+    ("services.web.strategy.type=BlueGreen", "at '/services/web/strategy/type'"),
+    ("tokens.algorithm=none", "at '/tokens/algorithm': value must be one of"),
+    ("telemetry.logFormat=xml", "at '/telemetry/logFormat'"),
+    ("telemetry.otlp.endpoint=collector:4318", "at '/telemetry/otlp/endpoint'"),
+    (
+        "outboxPublishers.orders.batchSize=1",
+        "at '/outboxPublishers/orders/batchSize': minimum: got 1, want 2",
+    ),
+    ("outboxPublishers.orders.pollInterval=100", "at '/outboxPublishers/orders/pollInterval'"),
+    ("controller.lease.durationSeconds=1", "at '/controller/lease/durationSeconds': minimum: got 1, want 3"),
+    ("controller.lease.renewDeadlineSeconds=15", "controller.lease: durationSeconds must be more than"),
+    ("controller.lease.retryPeriodSeconds=9", "controller.lease: durationSeconds must be more than"),
+    ("devInfra.password=a/b", "at '/devInfra/password'"),
+    ("admin.email=nobody", "at '/admin/email'"),
+    // References that are not what they should be.
+    ("services.web.image.tag=latest", "at '/services/web/image/tag': 'not' failed"),
+    ("image.tag=latest", "at '/image/tag': 'not' failed"),
+    ("services.web.image.digest=sha256:0123", "at '/services/web/image/digest'"),
+    ("services.order.env.ORDER_DATABASE_URL=postgres://a:b@c/d", "invalid propertyName 'ORDER_DATABASE_URL'"),
+    ("httpRoute.enabled=true", "at '/httpRoute/parentRefs': minItems: got 0, want 1"),
+    ("services.payment.enabled=true", "services.payment.image.repository must be set"),
+    ("services.web.calls.payment=WEB_PAYMENT_URL", "services.web.calls names payment, which is not among"),
+    ("services.web.secretEnv.A.secret=x,services.web.secretEnv.A.key=y", "secrets.x must be set"),
+    ("tokens.algorithm=EdDSA", "secrets.tokens.existingSecret must name a Secret"),
+    (
+        "ingress.enabled=true,ingress.hosts[0].host=a.example,ingress.hosts[0].paths[0].path=/,\
+         ingress.hosts[0].paths[0].service=order",
+        "ingress.hosts names the service order: set services.order.exposed",
+    ),
+    (
+        "httpRoute.enabled=true,httpRoute.parentRefs[0].name=g,httpRoute.rules[0].service=shop,\
+      httpRoute.rules[0].matches[0].path.value=/",
+        "httpRoute.rules names the service shop, which is not among",
+    ),
+    ("services.test.image.repository=x", "invalid propertyName 'test'"),
+];
+
+#[test]
+fn values_that_make_sense_are_accepted() {
+    let Some(helm) = Helm::find() else { return };
+    let wrong: Vec<_> = ACCEPTED
+        .iter()
+        .filter_map(|values| helm.text(&["--set", values]).err().map(|error| format!("{values}: {error}")))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn values_that_make_none_are_refused_and_named() {
+    let Some(helm) = Helm::find() else { return };
+    let outcome = |(values, expected): &(&str, &str)| match helm.text(&["--set", values]) {
+        Ok(_) => Some(format!("{values}: accepted")),
+        Err(error) if !error.contains(expected) => Some(format!("{values}: not '{expected}' but {error}")),
+        Err(_) => None,
+    };
+    let wrong: Vec<_> = REFUSED.iter().filter_map(outcome).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

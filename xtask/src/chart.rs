@@ -1,0 +1,117 @@
+//! `cargo xtask chart`: what a real Helm and Kubernetes' own schemas say of charts/shop. What the chart should be besides, tests/chart
+//! says.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+use shop_testing::servers;
+
+use crate::{shell, test};
+
+/// The sets of values, by their file; the chart's own defaults have none.
+const SETS: [(&str, Option<&str>); 4] = [
+    ("default", None),
+    ("dev", Some("values-dev.yaml")),
+    ("production", Some("values-production.yaml")),
+    ("everything", Some("ci/everything-values.yaml")),
+];
+
+/// The oldest and the newest version of Kubernetes that is supported.
+const KUBERNETES: &str = "1.30,1.37";
+
+/// From PyPI: JSON schemas of these versions, and what holds YAML against them.
+const VALIDATOR: &str = "kubernetes-validate==1.37.0";
+
+/// Lints, validates and tests.
+pub(crate) fn run() -> anyhow::Result<()> {
+    check()?;
+    test::run(&test::Arguments::of(&["-p", "chart"]))
+}
+
+/// Lints the chart with each set of values, and validates what it renders. Skipped, by name, without Helm or Python's package; an error
+/// in CI.
+pub(crate) fn check() -> anyhow::Result<()> {
+    let Some(helm) = helm() else { return skip("helm is not on the PATH, and HELM names none") };
+    let rendered = shell::target().join("chart");
+    fs::create_dir_all(&rendered)?;
+    let mut files = Vec::new();
+    for (name, values) in SETS {
+        let values: Vec<&str> = values.iter().flat_map(|values| ["--values", values]).collect();
+        shell::run(chart_command(
+            &helm,
+            &[&["lint", "--strict", "--quiet", "."], values.as_slice()].concat(),
+        ))?;
+        let template = ["template", "shop", ".", "--namespace", "shop"];
+        let text = shell::output(chart_command(&helm, &[&template, values.as_slice()].concat()))?;
+        let file = rendered.join(format!("{name}.yaml"));
+        fs::write(&file, text)?;
+        files.push(file);
+    }
+    let samples = fs::read_dir(shell::root().join("k8s/samples"))?;
+    for sample in samples {
+        files.push(sample?.path());
+    }
+    match python() {
+        Ok(python) => validate(&python, &files),
+        Err(error) => skip(&format!("{VALIDATOR} cannot be had: {error:#}")),
+    }
+}
+
+/// The one that `HELM` names, or the one on the path.
+fn helm() -> Option<PathBuf> {
+    let named = env::var_os("HELM").filter(|helm| !helm.is_empty());
+    named.map(PathBuf::from).or_else(|| servers::on_path("helm"))
+}
+
+fn chart_command(helm: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(helm);
+    command.args(arguments).current_dir(chart());
+    command
+}
+
+fn chart() -> PathBuf {
+    shell::root().join("charts/shop")
+}
+
+fn validate(python: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
+    let mut command = Command::new(python);
+    command
+        .arg(shell::root().join("xtask/src/chart/validate.py"))
+        .arg(KUBERNETES)
+        .arg(chart().join("crds/outboxpublishers.outbox.shop.dev.yaml"))
+        .args(files);
+    shell::run(command)
+}
+
+/// A Python that has the validator: an environment of its own under target/, made once.
+fn python() -> anyhow::Result<PathBuf> {
+    let folder = shell::target().join(VALIDATOR.replace("==", "-"));
+    let python = folder.join("bin/python");
+    let import = |python: &Path| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import kubernetes_validate"]);
+        shell::output(command)
+    };
+    if import(&python).is_err() {
+        let mut venv = Command::new(servers::on_path("python3").context("there is no python3")?);
+        venv.args(["-m", "venv", "--clear"]).arg(&folder);
+        shell::output(venv)?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", VALIDATOR]);
+        shell::output(pip)?;
+        import(&python)?;
+    }
+    Ok(python)
+}
+
+fn skip(why: &str) -> anyhow::Result<()> {
+    if shell::is_ci() {
+        bail!("{why}, and in CI nothing may be skipped");
+    }
+    println!("skipped: {why}");
+    Ok(())
+}
