@@ -144,8 +144,8 @@ struct Release {
     values_files: Vec<String>,
     #[serde(rename = "skipBuildDependencies")]
     _skip_build_dependencies: bool,
-    #[serde(default, rename = "setValues")]
-    _set_values: BTreeMap<String, String>,
+    #[serde(default)]
+    set_values: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -214,6 +214,22 @@ fn every_profile_installs_the_chart() {
             }
         }
     }
+}
+
+/// Skaffold puts its image in the place of one that has the artifact's name and no digest.
+#[test]
+fn in_production_every_image_can_be_replaced() {
+    let config = config();
+    let prod = config.profiles.iter().find(|profile| profile.name == "prod").unwrap();
+    let [release] = prod.deploy.helm.as_ref().unwrap().releases.as_slice() else { panic!("one release") };
+    let cleared: BTreeSet<&str> = release.set_values.keys().map(String::as_str).collect();
+    let values = tree::yaml("charts/shop/values.yaml");
+    let services =
+        tree::keys(&values["services"]).into_iter().map(|name| format!("services.{name}.image.digest"));
+    let expected: BTreeSet<String> =
+        services.chain(["controller.image.digest", "image.registry"].map(str::to_owned)).collect();
+    assert_eq!(cleared, expected.iter().map(String::as_str).collect());
+    assert!(release.set_values.values().all(String::is_empty));
 }
 
 #[test]
