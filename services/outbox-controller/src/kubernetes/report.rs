@@ -15,7 +15,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     status::{Assessment, Notice, Situation, age},
-    worker::{Context, Object, Planned, Running},
+    worker::{Context, Object, Planned, Running, elected},
 };
 use crate::{
     election::Leadership,
@@ -78,14 +78,10 @@ impl Reporter {
     /// Reports whenever this replica leads.
     pub(super) async fn run(mut self, mut leadership: watch::Receiver<Leadership>) -> Infallible {
         loop {
-            let tenure = leadership.borrow_and_update().tenure.clone().filter(|tenure| !tenure.is_over());
-            match tenure {
-                Some(tenure) => tokio::select! {
-                    () = self.lead(&tenure) => {}
-                    () = tenure.ended() => {}
-                },
-                // Its other end lives as long as the worker.
-                None => drop(leadership.changed().await),
+            let tenure = elected(&mut leadership).await;
+            tokio::select! {
+                () = self.lead(&tenure) => {}
+                () = tenure.ended() => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use kube::{
     runtime::events::Recorder,
 };
 use shop_core::Clock;
-use shop_outbox::{OutboxMetricsFamily, Progress, Publisher, Store};
+use shop_outbox::{OutboxMetricsFamily, Progress, Publisher, Store, Tenure};
 use shop_runtime::database;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,7 @@ use crate::{
 /// How long a follower's connections may take to be made, and how often they are looked at.
 const WARM_UP: Duration = Duration::from_secs(5);
 const STAY_WARM: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What all workers share.
 pub(super) struct Context {
@@ -248,14 +249,11 @@ impl Worker {
         let mut publisher = Publisher::new(store.clone(), transport, options, self.context.metrics.of(&name));
         self.running.send_replace(Some(Running { store, progress: Some(publisher.progress()) }));
         while !self.stop.is_cancelled() && !plans.has_changed().unwrap_or(true) {
-            let tenure = leadership.borrow_and_update().tenure.clone();
-            let Some(tenure) = tenure.filter(|tenure| !tenure.is_over()) else {
-                tokio::select! {
-                    never = stand_by(&mut publisher) => match never {},
-                    _ = leadership.changed() => {}
-                    () = self.until_changed(plans) => return Ok(()),
-                }
-                continue;
+            let tenure = tokio::select! {
+                biased;
+                tenure = elected(leadership) => tenure,
+                never = stand_by(&mut publisher) => match never {},
+                () = self.until_changed(plans) => return Ok(()),
             };
             let halt = self.stop.child_token();
             let mut publishing = pin!(publisher.run_for(&tenure, &halt));
@@ -270,6 +268,18 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits until this replica leads, by a tenure that lasts.
+pub(super) async fn elected(leadership: &mut watch::Receiver<Leadership>) -> Tenure {
+    loop {
+        let tenure = leadership.borrow_and_update().tenure.clone();
+        if let Some(tenure) = tenure.filter(|tenure| !tenure.is_over()) {
+            return tenure;
+        }
+        // A renewal may come in the very moment in which the tenure before it is over, and changes nothing but its end.
+        let _ = tokio::time::timeout(LOOK_AGAIN, leadership.changed()).await;
     }
 }
 
