@@ -1,6 +1,8 @@
 //! `cargo xtask chart`: what a real Helm and Kubernetes' own schemas say of charts/shop. What the chart should be besides, tests/chart
 //! says.
 
+mod readme;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -11,6 +13,8 @@ use anyhow::{Context as _, bail};
 use shop_testing::servers;
 
 use crate::{shell, test};
+
+pub(crate) use readme::generated;
 
 /// The sets of values, by their file; the chart's own defaults have none.
 const SETS: [(&str, Option<&str>); 4] = [

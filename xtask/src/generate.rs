@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::shell;
+use crate::{chart, shell};
 
 /// The services with an HTTP API of their own; each one's binary prints its OpenAPI document.
 const WITH_API: [&str; 3] = ["auth", "catalog", "order"];
@@ -51,7 +51,7 @@ fn generated() -> anyhow::Result<Vec<(PathBuf, String)>> {
     let apis = WITH_API.into_iter().map(|service| Ok((openapi_file(service), print(service, "openapi")?)));
     let definition = print("outbox-controller", "crd")?;
     let definitions = WITH_CRD.map(|folder| Ok((shell::root().join(folder).join(CRD), definition.clone())));
-    apis.chain(definitions).collect()
+    apis.chain(definitions).chain([chart::generated()]).collect()
 }
 
 fn openapi_file(service: &str) -> PathBuf {
