@@ -90,7 +90,7 @@ impl Reporter {
         let notice = Notice {
             warning: false,
             reason: "LeaderElected",
-            note: format!("{} publishes from now on", self.context.identity),
+            note: format!("{} leads from now on", self.context.identity),
         };
         self.tell(&notice).await;
         let mut term = self.begin().await;

@@ -24,6 +24,8 @@ async fn an_object_is_published_and_its_status_tells_of_it() {
     assert_eq!(status["leader"], controlled.holder(ORDERS).await);
 
     let table = controlled.cluster.kubectl(&["get", "obp"]).await;
+    println!("{table}{}", controlled.cluster.kubectl(&["describe", "obp"]).await);
+    println!("{}", controlled.cluster.kubectl(&["get", "events,leases"]).await);
     let columns: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(columns, ["NAME", "READY", "REASON", "LEADER", "PENDING", "DEAD", "LAG", "AGE"], "{table}");
     assert!(table.contains("True") && table.contains("Publishing"), "{table}");
