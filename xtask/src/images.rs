@@ -42,25 +42,25 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         some => some.iter().map(String::as_str).collect(),
     };
     let names = names(&targets, &arguments.tag, arguments.name.as_deref())?;
-    build(&names, Kind::of(arguments.dev), arguments.dry_run)
+    build(&names, Compiler::of(arguments.dev), arguments.dry_run)
 }
 
-/// What to build the images of.
+/// Who compiles what is in the images.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Kind {
-    /// As they are shipped: compiled in Docker, for size.
-    Shipped,
-    /// Compiled on this machine, incrementally.
-    Dev,
+pub(crate) enum Compiler {
+    /// Docker, for size: the images that are shipped.
+    Docker,
+    /// Cargo on this machine, incrementally.
+    Host,
 }
 
-impl Kind {
+impl Compiler {
     /// Only Linux compiles what a Linux image runs.
     pub(crate) fn of(dev: bool) -> Self {
         if dev && !cfg!(target_os = "linux") {
             println!("this machine is no Linux, so Docker compiles, which takes minutes");
         }
-        if dev && cfg!(target_os = "linux") { Self::Dev } else { Self::Shipped }
+        if dev && cfg!(target_os = "linux") { Self::Host } else { Self::Docker }
     }
 }
 
@@ -78,18 +78,18 @@ pub(crate) fn names<'a>(
 }
 
 /// Builds `names`, pairs of target and name, and holds shipped ones to their budget.
-pub(crate) fn build(names: &[(&str, String)], kind: Kind, dry_run: bool) -> anyhow::Result<()> {
-    let commit = match kind {
-        Kind::Shipped => Some(Commit::read()?),
-        Kind::Dev => None,
+pub(crate) fn build(names: &[(&str, String)], compiler: Compiler, dry_run: bool) -> anyhow::Result<()> {
+    let commit = match compiler {
+        Compiler::Docker => Some(Commit::read()?),
+        Compiler::Host => {
+            compile(dry_run)?;
+            None
+        }
     };
-    if kind == Kind::Dev {
-        compile(dry_run)?;
-    }
     for (target, name) in names {
         shell::run_or_print(build_one(target, name, commit.as_ref()), dry_run)?;
     }
-    if kind == Kind::Shipped && !dry_run {
+    if compiler == Compiler::Docker && !dry_run {
         footprint::hold(names)?;
     }
     Ok(())

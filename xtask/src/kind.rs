@@ -94,7 +94,7 @@ impl Steps {
             self.run("kind", &["create", "cluster", "--config", "k8s/kind.yaml", "--wait", "3m"])?;
         }
         let names = images::names(&SERVICES, TAG, None)?;
-        images::build(&names, images::Kind::of(up.dev), self.dry_run)?;
+        images::build(&names, images::Compiler::of(up.dev), self.dry_run)?;
         let load = ["load", "docker-image", "--name", CLUSTER];
         let load: Vec<&str> = load.into_iter().chain(names.iter().map(|(_, name)| name.as_str())).collect();
         self.run("kind", &load)?;
