@@ -21,6 +21,7 @@
 pub mod bot_api;
 #[cfg(feature = "clients")]
 mod browser;
+mod dice;
 #[cfg(feature = "clients")]
 mod faketime;
 #[cfg(feature = "clients")]
@@ -43,6 +44,7 @@ mod skip;
 #[cfg(feature = "clients")]
 mod teardown;
 
+pub use dice::Dice;
 #[cfg(feature = "clients")]
 pub use {
     browser::{TestBrowser, browser},

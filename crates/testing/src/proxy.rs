@@ -1,5 +1,10 @@
 //! A network between a client and a server, to break.
 
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+};
+
 use reqwest::Url;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -15,7 +20,7 @@ use tokio::{
 #[derive(Debug)]
 pub struct Proxy {
     url: String,
-    held: watch::Sender<Held>,
+    holding: watch::Sender<Holding>,
     cut: watch::Sender<()>,
     _tasks: JoinSet<()>,
 }
@@ -31,6 +36,20 @@ pub enum Held {
     Everything,
 }
 
+/// What is held back, and of whom: of everybody, or of one process.
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    held: Held,
+    process: Option<u32>,
+}
+
+impl Holding {
+    /// What is held back of a connection that `owner` has opened.
+    fn of(self, owner: Option<u32>) -> Held {
+        if self.process.is_none_or(|process| owner == Some(process)) { self.held } else { Held::Nothing }
+    }
+}
+
 impl Proxy {
     /// A network that works, to the server at `url`.
     ///
@@ -44,11 +63,11 @@ impl Proxy {
         let port = listener.local_addr().expect("its address").port();
         url.set_host(Some("127.0.0.1")).expect("a server's URL has a host");
         url.set_port(Some(port)).expect("a server's URL has a port");
-        let (held, holding) = watch::channel(Held::Nothing);
+        let (holding, held) = watch::channel(Holding { held: Held::Nothing, process: None });
         let (cut, cutting) = watch::channel(());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, server, holding, cutting));
-        Self { url: url.into(), held, cut, _tasks: tasks }
+        tasks.spawn(accept(listener, server, held, cutting));
+        Self { url: url.into(), holding, cut, _tasks: tasks }
     }
 
     /// The server's URL, but through here.
@@ -58,7 +77,13 @@ impl Proxy {
 
     /// From now on holds back `held`, and lets the rest go.
     pub fn hold(&self, held: Held) {
-        self.held.send_replace(held);
+        self.holding.send_replace(Holding { held, process: None });
+    }
+
+    /// The same, of the connections that the process `process` opens and has opened, and lets all others go: for a server
+    /// whose clients have but one address for it. Linux only; elsewhere nothing is held back.
+    pub fn hold_of(&self, process: u32, held: Held) {
+        self.holding.send_replace(Holding { held, process: Some(process) });
     }
 
     /// Breaks the connections that there are, and loses what is held back.
@@ -70,19 +95,23 @@ impl Proxy {
 async fn accept(
     listener: TcpListener,
     server: String,
-    held: watch::Receiver<Held>,
+    held: watch::Receiver<Holding>,
     cut: watch::Receiver<()>,
 ) {
     let mut connections = JoinSet::new();
-    while let Ok((client, _)) = listener.accept().await {
+    while let Ok((client, address)) = listener.accept().await {
         let (server, held, mut cut) = (server.clone(), held.clone(), cut.clone());
         cut.mark_unchanged();
         connections.spawn(async move {
+            // Before anything is passed on: a client that has closed its end is not found any more.
+            let owner = owner(address);
             let Ok(server) = TcpStream::connect(server).await else { return };
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
-            let there = forward(from_client, to_server, held.clone(), |held| held == Held::Everything);
-            let back = forward(from_server, to_client, held, |held| held != Held::Nothing);
+            let holds_all = move |holding: Holding| holding.of(owner) == Held::Everything;
+            let holds_any = move |holding: Holding| holding.of(owner) != Held::Nothing;
+            let there = forward(from_client, to_server, held.clone(), holds_all);
+            let back = forward(from_server, to_client, held, holds_any);
             tokio::select! {
                 _ = cut.changed() => {}
                 _ = async { tokio::join!(there, back) } => {}
@@ -95,8 +124,8 @@ async fn accept(
 async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut held: watch::Receiver<Held>,
-    stopped: impl Fn(Held) -> bool,
+    mut held: watch::Receiver<Holding>,
+    stopped: impl Fn(Holding) -> bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -107,5 +136,49 @@ async fn forward(
         if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
+    }
+}
+
+/// The process on this machine whose socket has this address; `None` where it is another user's, or none.
+fn owner(client: SocketAddr) -> Option<u32> {
+    let socket = format!("socket:[{}]", inode(client)?);
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|process| {
+        let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+        files.filter_map(|file| fs::read_link(file.path()).ok()).any(|to| to.to_str() == Some(&socket))
+    })
+}
+
+/// The inode of a socket, as `/proc/net/tcp` (proc(5)) has it: the address in hexadecimal, as it is in memory, second; the inode
+/// tenth.
+fn inode(socket: SocketAddr) -> Option<u64> {
+    let IpAddr::V4(address) = socket.ip() else { return None };
+    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.octets()), socket.port());
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    table.lines().find_map(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        (columns.next()? == local).then(|| columns.nth(7)?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_traced_to_the_process_that_opened_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert_eq!(owner(client.local_addr().unwrap()), Some(std::process::id()));
+        assert_eq!(owner(SocketAddr::from(([127, 0, 0, 1], 1))), None);
+    }
+
+    #[test]
+    fn of_one_process_nothing_else_is_held() {
+        let holding = Holding { held: Held::Everything, process: Some(7) };
+        assert_eq!(holding.of(Some(7)), Held::Everything);
+        assert_eq!(holding.of(Some(8)), Held::Nothing);
+        assert_eq!(holding.of(None), Held::Nothing);
+        assert_eq!(Holding { process: None, ..holding }.of(None), Held::Everything);
     }
 }

@@ -8,7 +8,6 @@
 
 mod audit;
 mod check;
-mod dice;
 mod ledger;
 mod plan;
 mod queue;

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::dice::Dice;
+use shop_testing::Dice;
 
 /// A lease, or a deadline, that does not run out by itself.
 const CALM: Duration = Duration::from_secs(10);

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Those of `seed`.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -19,24 +20,28 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    /// Less than `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// `last` included.
-    pub(crate) fn between(&mut self, first: u64, last: u64) -> u64 {
+    /// From `first` to `last`, both included.
+    pub fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.below(last - first + 1)
     }
 
-    pub(crate) fn millis(&mut self, first: u64, last: u64) -> Duration {
+    /// From `first` to `last` milliseconds.
+    pub fn millis(&mut self, first: u64, last: u64) -> Duration {
         Duration::from_millis(self.between(first, last))
     }
 
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+    /// True so many times out of a hundred.
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
+    /// One of several.
+    pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         &among[self.below(among.len() as u64) as usize]
     }
 }
