@@ -18,6 +18,8 @@ enum Measurement {
     Http(Http),
     /// Compare the outbox with publishing without one: backlogs, latency, what writers pay, memory
     Outbox(Outbox),
+    /// How long nothing is published when the controller's leader ends or crashes; what idle controllers cost
+    Handover(Handover),
 }
 
 #[derive(Args)]
@@ -49,11 +51,33 @@ struct Outbox {
     only: Option<String>,
 }
 
+#[derive(Args)]
+struct Handover {
+    /// How many hand-overs of each kind
+    #[arg(long, default_value = "5")]
+    rounds: String,
+    /// Orders placed a second
+    #[arg(long, default_value = "200")]
+    orders: String,
+    /// How long a Lease lasts without renewal
+    #[arg(long, default_value = "15")]
+    lease_seconds: String,
+    /// How long a leader goes on that cannot renew its Lease
+    #[arg(long, default_value = "10")]
+    renew_deadline_seconds: String,
+    /// How often a leader renews its Lease
+    #[arg(long, default_value = "2")]
+    retry_period_seconds: String,
+    /// For how long idle controllers are watched; 0: not at all
+    #[arg(long, default_value = "5")]
+    idle_minutes: String,
+}
+
 impl Measurement {
     fn backends(&self) -> &'static [Kind] {
         match self {
             Self::Http(_) => &[Kind::Postgres, Kind::Redis, Kind::RabbitMq],
-            Self::Outbox(_) => &[Kind::Postgres, Kind::RabbitMq],
+            Self::Outbox(_) | Self::Handover(_) => &[Kind::Postgres, Kind::RabbitMq],
         }
     }
 
@@ -61,7 +85,7 @@ impl Measurement {
     fn packages(&self) -> &'static [&'static str] {
         match self {
             Self::Http(_) => &["auth", "bench", "catalog", "order", "outbox-controller", "telegram", "web"],
-            Self::Outbox(_) => &["bench", "order", "outbox-controller"],
+            Self::Outbox(_) | Self::Handover(_) => &["bench", "order", "outbox-controller"],
         }
     }
 
@@ -76,6 +100,28 @@ impl Measurement {
                 arguments.extend(only.iter().flat_map(|part| ["--only", part]));
                 arguments
             }
+            Self::Handover(Handover {
+                rounds,
+                orders,
+                lease_seconds,
+                renew_deadline_seconds,
+                retry_period_seconds,
+                idle_minutes,
+            }) => vec![
+                "handover",
+                "--rounds",
+                rounds,
+                "--orders",
+                orders,
+                "--lease-seconds",
+                lease_seconds,
+                "--renew-deadline-seconds",
+                renew_deadline_seconds,
+                "--retry-period-seconds",
+                retry_period_seconds,
+                "--idle-minutes",
+                idle_minutes,
+            ],
         }
     }
 }
@@ -83,8 +129,22 @@ impl Measurement {
 /// Builds what is measured for release, and measures it on real backends.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let measurement = &arguments.measurement;
-    let starting = backends::start(measurement.backends(), Durability::Durable);
-    let packages = measurement.packages().iter().flat_map(|package| ["--package", package]);
+    if matches!(measurement, Measurement::Handover(_)) {
+        // The run starts one of its own.
+        Kind::Kubernetes.find()?;
+    }
+    released(measurement.packages(), measurement.backends(), Durability::Durable, &measurement.arguments())
+}
+
+/// Builds `packages` for release, and runs the binary `bench` on backends with `arguments`.
+pub(crate) fn released(
+    packages: &[&str],
+    backends: &[Kind],
+    durability: Durability,
+    arguments: &[&str],
+) -> anyhow::Result<()> {
+    let starting = backends::start(backends, durability);
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
     let build: Vec<&str> = ["build", "--release", "--locked"].into_iter().chain(packages).collect();
     shell::run(shell::cargo(&build))?;
     let backends = starting.wait();
@@ -93,7 +153,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let binaries = shell::target().join("release");
     let mut command = shop_testing::servers::ending_with_us(&binaries.join("bench"), "TERM");
-    command.args(measurement.arguments());
+    command.args(arguments);
     command.envs(backends.environment.iter().map(|(name, value)| (*name, value)));
     command.env("SHOP_TEST_BIN_DIR", binaries);
     shell::run(command)

@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use shop_testing::servers::{Durability, Kind};
 
-use crate::{backends, shell};
+use crate::{backends, bench, shell};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -16,6 +16,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Hold the outbox's publisher against its model, one seed after the other
     Outbox(Outbox),
+    /// Let orders flow through faults of the controller's leader
+    Controller(Controller),
 }
 
 #[derive(Args)]
@@ -31,9 +33,52 @@ struct Outbox {
     same: bool,
 }
 
-/// Runs the model's test for long. `cargo test`, because cargo-nextest would end it in its second minute.
+#[derive(Args)]
+struct Controller {
+    /// How many faults
+    #[arg(long, default_value = "10")]
+    faults: String,
+    /// Orders placed a second
+    #[arg(long, default_value = "1000")]
+    orders: String,
+    /// What the faults are, and when; any, when it is not given
+    #[arg(long)]
+    seed: Option<String>,
+    /// How long a Lease lasts without renewal
+    #[arg(long, default_value = "4")]
+    lease_seconds: String,
+    /// How long a leader goes on that cannot renew its Lease
+    #[arg(long, default_value = "3")]
+    renew_deadline_seconds: String,
+    /// How often a leader renews its Lease
+    #[arg(long, default_value = "1")]
+    retry_period_seconds: String,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let What::Outbox(Outbox { minutes, seed, same }) = &arguments.what;
+    match &arguments.what {
+        What::Outbox(arguments) => outbox(arguments),
+        What::Controller(arguments) => controller(arguments),
+    }
+}
+
+/// Runs release builds, on an API server of the run's own.
+fn controller(arguments: &Controller) -> anyhow::Result<()> {
+    let Controller { faults, orders, seed, lease_seconds, renew_deadline_seconds, retry_period_seconds } =
+        arguments;
+    Kind::Kubernetes.find()?;
+    let mut arguments = vec!["soak", "--faults", faults, "--orders", orders];
+    arguments.extend(["--lease-seconds", lease_seconds]);
+    arguments.extend(["--renew-deadline-seconds", renew_deadline_seconds]);
+    arguments.extend(["--retry-period-seconds", retry_period_seconds]);
+    arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
+    let packages = ["bench", "order", "outbox-controller"];
+    bench::released(&packages, &[Kind::Postgres, Kind::RabbitMq], Durability::Fast, &arguments)
+}
+
+/// Runs the model's test for long. `cargo test`, because cargo-nextest would end it in its second minute.
+fn outbox(arguments: &Outbox) -> anyhow::Result<()> {
+    let Outbox { minutes, seed, same } = arguments;
     let starting = backends::start(&[Kind::Postgres, Kind::RabbitMq], Durability::Fast);
     let test = ["test", "--locked", "--package", "shop-outbox", "--test", "it"];
     let build: Vec<&str> = test.into_iter().chain(["--no-run"]).collect();

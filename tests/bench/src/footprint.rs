@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     process::{Process, free_address},
-    report::{machine, median},
+    report::{machine, mebibytes, median},
     services::{Backends, Services},
 };
 
@@ -68,7 +68,6 @@ fn print(rows: &[Row], machine: &str) {
         IDLE.as_secs()
     );
     println!("|---|--:|--:|--:|--:|");
-    let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     for row in rows {
         let milliseconds: Vec<f64> = row.ready.iter().map(|ready| ready.as_secs_f64() * 1000.0).collect();
         println!(

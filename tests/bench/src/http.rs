@@ -82,7 +82,7 @@ async fn versions(database: &mut PgConnection, backends: &Backends) -> anyhow::R
 fn print_memory(services: &Services) -> anyhow::Result<()> {
     println!("| {} seconds after its start | resident memory, MiB |\n|---|--:|", IDLE.as_secs());
     for service in services.all() {
-        println!("| {} | {:.1} |", service.name, service.resident()? as f64 / 1024.0 / 1024.0);
+        println!("| {} | {:.1} |", service.name, report::mebibytes(service.resident()?));
     }
     println!();
     Ok(())

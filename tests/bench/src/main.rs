@@ -4,6 +4,7 @@
 //! measured in turns, under the same load.
 
 mod bare;
+mod controller;
 mod footprint;
 mod http;
 mod load;
@@ -30,6 +31,10 @@ enum Kind {
     Http(http::Arguments),
     /// The outbox beside publishing without one: backlogs, latency, what writers pay, memory
     Outbox(outbox::Arguments),
+    /// The controller's hand-overs, and what idle ones cost
+    Handover(controller::handover::Arguments),
+    /// The controller among faults, with orders flowing
+    Soak(controller::soak::Arguments),
     /// How much memory idle services take, and how soon they are ready
     Footprint(footprint::Arguments),
     /// Serve one recorded answer: what the catalog is compared with
@@ -47,6 +52,8 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().kind {
         Kind::Http(arguments) => http::run(&arguments).await,
         Kind::Outbox(arguments) => outbox::run(&arguments).await,
+        Kind::Handover(arguments) => controller::handover::run(&arguments).await,
+        Kind::Soak(arguments) => controller::soak::run(&arguments).await,
         Kind::Footprint(arguments) => footprint::run(&arguments).await,
         Kind::Bare { listen, recorded } => bare::serve(listen, &recorded).await,
     };

@@ -1,9 +1,9 @@
 //! `cargo xtask bench outbox`
 
-mod broker;
+pub(crate) mod broker;
 mod drain;
 mod latency;
-mod place;
+pub(crate) mod place;
 mod tax;
 
 use std::{path::PathBuf, time::Duration};

@@ -42,7 +42,8 @@ impl Process {
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let log = folder.join(format!("{name}.log"));
-        let output = File::create(&log)?;
+        // One that is started again goes on where it was.
+        let output = File::options().create(true).append(true).open(&log)?;
         let mut command = servers::ending_with_us(binary, "KILL");
         command
             .args(arguments)
@@ -78,15 +79,41 @@ impl Process {
 
     /// Asks it to end, as whoever runs it does, and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         let deadline = Instant::now() + PATIENCE;
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() > deadline {
-                bail!("{} does not stop: {}", self.name, fs::read_to_string(&self.log)?);
+        loop {
+            let ended = self.child.try_wait()?;
+            if ended.is_some_and(|status| status.success()) {
+                return Ok(());
+            }
+            if ended.is_some() || Instant::now() > deadline {
+                bail!("{} does not stop in order: {}", self.name, fs::read_to_string(&self.log)?);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Ends it as a crash does, and waits until it is gone.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
         Ok(())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What its `/metrics` say of `metric`, with its labels if it has any; `None` where it does not know it.
+    pub(crate) async fn metric(&self, metric: &str) -> anyhow::Result<Option<f64>> {
+        let (_, answer) = get(self.address, "/metrics").await?;
+        let answer = String::from_utf8(answer)?;
+        let value = answer.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+        Ok(value.map(str::parse).transpose()?)
     }
 
     /// The memory that it has in use, in bytes.

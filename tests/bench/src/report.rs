@@ -148,6 +148,10 @@ pub(crate) fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0 / 1024.0
+}
+
 /// The date, and the version of PostgreSQL. One that keeps nothing would make every insert cheap, and the ratios worth
 /// nothing.
 pub(crate) async fn durable_postgres(database: &mut PgConnection) -> anyhow::Result<String> {

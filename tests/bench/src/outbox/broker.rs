@@ -103,6 +103,11 @@ impl Arrivals {
         let next = tokio::time::timeout(super::PATIENCE, self.arrived.recv()).await;
         next.context("a message does not arrive")?.context("the consumer has ended")
     }
+
+    /// All that has arrived since it was last asked for.
+    pub(crate) fn so_far(&mut self) -> Vec<(Uuid, Instant)> {
+        std::iter::from_fn(|| self.arrived.try_recv().ok()).collect()
+    }
 }
 
 /// Publishing with lapin and nothing around it: persistent and mandatory, with the headers that the outbox sends.

@@ -201,7 +201,7 @@ impl Place {
 }
 
 /// The schema as `order_service` makes it.
-async fn migrate(binaries: &Path, database_url: &str) -> anyhow::Result<()> {
+pub(crate) async fn migrate(binaries: &Path, database_url: &str) -> anyhow::Result<()> {
     let mut command = Command::new(binaries.join("order"));
     command.arg("migrate").env_clear().env("ORDER_DATABASE_URL", database_url);
     // Not used for this, and asked for.
