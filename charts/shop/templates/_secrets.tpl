@@ -22,8 +22,8 @@
 {{- end -}}
 
 {{- /*
-What a pod's checksum says of the Secrets that the values name (dict "root" $ "names" (list …)): it changes when a Secret that
-somebody else keeps has changed since the last upgrade. Those of the chart are given by the values, or never change by themselves,
+What a pod's checksum says of the Secrets that it names (dict "root" $ "names" (list …) "given" …): it changes when the values do, `given`
+being those of its own, and when a Secret that somebody else keeps has changed since the last upgrade. Those of the chart are given by the values, or never change by themselves,
 and a look-up of what the first install is only about to make would roll every pod at the second.
 */ -}}
 {{- define "shop.secret.checksum" -}}
@@ -36,7 +36,7 @@ and a look-up of what the first install is only about to make would roll every p
 {{- $_ := set $seen . $found.data -}}
 {{- end -}}
 {{- end -}}
-{{- toJson (dict "names" .names "found" $seen "given" .root.Values.secrets) | sha256sum -}}
+{{- toJson (dict "names" .names "found" $seen "given" .given) | sha256sum -}}
 {{- end -}}
 
 {{- /* The backing services' addresses: {"name": …, "key": …} of a Secret; `own` goes before the release's. */ -}}
