@@ -28,12 +28,16 @@
 {{- if ne $service.tokens "none" -}}
 {{- if hasPrefix "HS" $root.Values.tokens.algorithm -}}
 {{- $_ := set $variables "AUTH_JWT_SECRET" (dict "secret" "tokens" "key" "secret") -}}
+{{- $_ := set $variables "AUTH_JWT_OTHER_SECRET" (dict "secret" "tokens" "key" "other-secret" "optional" true) -}}
 {{- else if not $root.Values.secrets.tokens.existingSecret -}}
 {{- fail (printf "secrets.tokens.existingSecret must name a Secret with private-key and public-key (PEM): the chart cannot make a pair of keys for tokens.algorithm %s" $root.Values.tokens.algorithm) -}}
 {{- else if eq $service.tokens "sign" -}}
 {{- $_ := set $variables "AUTH_JWT_PRIVATE_KEY" (dict "secret" "tokens" "key" "private-key") -}}
 {{- else -}}
 {{- $_ := set $variables "AUTH_JWT_PUBLIC_KEY" (dict "secret" "tokens" "key" "public-key") -}}
+{{- end -}}
+{{- if not (hasPrefix "HS" $root.Values.tokens.algorithm) -}}
+{{- $_ := set $variables "AUTH_JWT_OTHER_PUBLIC_KEY" (dict "secret" "tokens" "key" "other-public-key" "optional" true) -}}
 {{- end -}}
 {{- if and (eq $service.tokens "sign") $root.Values.admin.email -}}
 {{- $_ := set $variables "AUTH_ADMIN_PASSWORD" (dict "secret" "admin" "key" "password") -}}

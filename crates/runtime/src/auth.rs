@@ -1,6 +1,6 @@
 //! Who is calling: verifying the tokens that `auth_service` gives out, and the extractors that hand the caller on.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, iter, sync::Arc};
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use chrono::{DateTime, Utc};
@@ -34,6 +34,12 @@ pub struct TokenConfig {
     /// The public key of the other algorithms, as PEM
     #[arg(long, env = "AUTH_JWT_PUBLIC_KEY")]
     pub jwt_public_key: Option<String>,
+    /// Another secret whose tokens are accepted, while secrets are rotated; nothing is signed with it
+    #[arg(long, env = "AUTH_JWT_OTHER_SECRET", hide_env_values = true)]
+    pub jwt_other_secret: Option<SecretString>,
+    /// Another public key whose tokens are accepted, as PEM, while keys are rotated
+    #[arg(long, env = "AUTH_JWT_OTHER_PUBLIC_KEY")]
+    pub jwt_other_public_key: Option<String>,
 }
 
 /// Reads the name of an algorithm that the shop supports.
@@ -59,6 +65,14 @@ const UNSUPPORTED: &str = "expected HS256, HS384, HS512, RS256, ES256 or EdDSA";
 /// examples are accepted, with a warning, because the example must run.
 pub fn hmac_secret(secret: Option<&SecretString>, algorithm: Algorithm) -> anyhow::Result<&[u8]> {
     let secret = secret.ok_or_else(|| anyhow::anyhow!("AUTH_JWT_SECRET must be set for {algorithm:?}"))?;
+    long_enough("AUTH_JWT_SECRET", secret, algorithm)
+}
+
+fn long_enough<'a>(
+    variable: &str,
+    secret: &'a SecretString,
+    algorithm: Algorithm,
+) -> anyhow::Result<&'a [u8]> {
     let secret = secret.expose_secret();
     let least = match algorithm {
         Algorithm::HS384 => 48,
@@ -66,16 +80,44 @@ pub fn hmac_secret(secret: Option<&SecretString>, algorithm: Algorithm) -> anyho
         _ => 32,
     };
     if secret.starts_with("change_me") {
-        tracing::warn!(
-            "AUTH_JWT_SECRET is an example from the documentation: anyone can make tokens. Change it"
-        );
+        tracing::warn!("{variable} is an example from the documentation: anyone can make tokens. Change it");
     } else if secret.len() < least {
         anyhow::bail!(
-            "AUTH_JWT_SECRET has {} bytes and {algorithm:?} needs {least} (RFC 7518, 3.2)",
+            "{variable} has {} bytes and {algorithm:?} needs {least} (RFC 7518, 3.2)",
             secret.len()
         );
     }
     Ok(secret.as_bytes())
+}
+
+/// Reads a public key of an asymmetric algorithm, which `variable` holds as PEM.
+///
+/// # Errors
+/// It is not one.
+pub fn public_key(variable: &str, pem: &str, algorithm: Algorithm) -> anyhow::Result<DecodingKey> {
+    let pem = pem.as_bytes();
+    let key = match algorithm.family() {
+        AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem),
+        AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem),
+        _ => DecodingKey::from_ed_pem(pem),
+    };
+    key.map_err(|_| anyhow::anyhow!("{variable} is not a PEM key for {algorithm:?}"))
+}
+
+/// The key beside the one that signs: the next one before a rotation, the last one after it.
+///
+/// # Errors
+/// It is malformed, or too short.
+pub fn other_key(config: &TokenConfig) -> anyhow::Result<Option<DecodingKey>> {
+    let algorithm = config.jwt_algorithm;
+    if algorithm.family() == AlgorithmFamily::Hmac {
+        let secret = config.jwt_other_secret.as_ref();
+        let secret =
+            secret.map(|secret| long_enough("AUTH_JWT_OTHER_SECRET", secret, algorithm)).transpose()?;
+        return Ok(secret.map(DecodingKey::from_secret));
+    }
+    let pem = config.jwt_other_public_key.as_deref();
+    pem.map(|pem| public_key("AUTH_JWT_OTHER_PUBLIC_KEY", pem, algorithm)).transpose()
 }
 
 /// What a token says.
@@ -107,9 +149,9 @@ pub enum Role {
     Admin,
 }
 
-/// Verifies tokens with one key and one algorithm.
+/// Verifies tokens with one algorithm, and one key, or two while keys are rotated.
 #[derive(Clone)]
-pub struct TokenVerifier(Arc<(DecodingKey, Validation)>);
+pub struct TokenVerifier(Arc<(Vec<DecodingKey>, Validation)>);
 
 impl fmt::Debug for TokenVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,30 +166,24 @@ impl TokenVerifier {
     /// The key for the algorithm is missing, malformed or too short.
     pub fn new(config: &TokenConfig) -> anyhow::Result<Self> {
         let algorithm = config.jwt_algorithm;
-        let pem = || {
+        let key = if algorithm.family() == AlgorithmFamily::Hmac {
+            DecodingKey::from_secret(hmac_secret(config.jwt_secret.as_ref(), algorithm)?)
+        } else {
             let pem = config.jwt_public_key.as_deref();
-            pem.map(str::as_bytes)
-                .ok_or_else(|| anyhow::anyhow!("AUTH_JWT_PUBLIC_KEY must be set for {algorithm:?}"))
+            let pem =
+                pem.ok_or_else(|| anyhow::anyhow!("AUTH_JWT_PUBLIC_KEY must be set for {algorithm:?}"))?;
+            public_key("AUTH_JWT_PUBLIC_KEY", pem, algorithm)?
         };
-        let malformed = |_| anyhow::anyhow!("AUTH_JWT_PUBLIC_KEY is not a PEM key for {algorithm:?}");
-        let key = match algorithm.family() {
-            AlgorithmFamily::Hmac => {
-                DecodingKey::from_secret(hmac_secret(config.jwt_secret.as_ref(), algorithm)?)
-            }
-            AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem()?).map_err(malformed)?,
-            AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem()?).map_err(malformed)?,
-            _ => DecodingKey::from_ed_pem(pem()?).map_err(malformed)?,
-        };
-        Ok(Self::with_key(key, algorithm))
+        Ok(Self::with_keys(iter::once(key).chain(other_key(config)?), algorithm))
     }
 
-    /// A verifier with a key that is at hand.
-    pub fn with_key(key: DecodingKey, algorithm: Algorithm) -> Self {
+    /// A verifier with keys that are at hand.
+    pub fn with_keys(keys: impl IntoIterator<Item = DecodingKey>, algorithm: Algorithm) -> Self {
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         validation.leeway = 5;
-        Self(Arc::new((key, validation)))
+        Self(Arc::new((keys.into_iter().collect(), validation)))
     }
 
     /// The claims of a valid token.
@@ -155,17 +191,22 @@ impl TokenVerifier {
     /// # Errors
     /// A 401 problem that says whether it has expired, and nothing else.
     pub fn verify(&self, token: &str) -> Result<Claims, Problem> {
-        let (key, validation) = &*self.0;
+        let (keys, validation) = &*self.0;
         if token.len() > MAX_TOKEN {
             return Err(Problem::unauthorized("The token is too long."));
         }
-        match jsonwebtoken::decode::<Claims>(token, key, validation) {
-            Ok(token) => Ok(token.claims),
-            Err(error) => Err(Problem::unauthorized(match error.kind() {
-                ErrorKind::ExpiredSignature => "The token has expired.",
-                _ => "The token is not valid.",
-            })),
+        let mut refusal = "The token is not valid.";
+        for key in keys {
+            match jsonwebtoken::decode::<Claims>(token, key, validation) {
+                Ok(token) => return Ok(token.claims),
+                // The signature was this key's.
+                Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
+                    refusal = "The token has expired.";
+                }
+                Err(_) => {}
+            }
         }
+        Err(Problem::unauthorized(refusal))
     }
 }
 
@@ -277,9 +318,36 @@ mod tests {
         jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(SECRET)).unwrap()
     }
 
+    fn config(secret: &[u8], other: Option<&[u8]>) -> TokenConfig {
+        let text = |secret: &[u8]| SecretString::from(str::from_utf8(secret).unwrap());
+        TokenConfig {
+            jwt_algorithm: Algorithm::HS256,
+            jwt_secret: Some(text(secret)),
+            jwt_public_key: None,
+            jwt_other_secret: other.map(text),
+            jwt_other_public_key: None,
+        }
+    }
+
+    #[test]
+    fn while_secrets_are_rotated_tokens_of_both_are_accepted() {
+        let new: &[u8] = b"a new secret, of at least thirty-two bytes";
+        let verify = |secret, other, claims: &Claims| {
+            let verifier = TokenVerifier::new(&config(secret, other)).unwrap();
+            verifier.verify(&token(Algorithm::HS256, claims)).map_err(|problem| format!("{problem:?}"))
+        };
+        // Told of the new one, signed with it, and forgetting the old one.
+        assert!(verify(SECRET, Some(new), &claims(60)).is_ok());
+        assert!(verify(new, Some(SECRET), &claims(60)).is_ok());
+        assert!(verify(new, None, &claims(60)).is_err());
+        assert!(verify(new, Some(SECRET), &claims(-60)).unwrap_err().contains("has expired"));
+        let short = TokenVerifier::new(&config(SECRET, Some(b"short"))).unwrap_err().to_string();
+        assert!(short.starts_with("AUTH_JWT_OTHER_SECRET has 5 bytes"), "{short}");
+    }
+
     #[test]
     fn only_the_configured_algorithm_and_issuer_are_accepted() {
-        let verifier = TokenVerifier::with_key(DecodingKey::from_secret(SECRET), Algorithm::HS256);
+        let verifier = TokenVerifier::new(&config(SECRET, None)).unwrap();
         assert!(verifier.verify(&token(Algorithm::HS256, &claims(60))).is_ok());
         assert!(verifier.verify(&token(Algorithm::HS384, &claims(60))).is_err());
         assert!(verifier.verify(&token(Algorithm::HS256, &claims(-60))).is_err());

@@ -134,6 +134,8 @@ mod tests {
         AUTH_JWT_ALGORITHM: The one algorithm that is accepted: HS256, HS384, HS512, RS256, ES256 or EdDSA
         AUTH_JWT_SECRET: The shared secret of the HS algorithms, at least as long as the hash (32, 48 or 64 bytes)
         AUTH_JWT_PUBLIC_KEY: The public key of the other algorithms, as PEM
+        AUTH_JWT_OTHER_SECRET: Another secret whose tokens are accepted, while secrets are rotated; nothing is signed with it
+        AUTH_JWT_OTHER_PUBLIC_KEY: Another public key whose tokens are accepted, as PEM, while keys are rotated
         AUTH_JWT_PRIVATE_KEY: The private key of RS256, ES256 and EdDSA, as PKCS#8 PEM; the public one follows from it
         AUTH_JWT_EXPIRE_MINUTES: How long a token is valid, in minutes: 1 to 43200 (30 days)
         AUTH_ADMIN_EMAIL: The account that keeps the shop: made at start, or made admin, with the password below

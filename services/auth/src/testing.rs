@@ -64,6 +64,8 @@ pub(crate) fn configuration(database_url: &str) -> Config {
             jwt_algorithm: Algorithm::HS256,
             jwt_secret: Some(SECRET.into()),
             jwt_public_key: None,
+            jwt_other_secret: None,
+            jwt_other_public_key: None,
         },
         jwt_private_key: None,
         jwt_expire_minutes: 60,

@@ -45,6 +45,8 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         jwt_algorithm: shop_runtime::auth::parse_algorithm("HS256").map_err(anyhow::Error::msg)?,
         jwt_secret: Some(secrets.jwt_secret),
         jwt_public_key: None,
+        jwt_other_secret: None,
+        jwt_other_public_key: None,
     };
 
     let auth = auth::Config {

@@ -1,3 +1,5 @@
+use std::iter;
+
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use jsonwebtoken::{
@@ -6,7 +8,7 @@ use jsonwebtoken::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use shop_core::Clock;
-use shop_runtime::auth::{Claims, ISSUER, TokenConfig, TokenVerifier, hmac_secret};
+use shop_runtime::auth::{Claims, ISSUER, TokenConfig, TokenVerifier, hmac_secret, other_key, public_key};
 
 use super::Account;
 
@@ -15,7 +17,7 @@ pub(crate) struct Tokens {
     header: Header,
     key: EncodingKey,
     verifier: TokenVerifier,
-    public_key: Option<Jwk>,
+    public_keys: Vec<Jwk>,
     lifetime: TimeDelta,
 }
 
@@ -33,9 +35,10 @@ impl Tokens {
         let mut header = Header::new(algorithm);
         if algorithm.family() == AlgorithmFamily::Hmac {
             let secret = hmac_secret(config.jwt_secret.as_ref(), algorithm)?;
-            let verifier = TokenVerifier::with_key(DecodingKey::from_secret(secret), algorithm);
+            let accepted = iter::once(DecodingKey::from_secret(secret)).chain(other_key(config)?);
+            let verifier = TokenVerifier::with_keys(accepted, algorithm);
             let key = EncodingKey::from_secret(secret);
-            return Ok(Self { header, key, verifier, public_key: None, lifetime });
+            return Ok(Self { header, key, verifier, public_keys: Vec::new(), lifetime });
         }
         let pem = private_key
             .ok_or_else(|| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY must be set for {algorithm:?}"))?;
@@ -48,8 +51,13 @@ impl Tokens {
             is_the_same_key(configured, algorithm, &public_key)?;
         }
         header.kid.clone_from(&public_key.common.key_id);
-        let verifier = TokenVerifier::with_key(DecodingKey::from_jwk(&public_key)?, algorithm);
-        Ok(Self { header, key, verifier, public_key: Some(public_key), lifetime })
+        let other =
+            other_key(config)?.map(|key| Jwk::from_decoding_key(&key, Some(algorithm))).transpose()?;
+        let public_keys: Vec<Jwk> =
+            iter::once(Ok(public_key)).chain(other.map(published)).collect::<Result<_, _>>()?;
+        let accepted = public_keys.iter().map(DecodingKey::from_jwk).collect::<Result<Vec<_>, _>>()?;
+        let verifier = TokenVerifier::with_keys(accepted, algorithm);
+        Ok(Self { header, key, verifier, public_keys, lifetime })
     }
 
     /// Verifies what this signs.
@@ -57,9 +65,9 @@ impl Tokens {
         self.verifier.clone()
     }
 
-    /// The key for others to verify with; an HMAC secret is nobody else's.
-    pub(crate) fn public_key(&self) -> Option<&Jwk> {
-        self.public_key.as_ref()
+    /// The keys for others to verify with, the one that signs first; an HMAC secret is nobody else's.
+    pub(crate) fn public_keys(&self) -> &[Jwk] {
+        &self.public_keys
     }
 
     /// How long a token is valid.
@@ -96,22 +104,21 @@ fn read_private_key(
         AlgorithmFamily::Ec => EncodingKey::from_ec_pem(pem)?,
         _ => EncodingKey::from_ed_pem(pem)?,
     };
-    let mut public_key = Jwk::from_encoding_key(&key, algorithm)?;
-    public_key.common.public_key_use = Some(PublicKeyUse::Signature);
-    public_key.common.key_id = Some(public_key.thumbprint(ThumbprintHash::SHA256)?);
+    let public_key = published(Jwk::from_encoding_key(&key, algorithm)?)?;
     Ok((key, public_key))
+}
+
+/// With its name, and what it is for.
+fn published(mut key: Jwk) -> Result<Jwk, jsonwebtoken::errors::Error> {
+    key.common.public_key_use = Some(PublicKeyUse::Signature);
+    key.common.key_id = Some(key.thumbprint(ThumbprintHash::SHA256)?);
+    Ok(key)
 }
 
 /// Other services verify with the configured public key; another one here would make every token worthless there.
 fn is_the_same_key(configured: &str, algorithm: Algorithm, derived: &Jwk) -> anyhow::Result<()> {
-    let pem = configured.as_bytes();
-    let key = match algorithm.family() {
-        AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem),
-        AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem),
-        _ => DecodingKey::from_ed_pem(pem),
-    };
-    let configured = key
-        .and_then(|key| Jwk::from_decoding_key(&key, Some(algorithm)))
+    let key = public_key("AUTH_JWT_PUBLIC_KEY", configured, algorithm)?;
+    let configured = Jwk::from_decoding_key(&key, Some(algorithm))
         .map_err(|_| anyhow::anyhow!("AUTH_JWT_PUBLIC_KEY is not a PEM key for {algorithm:?}"))?;
     anyhow::ensure!(
         configured.algorithm == derived.algorithm,
@@ -135,6 +142,8 @@ mod tests {
             jwt_algorithm: algorithm,
             jwt_secret: Some("s".repeat(64).into()),
             jwt_public_key: None,
+            jwt_other_secret: None,
+            jwt_other_public_key: None,
         }
     }
 
@@ -175,12 +184,12 @@ mod tests {
             let tokens = tokens(algorithm);
             let token = tokens.issue(&account(), &Clock::system()).unwrap();
             let kid = jsonwebtoken::decode_header(&token).unwrap().kid;
-            let published = serde_json::to_value(tokens.public_key().unwrap()).unwrap();
+            let published = serde_json::to_value(tokens.public_keys().first().unwrap()).unwrap();
             assert_eq!(published["kid"], *kid.unwrap());
             assert_eq!(published["use"], "sig");
             assert!(published.get("d").is_none(), "the private half stays here");
         }
-        assert!(tokens(Algorithm::HS256).public_key().is_none());
+        assert!(tokens(Algorithm::HS256).public_keys().is_empty());
     }
 
     #[test]
@@ -192,6 +201,28 @@ mod tests {
             let tokens = Tokens::new(&config, Some(&keys.private), TimeDelta::hours(1)).unwrap();
             let token = tokens.issue(&account(), &Clock::system()).unwrap();
             assert!(TokenVerifier::new(&config).unwrap().verify(&token).is_ok(), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_rotation_is_published_and_accepted_and_signs_nothing() {
+        for algorithm in ASYMMETRIC {
+            let (old, new) = (keys(algorithm), keys(algorithm));
+            let with = |private: &SecretString, other: String| {
+                let other = TokenConfig { jwt_other_public_key: Some(other), ..config(algorithm) };
+                Tokens::new(&other, Some(private), TimeDelta::hours(1)).unwrap()
+            };
+            let (before, after) = (with(&old.private, new.public), with(&new.private, old.public));
+            let token = before.issue(&account(), &Clock::system()).unwrap();
+            assert!(after.verifier().verify(&token).is_ok(), "{algorithm:?}");
+            let names = |tokens: &Tokens| {
+                let names = tokens.public_keys().iter().map(|key| key.common.key_id.clone());
+                names.collect::<Vec<_>>()
+            };
+            let mut published = names(&before);
+            assert_eq!(jsonwebtoken::decode_header(&token).unwrap().kid, published[0]);
+            published.reverse();
+            assert_eq!(published, names(&after));
         }
     }
 

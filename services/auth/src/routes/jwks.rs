@@ -28,7 +28,7 @@ struct KeySet {
     responses((status = 200, description = "The public keys", body = KeySet))
 )]
 pub(super) async fn handle(State(state): State<AppState>) -> impl IntoResponse {
-    let keys = state.tokens.public_key().cloned().into_iter().collect();
+    let keys = state.tokens.public_keys().to_vec();
     ([(header::CACHE_CONTROL, "public, max-age=300")], Json(KeySet { keys }))
 }
 
@@ -67,7 +67,7 @@ mod tests {
                 let published: JwkSet = response.json().await.unwrap();
                 let kid = jsonwebtoken::decode_header(&token).unwrap().kid.unwrap();
                 let key: &Jwk = published.find(&kid).unwrap();
-                let verifier = TokenVerifier::with_key(DecodingKey::from_jwk(key).unwrap(), algorithm);
+                let verifier = TokenVerifier::with_keys(DecodingKey::from_jwk(key), algorithm);
                 assert!(verifier.verify(&token).is_ok());
             })
             .await;

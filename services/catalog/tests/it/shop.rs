@@ -69,6 +69,8 @@ impl Shop {
                 jwt_algorithm: Algorithm::HS256,
                 jwt_secret: Some(SECRET.to_owned().into()),
                 jwt_public_key: None,
+                jwt_other_secret: None,
+                jwt_other_public_key: None,
             },
         };
         let lifecycle = Lifecycle::new();

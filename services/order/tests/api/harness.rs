@@ -173,6 +173,8 @@ impl Orders {
                 jwt_algorithm: Algorithm::HS256,
                 jwt_secret: Some(SECRET.to_owned().into()),
                 jwt_public_key: None,
+                jwt_other_secret: None,
+                jwt_other_public_key: None,
             },
         };
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());

@@ -180,8 +180,9 @@ fn external(set: &str) -> &'static [&'static str] {
 fn every_secret_that_a_pod_names_is_rendered_or_known_to_be_external() {
     check_pods(|set, objects, pod| {
         let variables = pod.containers().flat_map(|container| list(&container["env"]));
-        let from =
-            variables.map(|variable| &variable["valueFrom"]["secretKeyRef"]).filter(|from| !from.is_null());
+        let from = variables
+            .map(|variable| &variable["valueFrom"]["secretKeyRef"])
+            .filter(|from| !from.is_null() && from["optional"] != true);
         let pulls = list(&pod.spec["imagePullSecrets"]).map(|pull| (pull, None));
         from.map(|from| (from, from["key"].as_str()))
             .chain(pulls)

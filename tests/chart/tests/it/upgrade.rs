@@ -115,6 +115,19 @@ async fn an_upgrade_keeps_what_was_generated_and_rolls_nothing() {
     assert_eq!(changed(&templates, &release.templates().await), ["shop-web"]);
 }
 
+/// As docs/operations.md has secrets rotated.
+#[tokio::test]
+async fn an_upgrade_in_the_middle_of_a_rotation_undoes_none_of_it() {
+    let Some(release) = Release::none().await else { return };
+    release.apply("install", &[]);
+    let data = r#"{"data": {"secret": "bmV3", "other-secret": "b2xk"}}"#;
+    release.cluster.kubectl(&["patch", "secret", "shop-tokens", "--patch", data]).await;
+    release.apply("upgrade", &[]);
+    let secrets = release.secrets().await;
+    let tokens = secrets.iter().find(|(name, _)| name == "shop-tokens").unwrap();
+    assert_eq!(tokens.1, json!({ "secret": "bmV3", "other-secret": "b2xk" }));
+}
+
 #[tokio::test]
 async fn nothing_is_left_of_what_was_removed() {
     let Some(release) = Release::none().await else { return };
