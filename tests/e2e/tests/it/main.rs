@@ -7,6 +7,7 @@ mod bot;
 mod browser;
 mod controller;
 mod controller_faults;
+mod controller_soak;
 mod controller_troubles;
 mod events;
 mod examples;
