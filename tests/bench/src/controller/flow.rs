@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 use uuid::Uuid;
 
-const WRITERS: u32 = 8;
+const WRITERS: u32 = 16;
 /// Orders placed by one transaction: 1 to 3. It changes as many that were placed before.
 const MEAN: u32 = 2;
 /// Orders that may still be changed.

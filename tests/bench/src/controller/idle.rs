@@ -43,9 +43,9 @@ pub(crate) async fn measure(
 
     println!("| what the API server was asked to write | a minute |\n|---|--:|");
     for (what, count) in &requests.0 {
-        println!("| {what} | {:.1} |", count / f64::from(minutes));
+        println!("| {what} | {:.1} |", *count as f64 / f64::from(minutes));
     }
-    let others = requests.apart_from_leases() / f64::from(minutes);
+    let others = requests.apart_from_leases() as f64 / f64::from(minutes);
     println!(
         "\nApart from renewals of Leases that is **{others:.1}** a minute; the target of less than {WRITES_TARGET} is {}.\n",
         verdict(others < WRITES_TARGET)
@@ -55,7 +55,7 @@ pub(crate) async fn measure(
 
 /// Requests that write, by what they write.
 #[derive(Debug, PartialEq)]
-struct Requests(BTreeMap<String, f64>);
+struct Requests(BTreeMap<String, u64>);
 
 impl Requests {
     async fn so_far(cluster: &TestCluster) -> anyhow::Result<Self> {
@@ -78,7 +78,9 @@ impl Requests {
                 (resource, "") => resource.to_owned(),
                 (resource, subresource) => format!("{resource}/{subresource}"),
             };
-            *requests.entry(format!("{resource}, {}", label("verb"))).or_default() += count.parse::<f64>()?;
+            // A float in its notation, and a whole number.
+            let count = count.parse::<f64>()? as u64;
+            *requests.entry(format!("{resource}, {}", label("verb"))).or_default() += count;
         }
         Ok(Self(requests))
     }
@@ -87,11 +89,11 @@ impl Requests {
         for (what, count) in &before.0 {
             self.0.entry(what.clone()).and_modify(|now| *now -= count);
         }
-        self.0.retain(|_, count| *count > 0.0);
+        self.0.retain(|_, count| *count > 0);
         self
     }
 
-    fn apart_from_leases(&self) -> f64 {
+    fn apart_from_leases(&self) -> u64 {
         self.0.iter().filter(|(what, _)| !what.starts_with("leases,")).map(|(_, count)| count).sum()
     }
 }
@@ -110,8 +112,8 @@ mod tests {
             apiserver_request_total{code=\"200\",resource=\"outboxpublishers\",subresource=\"status\",verb=\"PATCH\"} 2\n";
         let [before, after] = [before, after].map(|metrics| Requests::parse(metrics).unwrap());
         let requests = after.since(&before);
-        let expected = [("leases, PUT", 31.0), ("outboxpublishers/status, PATCH", 2.0)];
+        let expected = [("leases, PUT", 31), ("outboxpublishers/status, PATCH", 2)];
         assert_eq!(requests.0, expected.map(|(what, count)| (what.to_owned(), count)).into());
-        assert_eq!(requests.apart_from_leases(), 2.0);
+        assert_eq!(requests.apart_from_leases(), 2);
     }
 }
