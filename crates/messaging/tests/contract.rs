@@ -81,6 +81,9 @@ async fn a_message_arrives_as_it_was_sent(bus: Bus) {
     let mut sent = message("order.created");
     sent.headers.insert("tracestate".to_owned(), "vendor=значение".into());
     sent.headers.insert("aggregate_version".to_owned(), i64::MIN.into());
+    // More than a frame of payload, and nearly as much of headers as there may be, which have to fit into one.
+    sent.payload = vec![b'p'; 300_000].into();
+    sent.headers.insert("baggage".to_owned(), "b".repeat(32_000).as_str().into());
     let mut empty = message("order.created");
     empty.payload = bytes::Bytes::new();
     let window = [sent, empty];

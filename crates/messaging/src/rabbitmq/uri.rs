@@ -8,6 +8,10 @@ use crate::{InvalidBrokerUrl, message::SHORT};
 /// Seconds between heartbeats: a peer that is silent for two of them is gone.
 const HEARTBEAT: u16 = 10;
 
+/// The largest frame, in bytes, unless the address says otherwise; brokers would take twice that. lapin keeps two buffers of 32
+/// frames for each connection, and a message's headers, 32 KiB at most, have to fit into one frame.
+const FRAME_MAX: u32 = 65_536;
+
 /// An AMQP address. Shown without its password.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Uri(AMQPUri);
@@ -60,6 +64,7 @@ impl FromStr for Uri {
             return Err(InvalidBrokerUrl::Malformed);
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        uri.query.frame_max.get_or_insert(FRAME_MAX);
         Ok(Self(uri))
     }
 }
@@ -111,6 +116,12 @@ mod tests {
     fn heartbeats_are_on_unless_the_address_says_otherwise() {
         assert_eq!(uri("amqp://rabbitmq").query.heartbeat, Some(HEARTBEAT));
         assert_eq!(uri("amqp://rabbitmq?heartbeat=3").query.heartbeat, Some(3));
+    }
+
+    #[test]
+    fn frames_are_small_unless_the_address_says_otherwise() {
+        assert_eq!(uri("amqp://rabbitmq").query.frame_max, Some(FRAME_MAX));
+        assert_eq!(uri("amqp://rabbitmq?frame_max=131072").query.frame_max, Some(131_072));
     }
 
     #[test]
