@@ -8,11 +8,11 @@ use std::{sync::Arc, time::Duration};
 
 use sea_orm::DbErr;
 use shop_messaging::PublishError;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    OutboxMetrics, RetryPolicy, Store, Tenure,
+    OutboxMetrics, RetryPolicy, Stats, Store, Tenure,
     fence::Lease,
     metrics::Source,
     retry::{backoff, jittered},
@@ -21,6 +21,12 @@ use crate::{
 
 /// How often a follower looks whether the lease has run out; one that is given back is told of.
 const LOOK_FOR_THE_LEASE: Duration = Duration::from_secs(1);
+
+/// How long another publisher's taking over is trouble, though this one has taken the lease back.
+const RIVALRY: Duration = Duration::from_secs(10);
+
+/// How long giving the lease back may take where another is elected elsewhere: it can take the lease as it is.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// How a publisher works. The defaults suit a shop; each field says what it trades.
 #[derive(Clone, Debug)]
@@ -64,14 +70,18 @@ impl Options {
 }
 
 /// Where a publisher stands, for readiness and for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Holds the lease.
     pub leading: bool,
+    /// The broker is connected too: what is committed is published.
+    pub publishing: bool,
     /// The epoch of the last lease.
     pub epoch: i64,
     /// Why nothing is published at the moment, if something is wrong.
     pub trouble: Option<Trouble>,
+    /// What the outbox held when a leader last counted.
+    pub stats: Option<Stats>,
 }
 
 /// Why nothing is published, in words for people.
@@ -96,6 +106,28 @@ pub struct Publisher {
     metrics: OutboxMetrics,
     progress: watch::Sender<Progress>,
     woken: Arc<Woken>,
+    rivalry: Rivalry,
+}
+
+/// How often another publisher has taken over from this one, though this one is elected.
+#[derive(Debug, Default)]
+struct Rivalry {
+    times: u32,
+    last: Option<Instant>,
+}
+
+impl Rivalry {
+    /// Once more. Answers how long to leave the outbox to the other, ever longer: two that both believe to be the one are not to
+    /// take it from each other at the speed at which they could.
+    fn again(&mut self) -> Duration {
+        self.times = if self.is_younger_than(6 * RIVALRY) { self.times + 1 } else { 1 };
+        self.last = Some(Instant::now());
+        backoff(LOOK_FOR_THE_LEASE, 2 * RIVALRY, self.times)
+    }
+
+    fn is_younger_than(&self, age: Duration) -> bool {
+        self.last.is_some_and(|last| last.elapsed() < age)
+    }
 }
 
 /// Why a lease's time ended.
@@ -158,7 +190,8 @@ impl Publisher {
         options: Options,
         metrics: OutboxMetrics,
     ) -> Self {
-        Self { store, transport, options, metrics, progress: watch::Sender::default(), woken: Arc::default() }
+        let (progress, woken, rivalry) = Default::default();
+        Self { store, transport, options, metrics, progress, woken, rivalry }
     }
 
     /// Follows the publisher from outside.
@@ -209,32 +242,50 @@ impl Publisher {
             self.metrics.epoch.set(lease.epoch);
             self.metrics.leader.set(1);
             self.progress.send_modify(|progress| {
-                *progress = Progress { leading: true, epoch: lease.epoch, trouble: None };
+                progress.leading = true;
+                progress.epoch = lease.epoch;
             });
             let end = self.lead(&lease, stop).await;
             self.metrics.leader.set(0);
             // Before the lease is given back: the next leader must find the broker's own fence open.
             self.transport.close().await;
-            self.progress.send_modify(|progress| progress.leading = false);
+            self.progress.send_modify(|progress| {
+                progress.leading = false;
+                progress.publishing = false;
+            });
             match end {
-                End::Stopped => return self.give_back(&lease).await,
+                End::Stopped => return self.give_back(&lease, referee).await,
                 End::Fenced => tracing::warn!(epoch = lease.epoch, "lost the lease, stopped publishing"),
             }
             if matches!(referee, Referee::Tenure(tenure) if !tenure.is_over()) {
-                // Two that both believe to be the one: not at the speed at which they could take it from each other.
+                let pause = self.rivalry.again();
                 let rival = "another publisher has taken over this outbox";
                 self.trouble(Some(Trouble::Rival(rival.to_owned())));
-                rest(jittered(LOOK_FOR_THE_LEASE), stop).await;
+                tokio::select! {
+                    () = rest(jittered(pause), stop) => {}
+                    () = referee.dismissal() => {}
+                }
             }
         }
     }
 
-    async fn give_back(&mut self, lease: &Lease) {
-        if let Err(error) = self.store.set_asleep(false).await {
-            tracing::debug!(error = %error, "writers will notify until somebody leads");
-        }
-        if let Err(error) = self.store.release(lease).await {
-            tracing::warn!(error = %error, "the lease was not given back, it will run out");
+    async fn give_back(&mut self, lease: &Lease, referee: Referee<'_>) {
+        let store = self.store.clone();
+        let giving = async {
+            if let Err(error) = store.set_asleep(false).await {
+                tracing::debug!(error = %error, "writers will notify until somebody leads");
+            }
+            store.release(lease).await
+        };
+        let given = match referee {
+            Referee::Database => giving.await.map_err(|error| error.to_string()),
+            Referee::Tenure(_) => match tokio::time::timeout(GIVE_BACK, giving).await {
+                Ok(given) => given.map_err(|error| error.to_string()),
+                Err(_) => Err("the database does not answer".to_owned()),
+            },
+        };
+        if let Err(error) = given {
+            tracing::warn!(error, "the lease was not given back, it will run out");
         }
         tracing::info!(epoch = lease.epoch, "stopped publishing");
     }
@@ -244,9 +295,17 @@ impl Publisher {
         let mut failures = 0;
         while !stop.is_cancelled() && !referee.has_dismissed() {
             let (holder, term) = (&self.options.holder, self.options.lease);
-            let taken = match referee {
-                Referee::Database => self.store.acquire(holder, term).await,
-                Referee::Tenure(tenure) => self.store.take_over(holder, term, tenure).await,
+            let taken = async {
+                match referee {
+                    Referee::Database => self.store.acquire(holder, term).await,
+                    Referee::Tenure(tenure) => self.store.take_over(holder, term, tenure).await,
+                }
+            };
+            // A database that is silent must not keep anybody: what was asked for may be done all the same, and is one more epoch.
+            let taken = tokio::select! {
+                taken = taken => taken,
+                () = stop.cancelled(), if matches!(referee, Referee::Tenure(_)) => return None,
+                () = referee.dismissal() => return None,
             };
             let pause = match taken {
                 Ok(Some(lease)) => return Some(lease),
@@ -293,8 +352,23 @@ impl Publisher {
 
     fn trouble(&self, trouble: Option<Trouble>) {
         self.progress.send_if_modified(|progress| {
-            let changed = progress.trouble != trouble;
+            let publishing = progress.publishing && trouble.is_none();
+            let changed = progress.trouble != trouble || progress.publishing != publishing;
             progress.trouble = trouble;
+            progress.publishing = publishing;
+            changed
+        });
+    }
+
+    /// The database and the broker are there, and nobody is in the way.
+    fn all_is_well(&self) {
+        if self.rivalry.is_younger_than(RIVALRY) {
+            return;
+        }
+        self.progress.send_if_modified(|progress| {
+            let changed = !progress.publishing || progress.trouble.is_some();
+            progress.publishing = true;
+            progress.trouble = None;
             changed
         });
     }

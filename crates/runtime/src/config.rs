@@ -94,13 +94,22 @@ impl DatabaseUrl {
         self.0.starts_with("sqlite:")
     }
 
-    /// The database's name: the last part of the address's path. Empty if the address names none.
-    pub fn name(&self) -> String {
-        let path = match self.0.strip_prefix("sqlite:") {
+    /// Where it is, without who comes and how: host, port and the database's name, or the file.
+    pub fn place(&self) -> String {
+        match self.0.strip_prefix("sqlite:") {
             Some(file) => file.split('?').next().unwrap_or_default().to_owned(),
-            None => Url::parse(&self.0).map(|url| url.path().to_owned()).unwrap_or_default(),
-        };
-        path.rsplit('/').next().unwrap_or_default().to_owned()
+            None => Url::parse(&self.0).map_or_else(
+                |_| String::new(),
+                |url| {
+                    format!(
+                        "{}:{}{}",
+                        url.host_str().unwrap_or_default(),
+                        url.port().unwrap_or(5432),
+                        url.path()
+                    )
+                },
+            ),
+        }
     }
 
     /// The whole address, password included: for a driver, never for a log.
@@ -194,9 +203,9 @@ mod tests {
         let url: DatabaseUrl = "postgresql+asyncpg://shop_user:change_me@db:5432/shop_db".parse().unwrap();
         assert_eq!(url.expose(), "postgres://shop_user:change_me@db:5432/shop_db");
         assert_eq!(format!("{url:?}"), "postgres://db:5432/shop_db");
-        assert_eq!(url.name(), "shop_db");
-        assert_eq!("postgres://user:secret@db".parse::<DatabaseUrl>().unwrap().name(), "");
-        assert_eq!("sqlite:data/orders.db?mode=rw".parse::<DatabaseUrl>().unwrap().name(), "orders.db");
+        assert_eq!(url.place(), "db:5432/shop_db");
+        assert_eq!("postgres://user:secret@db".parse::<DatabaseUrl>().unwrap().place(), "db:5432");
+        assert_eq!("sqlite:data/orders.db?mode=rw".parse::<DatabaseUrl>().unwrap().place(), "data/orders.db");
         assert!("mysql://db/shop".parse::<DatabaseUrl>().is_err());
         assert!("sqlite:data.db".parse::<DatabaseUrl>().unwrap().is_sqlite());
     }

@@ -55,13 +55,13 @@ pub async fn attach(url: &DatabaseUrl, schema: &str) -> anyhow::Result<DatabaseC
         .with_context(|| format!("the database {url:?} cannot be opened"))
 }
 
-/// Like [`attach`], but connects when it is first used: a database that is away is told of then.
+/// Like [`attach`], but connects when it is first used, `connections` times at most: a database that is away is told of then.
 ///
 /// # Errors
 /// The address cannot be understood.
-pub async fn lazily(url: &DatabaseUrl, schema: &str) -> anyhow::Result<DatabaseConnection> {
+pub async fn lazily(url: &DatabaseUrl, schema: &str, connections: u32) -> anyhow::Result<DatabaseConnection> {
     let mut options = options(url, schema, false);
-    options.connect_lazy(true);
+    options.connect_lazy(true).max_connections(connections);
     Database::connect(options).await.with_context(|| format!("the database {url:?} cannot be opened"))
 }
 

@@ -11,7 +11,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{End, Obstacle, Publisher, floor::Floor, marking::Marking, rest};
 use crate::{
-    OutboxMetrics, Store,
+    OutboxMetrics, Stats, Store,
     fence::Lease,
     metrics::Outcome,
     retry::{backoff, jittered},
@@ -25,6 +25,8 @@ use crate::{
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// From here on a publisher trusts in being woken, and looks only once in each poll interval.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
+/// How long the broker may take to let us in: an operator is to know soon of one that says nothing.
+const CONNECT: Duration = Duration::from_secs(5);
 /// Sent rows removed by one statement.
 const RETIRE_CHUNK: u32 = 1_000;
 
@@ -61,7 +63,8 @@ impl Publisher {
     /// Publishes under `lease` until it ends.
     pub(super) async fn lead(&mut self, lease: &Lease, stop: &CancellationToken) -> End {
         let store = self.store.clone();
-        let metrics = self.metrics.clone();
+        let (metrics, progress) = (self.metrics.clone(), self.progress.clone());
+        let counted = move |stats| progress.send_modify(|progress| progress.stats = Some(stats));
         let (term, retention) = (self.options.lease, self.options.retention);
         let floor = Floor::default();
         tokio::select! {
@@ -71,7 +74,7 @@ impl Publisher {
             never = floor.keep(&store) => match never {},
             never = keep(&store, lease, term) => match never {},
             never = retire(&store, retention, &metrics) => match never {},
-            never = observe(&store, &metrics) => match never {},
+            never = observe(&store, &metrics, &counted) => match never {},
         }
     }
 
@@ -91,13 +94,9 @@ impl Publisher {
                 return End::Fenced;
             }
             match self.step(&mut turn, lease, stop).await {
-                Ok(Next::Work) => {
-                    turn.failures = 0;
-                    self.trouble(None);
-                }
+                Ok(Next::Work) => turn.failures = 0,
                 Ok(Next::Sleep) => {
                     turn.failures = 0;
-                    self.trouble(None);
                     self.sleep(&mut turn, stop).await;
                 }
                 Ok(Next::End(end)) => return end,
@@ -150,11 +149,12 @@ impl Publisher {
             return Ok(self.marked(turn).await?.unwrap_or(Next::Work));
         }
         let window = turn.backlog.take_window(count, self.options.max_bytes / 2);
-        let ready = self.transport.ready(self.publish_within(lease));
+        let ready = self.transport.ready(self.publish_within(lease).min(CONNECT));
         // Even for no window. Connected while idle: the exchange is there to bind to before the first event, the first event
         // waits for no handshake, and a broker that is away is told of before it is needed. And a broker that is away, or a
         // missing exchange, is no row's fault: only what fails after this may be.
         turn.marking.beside(ready).await?;
+        self.all_is_well();
         if window.is_empty() {
             return Ok(Next::Sleep);
         }
@@ -446,15 +446,16 @@ fn now() -> chrono::DateTime<chrono::Utc> {
 }
 
 /// Keeps the gauges up to date, in two hundredths of the time at most: a backlog takes long to count.
-async fn observe(store: &Store, metrics: &OutboxMetrics) -> Infallible {
+async fn observe(store: &Store, metrics: &OutboxMetrics, counted: &(dyn Fn(Stats) + Sync)) -> Infallible {
     loop {
         let asked = Instant::now();
         if let Ok(stats) = store.stats().await {
             metrics.pending.set(stats.pending);
             metrics.dead.set(stats.dead);
             metrics.oldest_pending.set(stats.oldest_pending_seconds as i64);
+            counted(stats);
         }
-        tokio::time::sleep(Duration::from_secs(10).max(asked.elapsed() * 50)).await;
+        tokio::time::sleep(Duration::from_secs(5).max(asked.elapsed() * 50)).await;
     }
 }
 
