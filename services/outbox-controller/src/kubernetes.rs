@@ -4,6 +4,7 @@
 //! [`supervisor`] keeps a [`worker`] for each object. A worker looks up what the object refers to ([`secrets`]), makes a
 //! [`plan`] of it, runs the plan's publisher while it is elected, and tells of it ([`status`], [`report`]).
 
+mod events;
 mod plan;
 mod report;
 mod secrets;
@@ -16,7 +17,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Context as _;
 use axum::Router;
 use clap::Args;
-use kube::{Client, runtime::events::Recorder};
+use kube::Client;
 use shop_outbox::OutboxMetricsFamily;
 use shop_runtime::{Scope, Service, health::Health, http};
 
@@ -24,6 +25,9 @@ use crate::election::Settings;
 
 /// How long the API server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long it may say nothing on a connection: longer than a watch is open.
+const SILENCE: Duration = Duration::from_secs(75);
 
 /// The controller's environment variables. How to reach the API server is found as kubectl does: `KUBECONFIG`, else the Pod's
 /// service account.
@@ -49,11 +53,11 @@ pub struct KubernetesConfig {
     pub retry_period_seconds: u16,
 }
 
-/// The name ends up in Leases, in the database and in connections' names.
+/// The name ends up in Leases, in the database, in connections' names, and in Events, which take 128 characters.
 fn identity(text: &str) -> Result<String, &'static str> {
     match text.len() {
-        1..=200 => Ok(text.to_owned()),
-        _ => Err("it has 1 to 200 characters"),
+        1..=100 => Ok(text.to_owned()),
+        _ => Err("it has 1 to 100 characters"),
     }
 }
 
@@ -70,9 +74,15 @@ impl Service for KubernetesController {
             seconds(config.lease_seconds),
             seconds(config.renew_deadline_seconds),
             seconds(config.retry_period_seconds),
-        )?;
+        )
+        .context("OUTBOX_LEASE_SECONDS, OUTBOX_RENEW_DEADLINE_SECONDS and OUTBOX_RETRY_PERIOD_SECONDS")?;
         let mut access = kube::Config::infer().await.context("no way to a Kubernetes API is configured")?;
         access.connect_timeout = Some(CONNECT);
+        access.read_timeout = Some(SILENCE);
+        // A connection is used again after it was idle for long.
+        access.reset_reader_on_write = true;
+        // All that asks does so again by itself, at a pace of its own.
+        access.default_retry = false;
         let namespace = config.namespace.unwrap_or_else(|| access.default_namespace.clone());
         let client = Client::try_from(access).context("the Kubernetes API")?;
         let suffix: u32 = rand::random();
@@ -80,15 +90,8 @@ impl Service for KubernetesController {
         tracing::info!(identity, namespace, "controlling");
         let metrics = OutboxMetricsFamily::default();
         scope.metrics.register(|registry| metrics.register(registry));
-        let context = worker::Context {
-            events: Recorder::new(client.clone(), report::reporter(&identity)),
-            client,
-            namespace,
-            identity,
-            elections,
-            metrics,
-            clock: scope.clock.clone(),
-        };
+        let context =
+            worker::Context { client, namespace, identity, elections, metrics, clock: scope.clock.clone() };
         let (supervisor, state) = supervisor::Supervisor::new(context);
         let stopping = scope.lifecycle.stopping();
         scope.lifecycle.spawn("supervisor", async move {
@@ -121,7 +124,7 @@ fn health(scope: &Scope, state: tokio::sync::watch::Receiver<supervisor::State>)
             }
         })
         .uses("kubernetes", move || {
-            let trouble = watched.borrow().trouble.clone();
+            let trouble = watched.borrow().trouble();
             async move { trouble.map_or(Ok(()), |trouble| Err(anyhow::anyhow!(trouble))) }
         })
 }

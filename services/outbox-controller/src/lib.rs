@@ -3,6 +3,7 @@
 
 mod config;
 mod election;
+mod following;
 mod kubernetes;
 pub mod object;
 mod tools;
@@ -11,6 +12,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
 use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
 use shop_messaging::{Broker, EventLog, PublisherOptions};
 use shop_outbox::{OutboxMetrics, Publisher, Store};
 use shop_runtime::{Scope, Service, config::DatabaseUrl, database, health::Health, http};
@@ -72,9 +74,12 @@ pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow
     http::bind_and_serve(config.listen, router, &scope).await
 }
 
-/// The queue that publishers of one outbox exclude each other by, at their broker.
+/// The queue that publishers of one outbox exclude each other by, at their broker: told apart by the database, whose whole address
+/// would be too long and is nobody's business.
 fn fence(exchange: &str, database: &DatabaseUrl, schema: &str) -> String {
-    format!("{exchange}.{}.{schema}.{PUBLISHER}", database.name())
+    let digest = Sha256::digest(database.place());
+    let place: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{exchange}.{schema}.{PUBLISHER}.{place}")
 }
 
 /// A leader that is cut off or stopped loses the broker's fence about when it loses its lease.

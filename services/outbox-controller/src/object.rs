@@ -10,7 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Go's durations, without a sign: `1h30m`, `1.5s`.
-const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
+const DURATION: &str = r"^([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+$";
+
+/// The names of Secrets (RFC 1123), and of the keys in them.
+const SECRET: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+const KEY: &str = "^[-._a-zA-Z0-9]+$";
 
 /// The annotation that has dead messages tried again: its value is a nonce, which the status repeats once it is done.
 pub const REDRIVE: &str = "outbox.shop.dev/redrive";
@@ -161,11 +165,11 @@ pub struct BrokerSpec {
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseSecretRef {
     /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SECRET))]
     pub name: String,
     /// The key in it. CloudNativePG's Secrets have the default.
     #[serde(default = "default_database_key")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY))]
     pub key: String,
 }
 
@@ -174,11 +178,11 @@ pub struct DatabaseSecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct BrokerSecretRef {
     /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SECRET))]
     pub name: String,
     /// The key in it. The RabbitMQ Cluster Operator's Secrets have the default.
     #[serde(default = "default_broker_key")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY))]
     pub key: String,
 }
 
@@ -214,8 +218,11 @@ impl Default for RetrySpec {
 }
 
 /// What the leader last saw. Written when a condition changes, and every few seconds while numbers do.
+///
+/// Until a leader has looked, `observedGeneration` is -1: whoever waits for the object to be current must not take its silence for that.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = { "observedGeneration": -1 }))]
 pub struct OutboxPublisherStatus {
     /// The `metadata.generation` that the rest is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,7 +243,7 @@ pub struct OutboxPublisherStatus {
     /// Messages that were given up, and hold back what follows them in their aggregates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<i64>,
-    /// How long the oldest waiting message has waited: `0s`, `4s`, `2m10s`.
+    /// How long the oldest waiting message has waited: `0s`, `4s`, `2m`, `3h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_pending_age: Option<String>,
     /// Messages published since the object was made; those of a crashed leader's last seconds are not counted.

@@ -154,6 +154,7 @@ async fn help_names_the_tools() {
       discard      Remove dead rows for good, and print each whole, as JSON; what they held back goes on without
                    them
       stats        Tell how many rows wait, are dead and are kept, and who publishes
+      crd          Print the definition of the Kubernetes objects that describe publishers, as YAML, and exit
     ");
 }
 

@@ -4,10 +4,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::OwnerReference};
-use kube::{
-    Api,
-    runtime::{WatchStreamExt as _, watcher},
-};
+use kube::Api;
 use shop_outbox::{Tenure, boottime};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -17,12 +14,10 @@ use super::{
     lease::{Remote, record},
     timing::Settings,
 };
+use crate::following;
 
 /// How long giving the Lease back may take when stopping; after that it runs out by itself.
 const RELEASE: Duration = Duration::from_secs(2);
-
-/// How long a watch lasts, in seconds: one whose connection has died without a word is noticed this late.
-const WATCH: u32 = 60;
 
 /// The longest sleep: the timers of tokio do not count suspension, so a machine that slept is noticed this late.
 const NAP: Duration = Duration::from_secs(1);
@@ -135,23 +130,10 @@ fn moment() -> Moment {
 
 /// What a watch of the Lease tells. Its trouble is not ours: without it a hand-over is only noticed later.
 fn hints(remote: &Remote) -> impl Stream<Item = Option<Record>> + use<> {
-    let config = watcher::Config::default().fields(&format!("metadata.name={}", remote.name)).timeout(WATCH);
     let name = remote.name.clone();
-    let events = watcher(remote.api.clone(), config).default_backoff();
-    let mut listed = None;
-    events.filter_map(move |event| {
-        let hint = match event {
-            Ok(watcher::Event::Init) => {
-                listed = None;
-                None
-            }
-            Ok(watcher::Event::InitApply(lease)) => {
-                listed = Some(record(&lease));
-                None
-            }
-            Ok(watcher::Event::InitDone) => Some(listed.take()),
-            Ok(watcher::Event::Apply(lease)) => Some(Some(record(&lease))),
-            Ok(watcher::Event::Delete(_)) => Some(None),
+    following::one(remote.api.clone(), &remote.name).filter_map(move |seen| {
+        let hint = match seen {
+            Ok(lease) => Some(lease.as_ref().map(record)),
             Err(error) => {
                 tracing::debug!(lease = name, error = %error, "the watch of the Lease begins anew");
                 None

@@ -53,6 +53,8 @@ pub(super) enum Problem {
         "{field}: the controller may not read the Secret {secret:?}; add it to the Role of the controller"
     )]
     Forbidden { field: &'static str, secret: String },
+    #[error("{field}: the Secret {secret:?} cannot be looked up: {why}")]
+    Unknown { field: &'static str, secret: String, why: String },
     #[error(
         "{field}: the Secret {secret:?} has no key {key:?}, it has {has}; add it or name another in {field}.key"
     )]
@@ -62,17 +64,27 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// Whether it may be over in a moment, and is no reason to stop a publisher that is at work: a Secret that is made anew is
+    /// away for a while.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::NoSecret { .. } | Self::Forbidden { .. } | Self::Unknown { .. })
+    }
+
     /// The reason of the condition and of the Event.
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Spec { .. } | Self::Unreadable(_) => "InvalidSpec",
             Self::NoSecret { .. } => "SecretNotFound",
             Self::Forbidden { .. } => "SecretForbidden",
+            Self::Unknown { .. } => "SecretUnavailable",
             Self::NoKey { .. } => "SecretKeyNotFound",
             Self::Address { .. } => "InvalidAddress",
         }
     }
 }
+
+/// How many of a Secret's keys are named beside the one that is not there.
+const NAMED_KEYS: usize = 10;
 
 const DATABASE: &str = "spec.database.secretRef";
 const BROKER: &str = "spec.broker.secretRef";
@@ -188,10 +200,11 @@ fn dereference(field: &'static str, secret: &str, key: &str, seen: &Seen) -> Opt
     Some(match seen {
         Seen::Nothing => return None,
         Seen::Forbidden => Err(Problem::Forbidden { field, secret }),
+        Seen::Unknown(why) => Err(Problem::Unknown { field, secret, why: why.clone() }),
         Seen::Absent => Err(Problem::NoSecret { field, secret }),
         Seen::Secret(data) => match data.get(&key) {
             None => {
-                let has: Vec<&str> = data.keys().map(String::as_str).collect();
+                let has: Vec<&str> = data.keys().map(String::as_str).take(NAMED_KEYS).collect();
                 let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
                 Err(Problem::NoKey { field, secret, key, has })
             }
@@ -282,7 +295,12 @@ pub(super) mod tests {
         assert_eq!(plan.retention, Some(Duration::from_secs(7 * 24 * 3600)));
         assert_eq!(plan.retry, RetryPolicy::default());
         let transport = plan.transport("one".to_owned(), Duration::from_secs(15));
-        assert_eq!(transport.fence.as_deref(), Some("shop_events.shop.orders.publisher"));
+        let fence = transport.fence.unwrap();
+        assert!(fence.starts_with("shop_events.orders.publisher."), "{fence}");
+        let elsewhere = secret("uri", b"postgresql://shop:s3cret@db2/shop");
+        let elsewhere = planned(&object(|_| {}), &elsewhere, &broker()).unwrap().unwrap();
+        let elsewhere = elsewhere.transport("one".to_owned(), Duration::from_secs(15));
+        assert_ne!(elsewhere.fence.unwrap(), fence, "outboxes of two servers exclude nobody");
         assert!(!format!("{plan:?}").contains("s3cret"), "{plan:?}");
     }
 
@@ -307,6 +325,7 @@ pub(super) mod tests {
         };
         assert_eq!(reason(Seen::Absent, broker()), "SecretNotFound");
         assert_eq!(reason(Seen::Forbidden, broker()), "SecretForbidden");
+        assert_eq!(reason(Seen::Unknown("400".to_owned()), broker()), "SecretUnavailable");
         assert_eq!(reason(secret("url", b"s3cret"), broker()), "SecretKeyNotFound");
         assert_eq!(reason(secret("uri", b"\xff\xfe"), broker()), "InvalidAddress");
         assert_eq!(reason(secret("uri", b"mysql://root:s3cret@db"), broker()), "InvalidAddress");

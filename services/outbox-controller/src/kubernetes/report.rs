@@ -7,14 +7,15 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Api,
     api::{Patch, PatchParams},
-    core::DeserializeGuard,
-    runtime::events::{Event, EventType, Reporter as EventReporter},
+    core::{DeserializeGuard, ObjectMeta},
 };
-use shop_outbox::{OutboxMetrics, Progress, Stats, Store, Tenure, Trouble};
+use shop_outbox::{OutboxMetrics, Progress, Stats, Store, Tenure};
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    status::{Assessment, Notice, Situation, age},
+    events::Events,
+    status::{Assessment, Notice, Situation, age, nobody_leads},
     worker::{Context, Object, Planned, Running, elected},
 };
 use crate::{
@@ -24,60 +25,92 @@ use crate::{
 
 /// Who owns the status's fields, and who reports Events.
 const MANAGER: &str = "outbox-controller";
-/// How often numbers are looked up, and written at most.
-const SURVEY: Duration = Duration::from_secs(5);
+/// How often numbers are written at most, and how soon a write that failed is tried again.
+const PACE: Duration = Duration::from_secs(5);
 /// How long trouble lasts before it is told of: a connection that is made anew is no news.
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long a request to the API server, or a look into the database, may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the last word of a leader that stops may take: its successor waits for it.
+const LAST_WORD: Duration = Duration::from_millis(500);
 /// Dead messages redriven by one statement.
 const CHUNK: u32 = 500;
-/// The bound of an Event's note.
-const NOTE: usize = 1000;
-
-/// The controller as who reports Events.
-pub(super) fn reporter(identity: &str) -> EventReporter {
-    EventReporter { controller: MANAGER.to_owned(), instance: Some(identity.to_owned()) }
-}
 
 pub(super) struct Reporter {
     context: Arc<Context>,
     api: Api<DeserializeGuard<OutboxPublisher>>,
     objects: watch::Receiver<Object>,
-    plans: watch::Receiver<Planned>,
+    plans: watch::Receiver<Option<Planned>>,
     running: watch::Receiver<Option<Running>>,
     metrics: OutboxMetrics,
+    events: Events,
+    stop: CancellationToken,
+    /// None while another leads.
+    term: Option<Term>,
 }
 
 /// What is known during one time of leadership.
 struct Term {
-    /// As it is believed to be in the API server.
+    /// As it is in the API server, as far as is known, at this `resourceVersion`.
     written: OutboxPublisherStatus,
-    written_at: Option<Instant>,
+    version: Option<String>,
+    /// When a write was last tried, and whether it failed.
+    tried: Option<(Instant, bool)>,
     /// What `status.published` was when our own count was zero.
     published_before: i64,
-    stats: Option<Stats>,
-    surveyed_at: Option<Instant>,
-    /// Since when things have been as they are, but for the wording.
-    since: Option<(&'static str, Instant)>,
+    /// As last looked at.
     progress: Progress,
+    /// What was counted while nothing is published, when, and how long it took.
+    counted: Option<(Stats, Instant, Duration)>,
+    /// Since when it does not do what it should, and whether it is only starting since then.
+    troubled: Option<(Instant, bool)>,
+    /// Done, and perhaps not acknowledged yet.
+    redriven: Option<RedriveStatus>,
+}
+
+impl Term {
+    fn stats(&self) -> Option<Stats> {
+        self.progress.stats.or(self.counted.map(|(stats, ..)| stats))
+    }
+
+    fn is_acknowledged(&self) -> bool {
+        self.redriven.is_none() || self.written.redrive == self.redriven
+    }
+
+    /// How long to wait before it is told that something is in the way; `None` when it has lasted long enough.
+    fn settling(&mut self, assessment: &Assessment) -> Option<Duration> {
+        if assessment.ready.holds {
+            self.troubled = None;
+            return None;
+        }
+        // Of one trouble after another the first counts: what goes back and forth between two is to be told, too.
+        let starting = assessment.is_starting();
+        let before = self.troubled.filter(|(_, was_starting)| *was_starting == starting);
+        let (since, _) = *self.troubled.insert(before.unwrap_or_else(|| (Instant::now(), starting)));
+        let lasted = since.elapsed();
+        (assessment.passing && lasted < SETTLE).then(|| SETTLE - lasted)
+    }
 }
 
 impl Reporter {
     pub(super) fn new(
         context: Arc<Context>,
         objects: watch::Receiver<Object>,
-        plans: watch::Receiver<Planned>,
+        plans: watch::Receiver<Option<Planned>>,
         running: watch::Receiver<Option<Running>>,
+        stop: CancellationToken,
     ) -> Self {
         let api = Api::namespaced(context.client.clone(), &context.namespace);
         let metrics = context.metrics.of(objects.borrow().name());
-        Self { context, api, objects, plans, running, metrics }
+        let (client, identity) = (context.client.clone(), context.identity.clone());
+        let events = Events::new(client, &context.namespace, MANAGER, identity, context.clock.clone());
+        Self { context, api, objects, plans, running, metrics, events, stop, term: None }
     }
 
     /// Reports whenever this replica leads.
-    pub(super) async fn run(mut self, mut leadership: watch::Receiver<Leadership>) -> Infallible {
+    pub(super) async fn run(&mut self, mut leadership: watch::Receiver<Leadership>) -> Infallible {
         loop {
+            self.term = None;
             let tenure = elected(&mut leadership).await;
             tokio::select! {
                 () = self.lead(&tenure) => {}
@@ -86,28 +119,42 @@ impl Reporter {
         }
     }
 
-    async fn lead(&mut self, tenure: &Tenure) {
-        let notice = Notice {
-            warning: false,
-            reason: "LeaderElected",
-            note: format!("{} leads from now on", self.context.identity),
+    /// The last word of a leader that stops: that it leads no more. Nobody waits for it for long.
+    pub(super) async fn leave(mut self, leadership: &watch::Receiver<Leadership>) {
+        let tenure = leadership.borrow().tenure.clone();
+        let Some(mut term) = self.term.take().filter(|_| tenure.is_some_and(|tenure| !tenure.is_over()))
+        else {
+            return;
         };
-        self.tell(&notice).await;
-        let mut term = self.begin().await;
+        let mut status = term.written.clone();
+        status.leader = None;
+        status.published = Some(self.published_in_all(&term));
+        status.conditions = nobody_leads(&status.conditions, &self.now());
+        if tokio::time::timeout(LAST_WORD, self.write(&mut term, status)).await.is_err() {
+            tracing::debug!("the status goes on naming this leader until there is another");
+        }
+    }
+
+    async fn lead(&mut self, tenure: &Tenure) {
+        let term = self.begin().await;
+        self.term = Some(term);
+        let note = format!("{} leads from now on", self.context.identity);
+        self.tell(&Notice { warning: false, reason: "LeaderElected", note }).await;
         while !tenure.is_over() {
+            let Some(mut term) = self.term.take() else { return };
             let pause = self.look(&mut term, tenure).await;
-            self.until_something_happens(&mut term, pause).await;
+            let known = term.progress.clone();
+            self.term = Some(term);
+            self.until_something_happens(&known, pause).await;
         }
     }
 
     /// Starts from what the leader before has written.
     async fn begin(&self) -> Term {
         let name = self.objects.borrow().name().to_owned();
-        let written = loop {
+        let (written, version) = loop {
             match tokio::time::timeout(PATIENCE, self.api.get(&name)).await {
-                Ok(Ok(DeserializeGuard(object))) => {
-                    break object.ok().and_then(|object| object.status).unwrap_or_default();
-                }
+                Ok(Ok(object)) => break content(object),
                 Ok(Err(error)) => tracing::debug!(error = %error, "the status cannot be read yet"),
                 Err(_) => tracing::debug!("the status cannot be read yet: no answer"),
             }
@@ -116,78 +163,85 @@ impl Reporter {
         Term {
             published_before: written.published.unwrap_or_default() - self.published(),
             written,
-            written_at: None,
-            stats: None,
-            surveyed_at: None,
-            since: None,
+            version,
+            tried: None,
             progress: Progress::default(),
+            counted: None,
+            troubled: None,
+            redriven: None,
         }
-    }
-
-    fn published(&self) -> i64 {
-        i64::try_from(self.metrics.published()).unwrap_or(i64::MAX)
     }
 
     /// Looks at everything, and writes what has become different. Answers how long that holds if nothing happens.
     async fn look(&mut self, term: &mut Term, tenure: &Tenure) -> Duration {
-        let Some(planned) = self.plans.borrow_and_update().clone() else { return SURVEY };
+        self.adopt(term);
+        let Some(planned) = self.plans.borrow_and_update().clone() else { return PACE };
         let running = self.running.borrow_and_update().clone();
-        term.progress = match running.as_ref().and_then(|running| running.progress.clone()) {
-            Some(mut progress) => progress.borrow_and_update().clone(),
-            None => Progress::default(),
-        };
-        let redriven = match (&running, self.asked_to_redrive(term)) {
-            (Some(running), Some(nonce)) => self.redrive(&running.store, nonce).await,
-            _ => None,
-        };
+        // A plan that is not carried out yet is not to be judged by what was there before it.
+        let running = running.filter(|running| running.generation == planned.generation);
+        if self.stop.is_cancelled() || (planned.plan.is_ok() && running.is_none()) {
+            return PACE;
+        }
         if let Some(running) = &running {
-            survey(term, &running.store, redriven.is_some()).await;
+            self.observe(term, running).await;
+            self.redrive_if_asked(term, &running.store).await;
         }
-        let trouble = term.progress.trouble.clone().filter(|_| running.is_some());
         let assessment = Assessment::of(&Situation {
-            planned: &planned,
-            publishing: term.progress.leading,
-            trouble: trouble.as_ref(),
-            stats: term.stats.as_ref(),
+            planned: &planned.plan,
+            publishing: term.progress.publishing,
+            trouble: term.progress.trouble.as_ref().filter(|_| running.is_some()),
+            dead: term.stats().map(|stats| stats.dead).or(term.written.dead),
         });
-        if let Some(wait) = settling(term, &assessment) {
-            return wait;
-        }
-        let status = self.compose(term, &assessment, trouble.as_ref(), redriven.clone());
-        let is_news = assessment.differs_from(&term.written.conditions)
+        let wait = term.settling(&assessment);
+        let told = wait.is_none().then_some((&assessment, planned.generation));
+        let status = self.compose(term, told);
+        let is_news = told.is_some_and(|(assessment, _)| assessment.differs_from(&term.written.conditions))
             || status.leader != term.written.leader
-            || status.redrive != term.written.redrive
-            || status.observed_generation != term.written.observed_generation;
-        let rested = term.written_at.is_none_or(|at| at.elapsed() >= SURVEY);
-        if status == term.written || tenure.is_over() || !(is_news || rested) {
-            return SURVEY;
+            || status.observed_generation != term.written.observed_generation
+            || !term.is_acknowledged();
+        // News goes out at once, but not to an API server that has just refused.
+        let is_due = term.tried.is_none_or(|(at, failed)| at.elapsed() >= PACE || (is_news && !failed));
+        if status != term.written && is_due && !tenure.is_over() {
+            self.write_and_tell(term, status, told.map(|(assessment, _)| assessment)).await;
         }
-        if let Err(error) = self.write(&status).await {
-            tracing::warn!(error = format!("{error:#}"), "the status was not written");
-            // At the pace of the numbers, whatever the news: an API server that refuses is not to be hammered.
-            return SURVEY;
-        }
-        let mut news = assessment.news(&term.written.conditions, term.written.dead.unwrap_or_default());
-        news.extend(redriven.map(|redriven| Notice {
-            warning: false,
-            reason: "Redriven",
-            note: format!("{} dead messages are tried again (nonce {:?})", redriven.count, redriven.nonce),
-        }));
-        term.written = status;
-        term.written_at = Some(Instant::now());
-        for notice in &news {
-            self.tell(notice).await;
-        }
-        SURVEY
+        wait.unwrap_or(PACE)
     }
 
-    async fn until_something_happens(&mut self, term: &mut Term, pause: Duration) {
+    /// Takes over what others have written to the status meanwhile.
+    fn adopt(&mut self, term: &mut Term) {
+        let object = self.objects.borrow_and_update().clone();
+        let seen = &object.metadata().resource_version;
+        let number = |version: &Option<String>| version.as_deref().and_then(|text| text.parse::<u64>().ok());
+        // Versions of one object can be compared where they are numbers, which they are with etcd (KEP-5504).
+        if number(seen) > number(&term.version) {
+            term.version.clone_from(seen);
+            if let Ok(object) = &object.0 {
+                term.written = object.status.clone().unwrap_or_default();
+            }
+        }
+    }
+
+    async fn observe(&self, term: &mut Term, running: &Running) {
+        if let Some(mut progress) = running.progress.clone() {
+            term.progress = progress.borrow_and_update().clone();
+            return;
+        }
+        term.progress = Progress::default();
+        let due = term.counted.is_none_or(|(_, at, took)| at.elapsed() >= PACE.max(took * 50));
+        if due {
+            let asked = Instant::now();
+            if let Ok(Ok(stats)) = tokio::time::timeout(PATIENCE, running.store.stats()).await {
+                term.counted = Some((stats, asked, asked.elapsed()));
+            }
+        }
+    }
+
+    async fn until_something_happens(&mut self, known: &Progress, pause: Duration) {
         let progress = self.running.borrow().as_ref().and_then(|running| running.progress.clone());
-        let known = term.progress.clone();
         let moved = async {
             match progress {
                 // Only what was not looked at yet.
-                Some(mut progress) => drop(progress.wait_for(|progress| *progress != known).await),
+                Some(mut progress) => drop(progress.wait_for(|progress| progress != known).await),
                 None => std::future::pending().await,
             }
         };
@@ -200,27 +254,11 @@ impl Reporter {
         }
     }
 
-    fn compose(
-        &self,
-        term: &Term,
-        assessment: &Assessment,
-        trouble: Option<&Trouble>,
-        redriven: Option<RedriveStatus>,
-    ) -> OutboxPublisherStatus {
-        let before = &term.written;
-        let now = self.now();
-        let generation = self.objects.borrow().metadata().generation;
-        let error = (!assessment.ready.holds && (trouble.is_some() || assessment.ready.reason != "Starting"))
-            .then(|| assessment.ready.message.clone());
-        let last_error = match (error, &before.last_error) {
-            (Some(message), Some(before)) if before.message == message => Some(before.clone()),
-            (Some(message), _) => Some(LastError { message, time: now.clone() }),
-            (None, before) => before.clone(),
-        };
-        let stats = term.stats.as_ref();
-        OutboxPublisherStatus {
-            observed_generation: generation,
-            conditions: assessment.conditions(&before.conditions, generation, &now),
+    /// The status as it should be; the conditions as they were, while it is not worth telling what is in the way.
+    fn compose(&self, term: &Term, told: Option<(&Assessment, Option<i64>)>) -> OutboxPublisherStatus {
+        let (before, now) = (&term.written, self.now());
+        let stats = term.stats();
+        let mut status = OutboxPublisherStatus {
             leader: Some(self.context.identity.clone()),
             epoch: if term.progress.epoch > 0 { Some(term.progress.epoch) } else { before.epoch },
             pending: stats.map(|stats| stats.pending).or(before.pending),
@@ -228,10 +266,24 @@ impl Reporter {
             oldest_pending_age: stats
                 .map(|stats| age(stats.oldest_pending_seconds))
                 .or_else(|| before.oldest_pending_age.clone()),
-            published: Some((term.published_before + self.published()).max(0)),
-            last_error,
-            redrive: redriven.or_else(|| before.redrive.clone()),
+            published: Some(self.published_in_all(term)),
+            redrive: term.redriven.clone().or_else(|| before.redrive.clone()),
+            ..before.clone()
+        };
+        if let Some((assessment, generation)) = told {
+            status.observed_generation = generation;
+            status.conditions = assessment.conditions(&before.conditions, generation, &now);
+            status.last_error = last_error(assessment, before.last_error.as_ref(), now);
         }
+        status
+    }
+
+    fn published(&self) -> i64 {
+        i64::try_from(self.metrics.published()).unwrap_or(i64::MAX)
+    }
+
+    fn published_in_all(&self, term: &Term) -> i64 {
+        (term.published_before + self.published()).max(0)
     }
 
     fn now(&self) -> Time {
@@ -239,16 +291,13 @@ impl Reporter {
         Time(Timestamp::from_second(self.context.clock.now().timestamp()).unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
-    /// The annotation's nonce, unless it has been answered.
-    fn asked_to_redrive(&self, term: &Term) -> Option<String> {
-        let objects = self.objects.borrow();
-        let nonce = objects.metadata().annotations.as_ref()?.get(REDRIVE)?;
-        let answered = term.written.redrive.as_ref().is_some_and(|redrive| redrive.nonce == *nonce);
-        (!answered && !nonce.is_empty()).then(|| nonce.clone())
-    }
-
-    /// All that are dead now are tried again. Done twice, because the answer was lost, it does no harm.
-    async fn redrive(&self, store: &Store, nonce: String) -> Option<RedriveStatus> {
+    /// All that are dead now are tried again, once for each nonce.
+    async fn redrive_if_asked(&self, term: &mut Term, store: &Store) {
+        let Some(nonce) = self.nonce() else { return };
+        let answers = [&term.written.redrive, &term.redriven];
+        if answers.into_iter().flatten().any(|answer| answer.nonce == nonce) {
+            return;
+        }
         let (mut count, mut last) = (0, 0);
         loop {
             match tokio::time::timeout(PATIENCE, store.redrive_next(last, CHUNK)).await {
@@ -257,45 +306,68 @@ impl Reporter {
                     count += i64::try_from(redriven.len()).unwrap_or(i64::MAX);
                     last = end.id;
                 }
-                Ok(Err(error)) => {
-                    tracing::warn!(error = %error, "dead messages are not redriven yet");
-                    return None;
-                }
-                Err(_) => return None,
+                // It is asked for still.
+                Ok(Err(error)) => return tracing::warn!(error = %error, "dead messages are not redriven yet"),
+                Err(_) => return tracing::warn!("dead messages are not redriven yet: no answer"),
             }
         }
         tracing::info!(nonce, count, "dead messages are tried again");
-        Some(RedriveStatus { nonce, count, time: self.now() })
+        term.redriven = Some(RedriveStatus { nonce, count, time: self.now() });
     }
 
-    /// Server-side apply: the whole status is ours. The uid keeps it from another object of the same name.
-    async fn write(&self, status: &OutboxPublisherStatus) -> anyhow::Result<()> {
-        let object = self.objects.borrow().clone();
+    fn nonce(&self) -> Option<String> {
+        let objects = self.objects.borrow();
+        let nonce = objects.metadata().annotations.as_ref()?.get(REDRIVE)?;
+        (!nonce.is_empty()).then(|| nonce.clone())
+    }
+
+    async fn write_and_tell(
+        &mut self,
+        term: &mut Term,
+        status: OutboxPublisherStatus,
+        assessment: Option<&Assessment>,
+    ) {
+        let (before, unacknowledged) = (term.written.clone(), !term.is_acknowledged());
+        let written = self.write(term, status).await;
+        term.tried = Some((Instant::now(), written.is_err()));
+        if let Err(error) = written {
+            return tracing::warn!(error = format!("{error:#}"), "the status was not written");
+        }
+        let mut news = assessment
+            .map(|told| told.news(&before.conditions, before.dead.unwrap_or_default()))
+            .unwrap_or_default();
+        if let Some(RedriveStatus { nonce, count, .. }) = term.redriven.as_ref().filter(|_| unacknowledged) {
+            let note = format!("{count} dead messages are tried again (nonce {nonce:?})");
+            news.push(Notice { warning: false, reason: "Redriven", note });
+        }
+        for notice in &news {
+            self.tell(notice).await;
+        }
+    }
+
+    /// Server-side apply: the whole status is ours. The version keeps what is late, from a leader that is none any more, from
+    /// being written over what came after it, and from an object of the same name that was made anew.
+    async fn write(&self, term: &mut Term, status: OutboxPublisherStatus) -> anyhow::Result<()> {
+        let name = self.objects.borrow().name().to_owned();
         let patch = serde_json::json!({
             "apiVersion": "outbox.shop.dev/v1alpha1",
             "kind": "OutboxPublisher",
-            "metadata": { "name": object.name(), "uid": object.uid() },
+            "metadata": { "name": name, "resourceVersion": term.version },
             "status": status,
         });
-        let params = PatchParams::apply(MANAGER).force();
-        tokio::time::timeout(PATIENCE, self.api.patch_status(object.name(), &params, &Patch::Apply(patch)))
-            .await??;
+        let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(patch));
+        let written = self.api.patch_status(&name, &params, &patch);
+        let object = tokio::time::timeout(PATIENCE, written).await??;
+        let (_, version) = content(object);
+        term.version = version;
+        term.written = status;
         Ok(())
     }
 
     /// An Event that is lost is no reason to do anything else differently.
-    async fn tell(&self, notice: &Notice) {
-        let mut note = notice.note.clone();
-        note.truncate(note.floor_char_boundary(NOTE));
-        let event = Event {
-            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
-            reason: notice.reason.to_owned(),
-            note: Some(note),
-            action: "Publish".to_owned(),
-            secondary: None,
-        };
-        let subject = self.objects.borrow().as_subject();
-        match tokio::time::timeout(PATIENCE, self.context.events.publish(&event, &subject)).await {
+    async fn tell(&mut self, notice: &Notice) {
+        let object = self.objects.borrow().clone();
+        match tokio::time::timeout(PATIENCE, self.events.tell(notice, &object)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(reason = notice.reason, error = %error, "an Event was not taken");
@@ -305,25 +377,24 @@ impl Reporter {
     }
 }
 
-/// Looks up the numbers when they are due, or `at_once`; the old ones stay when the database does not answer.
-async fn survey(term: &mut Term, store: &Store, at_once: bool) {
-    if !at_once && term.surveyed_at.is_some_and(|at| at.elapsed() < SURVEY) {
-        return;
+/// An object's status and version.
+fn content(
+    DeserializeGuard(object): DeserializeGuard<OutboxPublisher>,
+) -> (OutboxPublisherStatus, Option<String>) {
+    let version = |metadata: ObjectMeta| metadata.resource_version;
+    match object {
+        Ok(object) => (object.status.unwrap_or_default(), version(object.metadata)),
+        Err(invalid) => (OutboxPublisherStatus::default(), version(invalid.metadata)),
     }
-    if let Ok(Ok(stats)) = tokio::time::timeout(PATIENCE, store.stats()).await {
-        term.stats = Some(stats);
-    }
-    term.surveyed_at = Some(Instant::now());
 }
 
-/// How long to wait before it is told that something is in the way; `None` when it has lasted long enough.
-fn settling(term: &mut Term, assessment: &Assessment) -> Option<Duration> {
-    let reason = assessment.ready.reason;
-    let since = match term.since {
-        Some((before, since)) if before == reason => since,
-        _ => Instant::now(),
-    };
-    term.since = Some((reason, since));
-    let lasted = since.elapsed();
-    (assessment.passing && lasted < SETTLE).then(|| SETTLE - lasted)
+fn last_error(assessment: &Assessment, before: Option<&LastError>, now: Time) -> Option<LastError> {
+    if assessment.ready.holds || assessment.is_starting() {
+        return before.cloned();
+    }
+    let message = assessment.ready.message.clone();
+    Some(match before {
+        Some(before) if before.message == message => before.clone(),
+        _ => LastError { message, time: now },
+    })
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{
-    Api,
-    runtime::{WatchStreamExt as _, watcher},
-};
+use kube::{Api, runtime::watcher};
+
+use crate::following;
 
 /// What was last seen of a Secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +18,8 @@ pub(super) enum Seen {
     Absent,
     /// The controller may not look.
     Forbidden,
+    /// The API server would not tell; it never has.
+    Unknown(String),
     Secret(BTreeMap<String, ByteString>),
 }
 
@@ -26,34 +27,26 @@ pub(super) enum Seen {
 pub(super) struct Followed {
     pub(super) name: String,
     pub(super) seen: Seen,
-    /// What a list in progress has shown so far.
-    listed: Seen,
-    events: BoxStream<'static, watcher::Result<watcher::Event<Secret>>>,
+    changes: BoxStream<'static, watcher::Result<Option<Secret>>>,
 }
 
 impl Followed {
     pub(super) fn new(secrets: Api<Secret>, name: String) -> Self {
-        let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let events = watcher(secrets, only).default_backoff().boxed();
-        Self { name, seen: Seen::Nothing, listed: Seen::Absent, events }
+        let changes = following::one(secrets, &name).boxed();
+        Self { name, seen: Seen::Nothing, changes }
     }
 
     /// Waits until what is seen has changed. May be cancelled.
     pub(super) async fn changed(&mut self) {
-        while let Some(event) = self.events.next().await {
-            let now = match event {
-                Ok(watcher::Event::Init) => {
-                    self.listed = Seen::Absent;
-                    continue;
-                }
-                Ok(watcher::Event::InitApply(secret)) => {
-                    self.listed = Seen::Secret(secret.data.unwrap_or_default());
-                    continue;
-                }
-                Ok(watcher::Event::InitDone) => std::mem::replace(&mut self.listed, Seen::Absent),
-                Ok(watcher::Event::Apply(secret)) => Seen::Secret(secret.data.unwrap_or_default()),
-                Ok(watcher::Event::Delete(_)) => Seen::Absent,
+        while let Some(change) = self.changes.next().await {
+            let now = match change {
+                Ok(Some(secret)) => Seen::Secret(secret.data.unwrap_or_default()),
+                Ok(None) => Seen::Absent,
                 Err(error) if is_forbidden(&error) => Seen::Forbidden,
+                Err(error) if matches!(self.seen, Seen::Nothing | Seen::Unknown(_)) => {
+                    Seen::Unknown(error.to_string())
+                }
+                // What was seen is still the best that is known.
                 Err(error) => {
                     tracing::debug!(secret = self.name, error = %error, "not watching, for now");
                     continue;
@@ -64,7 +57,7 @@ impl Followed {
                 return;
             }
         }
-        // A watcher's stream has no end.
+        // A watch has no end.
         std::future::pending::<()>().await;
     }
 }

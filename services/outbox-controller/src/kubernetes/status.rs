@@ -3,21 +3,24 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use shop_outbox::{Stats, Trouble};
+use shop_outbox::Trouble;
 
 use super::plan::{Plan, Problem};
 
-pub(super) const READY: &str = "Ready";
-pub(super) const PUBLISHING: &str = "Publishing";
-pub(super) const DEGRADED: &str = "Degraded";
+const READY: &str = "Ready";
+const PUBLISHING: &str = "Publishing";
+const DEGRADED: &str = "Degraded";
+const STARTING: &str = "Starting";
+const NO_LEADER: &str = "NoLeader";
 
 /// What there is to tell about an object.
 pub(super) struct Situation<'a> {
     pub(super) planned: &'a Result<Plan, Problem>,
-    /// Its publisher is at work.
+    /// Its publisher is at work, database and broker are there.
     pub(super) publishing: bool,
     pub(super) trouble: Option<&'a Trouble>,
-    pub(super) stats: Option<&'a Stats>,
+    /// How many messages are dead; unknown before anybody has counted.
+    pub(super) dead: Option<i64>,
 }
 
 /// A condition without its times.
@@ -62,9 +65,9 @@ impl Assessment {
             (Ok(_), None) if situation.publishing => {
                 (true, true, PUBLISHING, "messages are published as they are committed".to_owned())
             }
-            (Ok(_), None) => (false, false, "Starting", "the publisher is taking over".to_owned()),
+            (Ok(_), None) => (false, false, STARTING, "the publisher is taking over".to_owned()),
         };
-        let dead = situation.stats.map_or(0, |stats| stats.dead);
+        let dead = situation.dead.unwrap_or_default();
         let finding = |kind, holds| Finding { kind, holds, reason, message: message.clone() };
         Self {
             ready: finding(READY, ready),
@@ -74,6 +77,11 @@ impl Assessment {
             // What the object says is known at once; what goes on beneath may be a hand-over, or a restart.
             passing: situation.planned.is_ok() && !ready,
         }
+    }
+
+    /// Nothing is wrong, and nothing is published yet.
+    pub(super) fn is_starting(&self) -> bool {
+        self.ready.reason == STARTING
     }
 
     pub(super) fn findings(&self) -> [&Finding; 3] {
@@ -118,21 +126,36 @@ impl Assessment {
         if was != Some(self.ready.reason) {
             let note = self.ready.message.clone();
             match (self.ready.holds, self.publishing.holds) {
-                (false, _) if self.ready.reason != "Starting" => {
+                (false, _) if !self.is_starting() => {
                     news.push(Notice { warning: true, reason: self.ready.reason, note });
                 }
                 (true, false) => news.push(Notice { warning: false, reason: self.ready.reason, note }),
-                (true, true) if was.is_some_and(|reason| reason != "Starting") => {
+                (true, true) if was.is_some_and(|reason| ![STARTING, NO_LEADER].contains(&reason)) => {
                     news.push(Notice { warning: false, reason: "PublishingResumed", note });
                 }
                 _ => {}
             }
         }
         if self.dead > dead_before {
-            news.push(Notice { warning: true, reason: "MessageDead", note: self.degraded.message.clone() });
+            news.push(Notice { warning: true, reason: "MessagesDead", note: self.degraded.message.clone() });
         }
         news
     }
+}
+
+/// The conditions after a leader has left: what they were is not known to be so any more.
+pub(super) fn nobody_leads(before: &[Condition], now: &Time) -> Vec<Condition> {
+    let unknown = |condition: &Condition| match condition.type_.as_str() {
+        READY | PUBLISHING => Condition {
+            status: "Unknown".to_owned(),
+            reason: NO_LEADER.to_owned(),
+            message: "its leader has stopped, and another has not said anything yet".to_owned(),
+            last_transition_time: now.clone(),
+            ..condition.clone()
+        },
+        _ => condition.clone(),
+    };
+    before.iter().map(unknown).collect()
 }
 
 /// What is in the way, and what somebody could do about it.
@@ -218,8 +241,7 @@ mod tests {
         trouble: Option<&Trouble>,
         dead: i64,
     ) -> Assessment {
-        let stats = Stats { pending: 0, dead, oldest_pending_seconds: 0.0 };
-        Assessment::of(&Situation { planned, publishing, trouble, stats: Some(&stats) })
+        Assessment::of(&Situation { planned, publishing, trouble, dead: Some(dead) })
     }
 
     fn at(second: i64) -> Time {
@@ -255,7 +277,7 @@ mod tests {
             (Trouble::Broker("the broker is away".to_owned()), "BrokerUnreachable"),
             (Trouble::Rival("another publisher is connected".to_owned()), "AnotherPublisher"),
         ] {
-            let troubled = assess(&plan, true, Some(&trouble), 0);
+            let troubled = assess(&plan, false, Some(&trouble), 0);
             assert_eq!(reasons(&troubled)[..2], [(false, reason), (false, reason)]);
             assert!(troubled.passing && !troubled.ready.message.contains("s3cret"));
         }
@@ -284,6 +306,17 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_that_leaves_takes_back_what_only_it_knew() {
+        let plan = Ok(a_plan(false));
+        let before = assess(&plan, true, None, 2).conditions(&[], Some(1), &at(1));
+        let after = nobody_leads(&before, &at(2));
+        let told: Vec<_> =
+            after.iter().map(|condition| (condition.status.as_str(), condition.reason.as_str())).collect();
+        assert_eq!(told, [("Unknown", "NoLeader"), ("Unknown", "NoLeader"), ("True", "MessagesDead")]);
+        assert_eq!(news(&assess(&plan, true, None, 2), &after), [], "the next leader's election is the news");
+    }
+
+    #[test]
     fn only_what_has_changed_is_news() {
         let plan = Ok(a_plan(false));
         let trouble = Trouble::Broker("the broker is away".to_owned());
@@ -304,7 +337,7 @@ mod tests {
         let before = assess(&plan, true, None, 0).conditions(&[], None, &at(1));
         for (was, is, expected) in [(0, 0, false), (0, 1, true), (1, 1, false), (1, 3, true), (3, 2, false)] {
             let news = assess(&plan, true, None, is).news(&before, was);
-            assert_eq!(news.iter().any(|notice| notice.reason == "MessageDead"), expected, "{was} to {is}");
+            assert_eq!(news.iter().any(|notice| notice.reason == "MessagesDead"), expected, "{was} to {is}");
         }
     }
 

@@ -7,27 +7,35 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use kube::{
-    Api, ResourceExt as _,
-    core::DeserializeGuard,
-    runtime::{WatchStreamExt as _, watcher},
-};
-use tokio::{sync::watch, task::JoinSet};
+use kube::{Api, ResourceExt as _, core::DeserializeGuard, runtime::watcher};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::worker::{Context, Object, Worker};
-use crate::object::OutboxPublisher;
+use crate::{following, object::OutboxPublisher};
 
 /// How long an object is left alone after its worker has panicked.
 const AFTER_A_PANIC: Duration = Duration::from_secs(5);
+
+/// Longer than a watch waits before it is tried again.
+const RECENT: Duration = Duration::from_secs(30);
 
 /// How the supervisor is, for readiness.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     /// The objects were listed once.
     pub(super) known: bool,
-    /// Why their changes are not seen at the moment.
-    pub(super) trouble: Option<String>,
+    /// What last kept their changes from being seen, and when.
+    failed: Option<(String, Instant)>,
+}
+
+impl State {
+    /// Why the objects' changes are not seen at the moment. A watch that goes on after a failure says nothing of it, so what is
+    /// older than the longest pause between two tries is over.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let (error, at) = self.failed.as_ref()?;
+        (at.elapsed() < RECENT).then(|| error.clone())
+    }
 }
 
 pub(super) struct Supervisor {
@@ -58,7 +66,7 @@ impl Supervisor {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let objects: Api<DeserializeGuard<OutboxPublisher>> =
             Api::namespaced(self.context.client.clone(), &self.context.namespace);
-        let mut events = watcher(objects, watcher::Config::default()).default_backoff().boxed();
+        let mut events = following::all(objects, watcher::Config::default()).boxed();
         let mut listed = BTreeSet::new();
         loop {
             tokio::select! {
@@ -91,13 +99,13 @@ impl Supervisor {
                 for name in gone {
                     self.end(&name, None);
                 }
-                self.state.send_modify(|state| *state = State { known: true, trouble: None });
+                self.state.send_modify(|state| *state = State { known: true, failed: None });
             }
             Ok(watcher::Event::Apply(object)) => self.apply(object),
             Ok(watcher::Event::Delete(object)) => self.end(&object.name_any(), None),
             Err(error) => {
                 tracing::warn!(error = %error, "the objects are not watched, for now");
-                self.state.send_modify(|state| state.trouble = Some(error.to_string()));
+                self.state.send_modify(|state| state.failed = Some((error.to_string(), Instant::now())));
             }
         }
     }

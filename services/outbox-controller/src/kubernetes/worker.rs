@@ -12,7 +12,6 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource as _,
     core::{DeserializeGuard, ObjectMeta, error_boundary::InvalidObject},
-    runtime::events::Recorder,
 };
 use shop_core::Clock;
 use shop_outbox::{OutboxMetricsFamily, Progress, Publisher, Store, Tenure};
@@ -35,6 +34,10 @@ use crate::{
 const WARM_UP: Duration = Duration::from_secs(5);
 const STAY_WARM: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a Secret may be away, to be made anew, before the publisher that works with what it said is stopped.
+const COME_BACK: Duration = Duration::from_secs(5);
+/// Connections to an outbox's database, at most: marks, claims, chores, and one that listens.
+const CONNECTIONS: u32 = 5;
 
 /// What all workers share.
 pub(super) struct Context {
@@ -44,7 +47,6 @@ pub(super) struct Context {
     pub(super) elections: Settings,
     pub(super) metrics: OutboxMetricsFamily,
     pub(super) clock: Clock,
-    pub(super) events: Recorder,
 }
 
 /// An object as it was last seen; one that cannot be read has its metadata alone.
@@ -102,12 +104,18 @@ impl Object {
     }
 }
 
-/// A plan, or why there is none; nothing while the Secrets have not been looked at yet.
-pub(super) type Planned = Option<Result<Plan, Problem>>;
+/// A plan, or why there is none, of one generation of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Planned {
+    pub(super) generation: Option<i64>,
+    pub(super) plan: Result<Plan, Problem>,
+}
 
 /// What there is of a plan's publisher to look at.
 #[derive(Clone)]
 pub(super) struct Running {
+    /// Of the object whose plan it carries out.
+    pub(super) generation: Option<i64>,
     pub(super) store: Store,
     /// None while it is paused.
     pub(super) progress: Option<watch::Receiver<Progress>>,
@@ -117,7 +125,8 @@ pub(super) struct Worker {
     context: Arc<Context>,
     objects: watch::Receiver<Object>,
     stop: CancellationToken,
-    plans: watch::Sender<Planned>,
+    /// None while the Secrets have not been looked at yet.
+    plans: watch::Sender<Option<Planned>>,
     running: watch::Sender<Option<Running>>,
 }
 
@@ -136,17 +145,19 @@ impl Worker {
         let leadership = elector.leadership();
         let resign = CancellationToken::new();
         let work = async {
-            let reporter = Reporter::new(
+            let mut reporter = Reporter::new(
                 self.context.clone(),
                 self.objects.clone(),
                 self.plans.subscribe(),
                 self.running.subscribe(),
+                self.stop.clone(),
             );
             tokio::select! {
                 never = self.make_plans() => match never {},
                 never = reporter.run(leadership.clone()) => match never {},
                 () = self.publish(leadership.clone()) => {}
             }
+            reporter.leave(&leadership).await;
             resign.cancel();
         };
         tokio::join!(elector.run(resign.clone()), work);
@@ -170,7 +181,7 @@ impl Worker {
         let (mut database, mut broker) = (None, None);
         loop {
             let object = objects.borrow_and_update().clone();
-            let planned = match &object.0 {
+            let plan = match &object.0 {
                 Err(invalid) => Some(Err(Problem::Unreadable(invalid.error.clone()))),
                 Ok(object) => {
                     self.follow(&mut database, &object.spec.database.secret_ref.name);
@@ -178,18 +189,46 @@ impl Worker {
                     plan(object, &References { database: seen(&database), broker: seen(&broker) })
                 }
             };
-            self.plans.send_if_modified(|before| {
-                let changed = *before != planned;
-                *before = planned;
-                changed
-            });
-            tokio::select! {
-                // The supervisor keeps its end for as long as this runs.
-                _ = objects.changed() => {}
-                () = changed(&mut database) => {}
-                () = changed(&mut broker) => {}
+            let generation = object.metadata().generation;
+            let planned = plan.map(|plan| Planned { generation, plan });
+            let changed = async {
+                tokio::select! {
+                    // The supervisor keeps its end for as long as this runs.
+                    _ = objects.changed() => {}
+                    () = changed(&mut database) => {}
+                    () = changed(&mut broker) => {}
+                }
+            };
+            if self.is_worth_waiting(planned.as_ref()) {
+                if tokio::time::timeout(COME_BACK, changed).await.is_ok() {
+                    continue;
+                }
+                self.send(planned);
+                tokio::select! {
+                    _ = objects.changed() => {}
+                    () = self::changed(&mut database) => {}
+                    () = self::changed(&mut broker) => {}
+                }
+            } else {
+                self.send(planned);
+                changed.await;
             }
         }
+    }
+
+    /// A publisher is at work, and what is in the way of its next plan may be over in a moment.
+    fn is_worth_waiting(&self, planned: Option<&Planned>) -> bool {
+        let is_at_work = self.plans.borrow().as_ref().is_some_and(|planned| planned.plan.is_ok());
+        let may_pass = |planned: &Planned| matches!(&planned.plan, Err(problem) if problem.may_pass());
+        is_at_work && planned.is_none_or(may_pass)
+    }
+
+    fn send(&self, planned: Option<Planned>) {
+        self.plans.send_if_modified(|before| {
+            let changed = *before != planned;
+            *before = planned;
+            changed
+        });
     }
 
     fn follow(&self, followed: &mut Option<Followed>, name: &str) {
@@ -204,8 +243,10 @@ impl Worker {
         let mut plans = self.plans.subscribe();
         while !self.stop.is_cancelled() {
             let planned = plans.borrow_and_update().clone();
-            let outcome = match &planned {
-                Some(Ok(plan)) => self.carry_out(plan, &mut plans, &mut leadership).await,
+            let outcome = match planned {
+                Some(Planned { generation, plan: Ok(plan) }) => {
+                    self.carry_out(&plan, generation, &mut plans, &mut leadership).await
+                }
                 _ => {
                     self.running.send_replace(None);
                     self.until_changed(&mut plans).await;
@@ -220,10 +261,29 @@ impl Worker {
         }
     }
 
-    async fn until_changed(&self, plans: &mut watch::Receiver<Planned>) {
+    async fn until_changed(&self, plans: &mut watch::Receiver<Option<Planned>>) {
         tokio::select! {
             _ = plans.changed() => {}
             () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Waits until there is another plan than `plan`, or the worker is stopped. The same plan of a newer object needs nothing done.
+    async fn until_another(&self, plan: &Plan, plans: &mut watch::Receiver<Option<Planned>>) {
+        while !self.stop.is_cancelled() {
+            match plans.borrow_and_update().clone() {
+                Some(Planned { generation, plan: Ok(same) }) if same == *plan => {
+                    self.running.send_if_modified(|running| match running {
+                        Some(running) if running.generation != generation => {
+                            running.generation = generation;
+                            true
+                        }
+                        _ => false,
+                    });
+                }
+                _ => return,
+            }
+            self.until_changed(plans).await;
         }
     }
 
@@ -231,14 +291,16 @@ impl Worker {
     async fn carry_out(
         &self,
         plan: &Plan,
-        plans: &mut watch::Receiver<Planned>,
+        generation: Option<i64>,
+        plans: &mut watch::Receiver<Option<Planned>>,
         leadership: &mut watch::Receiver<Leadership>,
     ) -> anyhow::Result<()> {
         let name = self.objects.borrow().name().to_owned();
-        let store = Store::new(database::lazily(&plan.database, &plan.schema).await?, PUBLISHER);
+        let database = database::lazily(&plan.database, &plan.schema, CONNECTIONS).await?;
+        let store = Store::new(database, PUBLISHER);
         if plan.paused {
-            self.running.send_replace(Some(Running { store, progress: None }));
-            self.until_changed(plans).await;
+            self.running.send_replace(Some(Running { generation, store, progress: None }));
+            self.until_another(plan, plans).await;
             return Ok(());
         }
         let lease = self.context.elections.lease();
@@ -247,27 +309,36 @@ impl Worker {
         let transport = plan.broker()?.publisher(plan.transport(connection, lease));
         let options = plan.options(&self.context.identity, lease);
         let mut publisher = Publisher::new(store.clone(), transport, options, self.context.metrics.of(&name));
-        self.running.send_replace(Some(Running { store, progress: Some(publisher.progress()) }));
-        while !self.stop.is_cancelled() && !plans.has_changed().unwrap_or(true) {
-            let tenure = tokio::select! {
-                biased;
-                tenure = elected(leadership) => tenure,
-                never = stand_by(&mut publisher) => match never {},
-                () = self.until_changed(plans) => return Ok(()),
-            };
-            let halt = self.stop.child_token();
-            let mut publishing = pin!(publisher.run_for(&tenure, &halt));
-            tokio::select! {
-                () = &mut publishing => {}
-                _ = plans.changed() => {
-                    // The window in flight is finished and marked before the next plan's publisher begins.
-                    halt.cancel();
-                    publishing.await;
-                    return Ok(());
-                }
+        let progress = Some(publisher.progress());
+        self.running.send_replace(Some(Running { generation, store, progress }));
+        let halt = self.stop.child_token();
+        let mut working = pin!(take_turns(&mut publisher, leadership, &halt));
+        tokio::select! {
+            () = &mut working => {}
+            () = self.until_another(plan, plans) => {
+                // The window in flight is finished and marked before the next plan's publisher begins.
+                halt.cancel();
+                working.await;
             }
         }
         Ok(())
+    }
+}
+
+/// Publishes while this replica leads, and stands by while another does, until halted.
+async fn take_turns(
+    publisher: &mut Publisher,
+    leadership: &mut watch::Receiver<Leadership>,
+    halt: &CancellationToken,
+) {
+    while !halt.is_cancelled() {
+        let tenure = tokio::select! {
+            biased;
+            tenure = elected(leadership) => tenure,
+            never = stand_by(publisher) => match never {},
+            () = halt.cancelled() => return,
+        };
+        publisher.run_for(&tenure, halt).await;
     }
 }
 

@@ -32,6 +32,8 @@ async fn an_object_is_published_and_its_status_tells_of_it() {
 
     assert_eq!(controller.terminate().await.code(), Some(0), "{}", controller.log());
     assert_eq!(controlled.holder(ORDERS).await, "", "the Lease is given back");
+    controlled.until_condition(ORDERS, "Ready", "Unknown", "NoLeader").await;
+    assert_eq!(controlled.status(ORDERS).await["leader"], json!(null));
     assert_eq!(controlled.events(ORDERS).await, ["LeaderElected"]);
     controlled.outbox.arrivals().await.assert_complete_and_ordered(21);
 }
@@ -72,7 +74,7 @@ async fn an_annotation_has_dead_messages_tried_again() {
         .await;
     let (message, _) = controlled.until_condition(ORDERS, "Degraded", "True", "MessagesDead").await;
     assert!(message.contains("outbox.shop.dev/redrive"), "{message}");
-    controlled.until_event(ORDERS, "MessageDead").await;
+    controlled.until_event(ORDERS, "MessagesDead").await;
     let annotate = async |nonce: &str| {
         let annotation = format!("outbox.shop.dev/redrive={nonce}");
         controlled.cluster.kubectl(&["annotate", "--overwrite", "obp", ORDERS, &annotation]).await;
@@ -86,7 +88,10 @@ async fn an_annotation_has_dead_messages_tried_again() {
     controlled.outbox.until_sent(1).await;
     controlled.until_condition(ORDERS, "Degraded", "False", "AsExpected").await;
     assert_eq!(annotate("second").await, 0, "nothing is dead any more");
-    controlled.until_event(ORDERS, "Redriven").await;
+    until("each redrive is told", async || {
+        controlled.events(ORDERS).await.iter().filter(|event| *event == "Redriven").count() == 2
+    })
+    .await;
     drop(controller);
 }
 

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// How soon an operator is to know, and some time for a machine that has other things to do.
-const SOON: Duration = Duration::from_secs(13);
+const SOON: Duration = Duration::from_secs(12);
 
 /// Is told of `reason`, with these words in it.
 async fn told(controlled: &Controlled, name: &str, reason: &str, words: &[&str]) {
@@ -92,6 +92,63 @@ async fn a_broker_that_is_away_or_silent_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_is_not_ready_before_its_broker_has_answered() {
+    let Some(controlled) = Controlled::empty().await else { return };
+    let network = shop_testing::Proxy::to(&controlled.outbox.rabbitmq.url).await;
+    network.hold(Held::Everything);
+    controlled.secret("broker", "connection_string", network.url()).await;
+    let _controller = controlled.controller("one", &[]).await;
+    controlled.apply(&controlled.object()).await;
+    let ready = async || {
+        let status = controlled.status(ORDERS).await;
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.iter().find(|condition| condition["type"] == "Ready").cloned();
+        ready.map(|ready| {
+            (ready["status"].clone(), ready["reason"].clone(), status["observedGeneration"].clone())
+        })
+    };
+    until("it is told", async || {
+        let ready = ready().await;
+        assert!(ready.as_ref().is_none_or(|(status, ..)| status == "False"), "{ready:?}");
+        ready.is_some_and(|(_, reason, _)| reason == "BrokerUnreachable")
+    })
+    .await;
+    // A change is not judged by what was before it.
+    network.hold(Held::Nothing);
+    well_again(&controlled, ORDERS).await;
+    let mut nowhere = controlled.object();
+    nowhere["spec"]["broker"]["secretRef"]["name"] = json!("nowhere");
+    controlled.apply(&nowhere).await;
+    until("the change is observed", async || {
+        let Some((status, reason, generation)) = ready().await else { return false };
+        assert!(generation == 1 || status == "False", "{status} {reason} of {generation}");
+        generation == 2
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_objects_of_one_outbox_are_told_and_lose_nothing() {
+    let Some(controlled) = Controlled::take().await else { return };
+    let mut controller = controlled.leader("one", &[]).await;
+    let mut twin = controlled.object();
+    twin["metadata"]["name"] = json!("twin");
+    controlled.apply(&twin).await;
+    let told =
+        async |name: &str| controlled.events(name).await.iter().any(|event| event == "AnotherPublisher");
+    let began = std::time::Instant::now();
+    while !(told(ORDERS).await || told("twin").await) {
+        assert!(began.elapsed() < Duration::from_secs(40), "nobody is told");
+        controlled.outbox.append(3, 3).await;
+    }
+    controlled.cluster.kubectl(&["delete", "obp", "twin"]).await;
+    controlled.outbox.until_sent(controlled.outbox.rows()).await;
+    controlled.until_condition(ORDERS, "Ready", "True", "Publishing").await;
+    assert_eq!(controller.terminate().await.code(), Some(0), "{}", controller.log());
+    controlled.outbox.arrivals().await.assert_complete_and_ordered(controlled.outbox.rows());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spec_that_contradicts_itself_is_told_and_disturbs_no_other() {
     let Some(controlled) = Controlled::take().await else { return };
     let mut controller = controlled.leader("one", &[]).await;
@@ -111,6 +168,8 @@ async fn a_spec_that_contradicts_itself_is_told_and_disturbs_no_other() {
         ("batchSize", json!(1), "batchSize"),
         ("pollInterval", json!("soon"), "pollInterval"),
         ("retention", json!("-1h"), "retention"),
+        ("retention", json!("99999999999999999999h"), "retention"),
+        ("database", json!({ "secretRef": { "name": "database,key=uri" } }), "secretRef.name"),
         ("appId", json!(""), "appId"),
         ("database", json!({}), "secretRef"),
     ] {
