@@ -97,7 +97,7 @@ proptest! {
         let leader = world.leader().expect("somebody leads by then");
         world.play(&[(0, Fault::Crash(leader, 300 * SECOND))]);
         let gone = world.now;
-        let late = if blind { RETRY * 12 / 10 * SECOND + SECOND / 2 } else { SECOND / 2 };
+        let late = if blind { RETRY * SECOND * 12 / 10 + SECOND / 2 } else { SECOND / 2 };
         world.run_until(gone + LEASE * SECOND + late);
         prop_assert!(world.leader().is_some_and(|next| next != leader));
     }
