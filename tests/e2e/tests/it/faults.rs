@@ -2,7 +2,7 @@
 
 use shop_testing::{postgres, private_rabbitmq, rabbitmq, redis};
 
-use crate::support::{Backends, Real, Shop, Tap, order_and_type};
+use crate::support::{Backends, Real, Shop, Tap, order_and_type, outbox::until};
 
 /// Every order in `placed` was created and then cancelled, each event once at least and in this order.
 fn assert_complete_and_ordered(placed: &[String], messages: &[(String, String)]) {
@@ -26,6 +26,8 @@ async fn orders_are_taken_while_the_broker_is_down_and_their_events_arrive_after
     let shop = Shop::real(&backends, &[]).await;
     let mut publisher = shop.publisher().await;
     let mut placed = vec![shop.place_order("before@example.com").await];
+    // Nothing is in flight when the broker goes: what is would come twice.
+    until("the first is published", async || publisher.metric("outbox_published_total").await > 0.0).await;
     rabbitmq.shut_down().await;
     for n in 0..20 {
         placed.push(shop.place_order(&format!("during{n}@example.com")).await);
