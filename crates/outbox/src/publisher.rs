@@ -252,6 +252,8 @@ impl Publisher {
             self.progress.send_modify(|progress| {
                 progress.leading = false;
                 progress.publishing = false;
+                // It is for the next leader to count, and this one will find other numbers when it leads again.
+                progress.stats = None;
             });
             match end {
                 End::Stopped => return self.give_back(&lease, referee).await,
