@@ -116,15 +116,23 @@ async fn an_object_is_not_ready_before_its_broker_has_answered() {
     // A change is not judged by what was before it.
     network.hold(Held::Nothing);
     well_again(&controlled, ORDERS).await;
-    let mut nowhere = controlled.object();
-    nowhere["spec"]["broker"]["secretRef"]["name"] = json!("nowhere");
-    controlled.apply(&nowhere).await;
-    until("the change is observed", async || {
-        let Some((status, reason, generation)) = ready().await else { return false };
-        assert!(generation == 1 || status == "False", "{status} {reason} of {generation}");
-        generation == 2
-    })
-    .await;
+    controlled.secret("unreachable", "connection_string", "amqp://guest:guest@127.0.0.1:1/%2f").await;
+    let mut elsewhere = controlled.object();
+    elsewhere["spec"]["broker"]["secretRef"]["name"] = json!("unreachable");
+    for generation in [2, 4, 6] {
+        controlled.apply(&elsewhere).await;
+        until("the change is observed", async || {
+            let Some((status, reason, observed)) = ready().await else { return false };
+            assert!(observed != generation || status == "False", "{status} {reason} of {observed}");
+            observed == generation
+        })
+        .await;
+        controlled.apply(&controlled.object()).await;
+        until("the change back is observed", async || {
+            ready().await.is_some_and(|(status, _, observed)| observed == generation + 1 && status == "True")
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
