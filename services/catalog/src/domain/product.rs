@@ -1,4 +1,4 @@
-use shop_core::{Money, ProductId};
+use shop_core::{Money, ProductId, text};
 use thiserror::Error;
 
 use super::is_drawing;
@@ -56,15 +56,23 @@ impl Draft {
         let refuse = |field, reason: String| Err(Refused { field, reason });
         let name = fields.name.trim().to_owned();
         let description = fields.description.trim().to_owned();
-        if !(1..=MAX_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        // Before they are trimmed: what is sent has the bounds that the API's description tells.
+        if !(1..=MAX_NAME).contains(&fields.name.chars().count()) {
             return refuse("name", format!("A name is one line of 1 to {MAX_NAME} characters."));
         }
-        if description.chars().count() > MAX_DESCRIPTION
-            || description.chars().any(|c| c.is_control() && c != '\n')
-        {
+        if let Err(unreadable) = text::check_line(&name) {
+            return refuse("name", format!("A name is one line that people can read: {unreadable}."));
+        }
+        if fields.description.chars().count() > MAX_DESCRIPTION {
             return refuse(
                 "description",
                 format!("A description is text of at most {MAX_DESCRIPTION} characters."),
+            );
+        }
+        if let Err(unreadable) = text::check_lines(&description) {
+            return refuse(
+                "description",
+                format!("A description is text that people can read: {unreadable}."),
             );
         }
         if !(1..=MAX_PRICE).contains(&fields.price.minor()) {
@@ -121,6 +129,10 @@ mod tests {
             ("name", Fields { name: "  ".to_owned(), ..mug() }),
             ("name", Fields { name: "x".repeat(121), ..mug() }),
             ("name", Fields { name: "two\nlines".to_owned(), ..mug() }),
+            ("name", Fields { name: "gpj.\u{202e}guM".to_owned(), ..mug() }),
+            ("name", Fields { name: "\u{feff}Mug".to_owned(), ..mug() }),
+            ("name", Fields { name: "\u{3164}".to_owned(), ..mug() }),
+            ("description", Fields { description: "one\u{2067}two".to_owned(), ..mug() }),
             ("description", Fields { description: "x".repeat(2001), ..mug() }),
             ("description", Fields { description: "bell\u{7}".to_owned(), ..mug() }),
             ("price", Fields { price: Money::ZERO, ..mug() }),

@@ -75,10 +75,13 @@ fn shown(text: &str, units: usize) -> String {
 
 /// Words from elsewhere, for a button, where nothing is markup.
 fn clipped(text: &str, units: usize) -> String {
-    let visible = text.trim().chars().map(|character| if character.is_control() { ' ' } else { character });
+    let one_line: String =
+        text.trim().chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    // What hides or turns words around would do so to the whole message.
+    let visible = shop_core::text::readable(&one_line);
     let mut clipped = String::new();
     let mut left = units;
-    for character in visible {
+    for character in visible.chars() {
         match left.checked_sub(character.len_utf16()) {
             // The last unit is kept for the ellipsis.
             Some(rest) if rest > 0 => left = rest,
@@ -140,6 +143,7 @@ mod tests {
     #[test]
     fn words_from_elsewhere_are_escaped_and_short() {
         assert_eq!(shown("<b>&\n", 20), "&lt;b&gt;&amp;");
+        assert_eq!(shown("gpj.\u{202e}guM\u{feff}", 20), "gpj.guM");
         assert_eq!(shown("abcdef", 4), "abc…");
         assert_eq!(shown("abc", 4), "abc");
         assert_eq!(clipped("🦀🦀🦀", 5), "🦀🦀…", "a crab is two units");

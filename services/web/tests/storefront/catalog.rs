@@ -41,7 +41,7 @@ async fn a_product_has_a_page_and_an_unknown_one_a_friendly_404() {
     let shop = Shop::open().await;
     let mut browser = shop.browser();
     let page = browser.get("/products/2").await;
-    page.shows("<h1>Clay Teapot</h1>");
+    page.shows("<h1 dir=\"auto\">Clay Teapot</h1>");
     page.shows("max=\"3\"");
     browser.get("/products/3").await.hides("name=\"quantity\"");
     for path in [
