@@ -235,6 +235,13 @@ impl Caller {
 #[derive(Clone, Debug)]
 pub struct Admin(pub Caller);
 
+impl Admin {
+    /// What anybody else is told.
+    pub fn refusal() -> Problem {
+        Problem::forbidden("Only an admin may do this.")
+    }
+}
+
 fn caller(parts: &Parts, verifier: &TokenVerifier) -> Result<Option<Caller>, Problem> {
     let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
     let Some(header) = headers.next() else { return Ok(None) };
@@ -285,11 +292,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
-        if caller.is_admin() {
-            Ok(Self(caller))
-        } else {
-            Err(Problem::forbidden("Only an admin may do this."))
-        }
+        if caller.is_admin() { Ok(Self(caller)) } else { Err(Self::refusal()) }
     }
 }
 

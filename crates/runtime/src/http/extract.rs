@@ -82,7 +82,7 @@ fn essence(headers: &HeaderMap) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-fn unsupported(expected: &str) -> Problem {
+pub(super) fn unsupported(expected: &str) -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
@@ -95,20 +95,22 @@ fn unsupported(expected: &str) -> Problem {
 async fn read(request: Request, state: &(impl Send + Sync), patience: Duration) -> Result<Bytes, Problem> {
     match tokio::time::timeout(patience, Bytes::from_request(request, state)).await {
         Ok(body) => body.map_err(|rejection| unreadable(&rejection)),
-        Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request-timeout",
-            "The body did not arrive in time",
-        )
-        .header(header::CONNECTION, HeaderValue::from_static("close"))),
+        Err(_) => Err(too_slow()),
     }
+}
+
+pub(super) fn too_slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time")
+        .header(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+pub(super) fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
 }
 
 fn unreadable(rejection: &BytesRejection) -> Problem {
     match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
-        }
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => too_large(),
         _ => Problem::bad_request("The body could not be read."),
     }
 }

@@ -118,18 +118,37 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// The stable end of its `type`.
+    pub(super) fn slug(&self) -> &'static str {
+        self.slug
+    }
+
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The names of the headers that it brings.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().map(|(name, _)| name)
+    }
+
+    /// The body, of no request yet.
+    pub(super) fn body(&self) -> ProblemBody {
+        ProblemBody {
+            r#type: format!("{TYPES}{}", self.slug),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            trace_id: None,
+            extensions: self.extensions.clone(),
+        }
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = ProblemBody {
-            r#type: format!("{TYPES}{}", self.slug),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: self.detail,
-            trace_id: telemetry::trace_id(),
-            extensions: self.extensions,
-        };
+        let body = ProblemBody { trace_id: telemetry::trace_id(), ..self.body() };
         let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, content_type, axum::Json(body)).into_response();
         response

@@ -4,8 +4,8 @@ use axum::{extract::State, response::IntoResponse};
 use http::header;
 use jsonwebtoken::jwk::Jwk;
 use serde::Serialize;
-use shop_runtime::http::Json;
-use utoipa::ToSchema;
+use shop_runtime::http::{Json, Problems, Responses};
+use utoipa::{IntoResponses, ToSchema};
 
 use super::AppState;
 
@@ -17,6 +17,14 @@ struct KeySet {
     keys: Vec<Jwk>,
 }
 
+pub(super) struct KeyProblems;
+
+impl IntoResponses for KeyProblems {
+    fn responses() -> Responses {
+        Problems::of_every_request().responses()
+    }
+}
+
 /// The keys to verify tokens with
 ///
 /// A token's header names its key by `kid`.
@@ -25,7 +33,7 @@ struct KeySet {
     path = "/.well-known/jwks.json",
     operation_id = "jwks",
     tag = "auth",
-    responses((status = 200, description = "The public keys", body = KeySet))
+    responses((status = 200, description = "The public keys", body = KeySet), KeyProblems)
 )]
 pub(super) async fn handle(State(state): State<AppState>) -> impl IntoResponse {
     let keys = state.tokens.public_keys().to_vec();

@@ -17,7 +17,7 @@ use serde::Serialize;
 use shop_core::Clock;
 use shop_runtime::{
     auth::TokenVerifier,
-    http::{Json, Problem},
+    http::{Json, Problem, ProblemBody, Problems},
 };
 use utoipa::{
     Modify, OpenApi, ToSchema,
@@ -54,7 +54,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 }
 
 #[derive(OpenApi)]
-#[openapi(modifiers(&Bearer))]
+#[openapi(components(schemas(ProblemBody)), modifiers(&Bearer))]
 struct Document;
 
 struct Bearer;
@@ -92,6 +92,14 @@ impl IntoResponse for TokenResponse {
     fn into_response(self) -> Response {
         ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(self)).into_response()
     }
+}
+
+/// Of a request with an address and a password.
+fn problems_of_passwords() -> Problems {
+    Problems::of_every_request()
+        .with_database()
+        .with_body()
+        .with(Problem::invalid("/email", shop_core::InvalidEmail.to_string()))
 }
 
 impl From<PasswordError> for Problem {

@@ -4,10 +4,10 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use shop_core::{Email, UserId};
-use shop_runtime::http::{Json, Problem, ProblemBody};
-use utoipa::ToSchema;
+use shop_runtime::http::{Json, Problem, Responses};
+use utoipa::{IntoResponses, ToSchema};
 
-use super::{AppState, TokenResponse};
+use super::{AppState, TokenResponse, problems_of_passwords};
 use crate::{
     domain::{Account, NewPassword},
     store::{self, InsertError},
@@ -20,6 +20,14 @@ pub(super) struct Registration {
     password: NewPassword,
 }
 
+pub(super) struct RegisterProblems;
+
+impl IntoResponses for RegisterProblems {
+    fn responses() -> Responses {
+        problems_of_passwords().with(InsertError::EmailTaken).responses()
+    }
+}
+
 /// Register an account
 ///
 /// The answer is a token, so the person is logged in at once.
@@ -28,12 +36,11 @@ pub(super) struct Registration {
     path = "/auth/register",
     operation_id = "register",
     tag = "auth",
-    request_body = Registration,
+    // Inline: some tools that sign up by themselves do not follow references.
+    request_body = inline(Registration),
     responses(
         (status = 201, description = "The account was made", body = TokenResponse),
-        (status = 409, description = "`email-taken`: the address has an account", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid-value`: not an address, or not a password", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`: too much to do; see `Retry-After`", body = ProblemBody, content_type = "application/problem+json"),
+        RegisterProblems,
     )
 )]
 pub(super) async fn handle(

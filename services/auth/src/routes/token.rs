@@ -4,10 +4,10 @@ use axum::extract::{FromRequest, Request, State};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use shop_core::Email;
-use shop_runtime::http::{Form, Json, Problem, ProblemBody};
-use utoipa::ToSchema;
+use shop_runtime::http::{Form, Json, Problem, Responses};
+use utoipa::{IntoResponses, ToSchema};
 
-use super::{AppState, TokenResponse, too_many_attempts};
+use super::{AppState, TokenResponse, problems_of_passwords, too_many_attempts};
 use crate::{
     domain::{Account, Password, Verdict},
     store,
@@ -41,6 +41,14 @@ impl<S: Send + Sync> FromRequest<S> for Credentials {
     }
 }
 
+pub(super) struct TokenProblems;
+
+impl IntoResponses for TokenProblems {
+    fn responses() -> Responses {
+        problems_of_passwords().with(bad_credentials()).with(too_many_attempts(30)).responses()
+    }
+}
+
 /// Log in
 ///
 /// Takes JSON, or the form of an OAuth2 password grant.
@@ -55,10 +63,7 @@ impl<S: Send + Sync> FromRequest<S> for Credentials {
     )),
     responses(
         (status = 200, description = "A token", body = TokenResponse),
-        (status = 401, description = "`bad-credentials`: the address or the password is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid-value`: not an address", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, description = "`too-many-attempts` at this address; see `Retry-After`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`: too much to do; see `Retry-After`", body = ProblemBody, content_type = "application/problem+json"),
+        TokenProblems,
     )
 )]
 pub(super) async fn handle(

@@ -5,9 +5,9 @@ use serde::Serialize;
 use shop_core::{Email, UserId};
 use shop_runtime::{
     auth::{Caller, Role},
-    http::{Json, ProblemBody},
+    http::{Json, Problems, Responses},
 };
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 /// Whom a token speaks for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,6 +17,14 @@ pub(super) struct Identity {
     roles: Vec<Role>,
     /// When the token expires.
     expires_at: DateTime<Utc>,
+}
+
+pub(super) struct VerifyProblems;
+
+impl IntoResponses for VerifyProblems {
+    fn responses() -> Responses {
+        Problems::of_every_request().with_access_token().responses()
+    }
 }
 
 /// Verify a token
@@ -30,7 +38,7 @@ pub(super) struct Identity {
     security(("bearer" = [])),
     responses(
         (status = 200, description = "The token is valid", body = Identity),
-        (status = 401, description = "`unauthorized`: no token, or not a valid one", body = ProblemBody, content_type = "application/problem+json"),
+        VerifyProblems,
     )
 )]
 pub(super) async fn handle(caller: Caller) -> Json<Identity> {

@@ -7,5 +7,5 @@ mod product;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use filter::{Filter, MAX_IDS};
-pub(crate) use picture::{is_drawing, picture};
+pub(crate) use picture::{drawing_names, is_drawing, picture};
 pub(crate) use product::{CURRENCY, Draft, Fields, Product, Refused};

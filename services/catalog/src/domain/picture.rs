@@ -38,6 +38,11 @@ const PALETTES: [[&str; 4]; 6] = [
     ["#ece8f3", "#d9d0ea", "#9c8ac4", "#7b68a8"],
 ];
 
+/// What the drawings are called.
+pub(crate) fn drawing_names() -> impl Iterator<Item = &'static str> {
+    DRAWINGS.iter().map(|(name, _)| *name)
+}
+
 /// Whether there is a drawing called `name`.
 pub(crate) fn is_drawing(name: &str) -> bool {
     drawing(name).is_some()

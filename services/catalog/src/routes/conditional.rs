@@ -22,6 +22,16 @@ impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
     }
 }
 
+/// The header, as the API's description has it.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what IfNoneMatch reads")]
+pub(super) struct KnownTag {
+    /// The `ETag` of the answer that you have.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+}
+
 impl IfNoneMatch {
     /// By the weak comparison that the RFC asks for here: gateways that compress make tags weak.
     fn names(&self, etag: &HeaderValue) -> bool {

@@ -5,9 +5,13 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use shop_core::ProductId;
-use shop_runtime::http::{Problem, ProblemBody, Query};
+use shop_runtime::http::{Problem, Problems, Query, Responses};
+use utoipa::IntoResponses;
 
-use super::{App, conditional::IfNoneMatch};
+use super::{
+    App,
+    conditional::{IfNoneMatch, KnownTag},
+};
 use crate::{
     body::ProductBody,
     domain::{Cursor, Filter, MAX_IDS},
@@ -19,6 +23,8 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// In characters.
 const MAX_SEARCH: usize = 64;
+/// In characters: as long as a product's may be.
+const MAX_CATEGORY: usize = 40;
 
 /// Which products to list. The fields narrow together.
 #[derive(Debug, Default, Deserialize, Serialize, utoipa::IntoParams)]
@@ -33,7 +39,7 @@ pub(super) struct ListQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     category: Option<String>,
     /// Up to 100 ids with commas between them. Products that do not exist are left out. Always current: never cached.
-    #[param(example = "1,2")]
+    #[param(example = "1,2", pattern = "^ *-?[0-9]{1,19} *(, *-?[0-9]{1,19} *){0,99}$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<String>,
     /// How many at most.
@@ -41,6 +47,7 @@ pub(super) struct ListQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
     /// Where to go on: from the `Link` of the page before.
+    #[param(pattern = "^(A[Q-Za-f][A-Za-z0-9_-]{10})?$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
@@ -63,14 +70,20 @@ impl Wanted {
         let filled = |field: &Option<String>| {
             field.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        let search = filled(&query.q);
-        if search.as_ref().is_some_and(|text| text.chars().count() > MAX_SEARCH) {
-            return Err(Problem::bad_request(format!("`q` has at most {MAX_SEARCH} characters.")));
+        for (name, text, most) in [("q", &query.q, MAX_SEARCH), ("category", &query.category, MAX_CATEGORY)] {
+            if text.as_ref().is_some_and(|text| text.chars().count() > most) {
+                return Err(Problem::bad_request(format!("`{name}` has at most {most} characters.")));
+            }
         }
-        let after = filled(&query.cursor).map(|cursor| cursor.parse()).transpose();
+        let after = query.cursor.as_deref().filter(|cursor| !cursor.is_empty());
+        let after = after.map(str::parse).transpose();
         let after = after.map_err(|error| Problem::bad_request(format!("`cursor`: {error}.")))?;
         let ids = query.ids.as_deref().map(ids).transpose()?;
-        Ok(Self { filter: Filter { search, category: filled(&query.category), ids }, limit, after })
+        Ok(Self {
+            filter: Filter { search: filled(&query.q), category: filled(&query.category), ids },
+            limit,
+            after,
+        })
     }
 
     /// Whether this is the page that is cached.
@@ -84,10 +97,27 @@ fn ids(text: &str) -> Result<Vec<ProductId>, Problem> {
     if text.split(',').count() > MAX_IDS {
         return Err(Problem::bad_request(format!("`ids` names at most {MAX_IDS} products.")));
     }
-    text.split(',')
-        .map(|id| id.trim().parse())
-        .collect::<Result<_, _>>()
-        .map_err(|_| Problem::bad_request("`ids` is numbers with commas between them, such as 1,2."))
+    let ids = text.split(',').map(id).collect::<Option<Vec<_>>>();
+    let ids =
+        ids.ok_or_else(|| Problem::bad_request("`ids` is numbers with commas between them, such as 1,2."))?;
+    Ok(ids.into_iter().flatten().collect())
+}
+
+/// `None`: not a number. A number that is too large for an id names no product, like many a smaller one.
+fn id(text: &str) -> Option<Option<ProductId>> {
+    let text = text.trim_matches(' ');
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = (1..=19).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+    is_number.then(|| text.parse().ok())
+}
+
+pub(super) struct ListProblems;
+
+impl IntoResponses for ListProblems {
+    fn responses() -> Responses {
+        let unreadable = Problem::bad_request(format!("`limit` is 1 to {PAGE}."));
+        Problems::of_every_request().with_database().with(unreadable).responses()
+    }
 }
 
 /// Lists products
@@ -97,7 +127,7 @@ fn ids(text: &str) -> Result<Vec<ProductId>, Problem> {
     get,
     path = "/products",
     tag = "products",
-    params(ListQuery, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the answer that you have.")),
+    params(ListQuery, KnownTag),
     responses(
         (status = 200, description = "A page of products", body = Vec<ProductBody>, headers(
             ("Link" = String, description = "RFC 8288: `<…>; rel=\"next\"` while there are more"),
@@ -105,7 +135,7 @@ fn ids(text: &str) -> Result<Vec<ProductId>, Problem> {
             ("X-Cache" = String, description = "`hit`, `miss`, or `bypass` where nothing is cached"),
         )),
         (status = 304, description = "The page is the one that you have"),
-        (status = 400, description = "A parameter cannot be read", body = ProblemBody, content_type = "application/problem+json"),
+        ListProblems,
     )
 )]
 pub(super) async fn list_products(
@@ -163,6 +193,11 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_no_product_can_have_are_left_out() {
+        assert_eq!(ids("2, -1 ,9223372036854775808").unwrap(), [ProductId(2), ProductId(-1)]);
+    }
+
+    #[test]
     fn what_is_out_of_bounds_is_refused() {
         let many = vec!["1"; MAX_IDS + 1].join(",");
         for query in [
@@ -172,7 +207,11 @@ mod tests {
             ListQuery { cursor: Some("nonsense".to_owned()), ..ListQuery::default() },
             ListQuery { ids: Some(String::new()), ..ListQuery::default() },
             ListQuery { ids: Some("1,x".to_owned()), ..ListQuery::default() },
-            ListQuery { ids: Some("9223372036854775808".to_owned()), ..ListQuery::default() },
+            ListQuery { ids: Some("+1".to_owned()), ..ListQuery::default() },
+            ListQuery { ids: Some("1,".to_owned()), ..ListQuery::default() },
+            ListQuery { ids: Some("12345678901234567890".to_owned()), ..ListQuery::default() },
+            ListQuery { cursor: Some(" AQAAAAAAAAAH".to_owned()), ..ListQuery::default() },
+            ListQuery { category: Some("x".repeat(MAX_CATEGORY + 1)), ..ListQuery::default() },
             ListQuery { ids: Some(many), ..ListQuery::default() },
         ] {
             assert_eq!(Wanted::new(&query).unwrap_err().status(), 400, "{query:?}");

@@ -9,7 +9,10 @@ mod write;
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRef};
-use shop_runtime::{auth::TokenVerifier, http::ApiDoc};
+use shop_runtime::{
+    auth::TokenVerifier,
+    http::{ApiDoc, ProblemBody},
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -51,6 +54,7 @@ impl FromRef<App> for TokenVerifier {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "catalog", description = "Products and stock."),
+    components(schemas(ProblemBody)),
     tags((name = "products", description = "What the shop sells")),
     modifiers(&BearerToken)
 )]

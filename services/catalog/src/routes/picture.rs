@@ -7,9 +7,13 @@ use axum::{
 };
 use bytes::Bytes;
 use shop_core::ProductId;
-use shop_runtime::http::{Path, Problem, ProblemBody};
+use shop_runtime::http::{Path, Problem};
 
-use super::{App, conditional::IfNoneMatch, read::no_such_product};
+use super::{
+    App,
+    conditional::{IfNoneMatch, KnownTag},
+    read::{ReadProblems, no_such_product},
+};
 use crate::{domain::picture, page::etag};
 
 /// Reads a product's picture
@@ -17,11 +21,11 @@ use crate::{domain::picture, page::etag};
     get,
     path = "/products/{id}/picture.svg",
     tag = "products",
-    params(("id" = i64, Path, description = "The product's id")),
+    params(("id" = i64, Path, description = "The product's id"), KnownTag),
     responses(
         (status = 200, description = "A drawing, 400 by 400", body = String, content_type = "image/svg+xml"),
         (status = 304, description = "The picture is the one that you have"),
-        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
+        ReadProblems,
     )
 )]
 pub(super) async fn read_picture(

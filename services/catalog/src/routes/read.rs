@@ -1,21 +1,34 @@
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use shop_core::ProductId;
-use shop_runtime::http::{Path, Problem, ProblemBody};
+use shop_runtime::http::{Path, Problem, Problems, Responses};
+use utoipa::IntoResponses;
 
-use super::{App, conditional::IfNoneMatch};
+use super::{
+    App,
+    conditional::{IfNoneMatch, KnownTag},
+};
 use crate::{body::ProductBody, page::etag};
+
+/// Of whatever is read by a product's id.
+pub(super) struct ReadProblems;
+
+impl IntoResponses for ReadProblems {
+    fn responses() -> Responses {
+        Problems::of_every_request().with_database().with(no_such_product()).responses()
+    }
+}
 
 /// Reads a product
 #[utoipa::path(
     get,
     path = "/products/{id}",
     tag = "products",
-    params(("id" = i64, Path, description = "The product's id")),
+    params(("id" = i64, Path, description = "The product's id"), KnownTag),
     responses(
         (status = 200, description = "The product", body = ProductBody, headers(("ETag" = String, description = "For `If-None-Match`"))),
         (status = 304, description = "The product is as you have it"),
-        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
+        ReadProblems,
     )
 )]
 pub(super) async fn read_product(

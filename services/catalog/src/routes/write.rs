@@ -4,17 +4,18 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use shop_core::{Money, ProductId};
 use shop_runtime::{
     auth::Admin,
-    http::{Json, Path, Problem, ProblemBody},
+    http::{Json, Path, Problem, Problems, Responses},
 };
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::{App, read::no_such_product};
 use crate::{
     body::ProductBody,
-    domain::{Draft, Fields, Refused},
+    domain::{Draft, Fields, Refused, drawing_names},
 };
 
 /// A product, as an admin describes it.
@@ -29,6 +30,7 @@ pub(super) struct Description {
     #[schema(max_length = 2000)]
     description: String,
     /// The price of one, 0.01 to 10000000.00 roubles.
+    #[schema(value_type = f64, minimum = 0.01, maximum = 10_000_000.0, multiple_of = 0.01, examples(500.0))]
     price: Money,
     /// What it belongs to.
     #[schema(pattern = "^[a-z0-9-]{1,40}$", examples("desk"))]
@@ -38,6 +40,7 @@ pub(super) struct Description {
     stock: u32,
     /// One of the shop's drawings, such as `mug`. Without one, a new product gets the neutral picture of its category,
     /// and an old one keeps the picture that it has.
+    #[schema(schema_with = drawing)]
     drawing: Option<String>,
 }
 
@@ -51,6 +54,49 @@ impl TryFrom<Description> for Draft {
     }
 }
 
+fn drawing() -> utoipa::openapi::Object {
+    use utoipa::openapi::{ObjectBuilder, schema::SchemaType, schema::Type};
+
+    let names = drawing_names().map(Value::from).chain([Value::Null]);
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some(names))
+        .description(Some(
+            "One of the shop's drawings. Without one, a new product gets the neutral picture of its category, and an old one keeps \
+             the picture that it has.",
+        ))
+        .build()
+}
+
+/// Of whatever only an admin may do.
+fn problems_of_admins() -> Problems {
+    Problems::of_every_request().with_database().with_access_token().with(Admin::refusal())
+}
+
+pub(super) struct CreateProblems;
+
+impl IntoResponses for CreateProblems {
+    fn responses() -> Responses {
+        problems_of_admins().with_body().responses()
+    }
+}
+
+pub(super) struct ReplaceProblems;
+
+impl IntoResponses for ReplaceProblems {
+    fn responses() -> Responses {
+        problems_of_admins().with_body().with(no_such_product()).responses()
+    }
+}
+
+pub(super) struct DeleteProblems;
+
+impl IntoResponses for DeleteProblems {
+    fn responses() -> Responses {
+        problems_of_admins().with(no_such_product()).responses()
+    }
+}
+
 /// Creates a product
 #[utoipa::path(
     post,
@@ -60,9 +106,7 @@ impl TryFrom<Description> for Draft {
     request_body = Description,
     responses(
         (status = 201, description = "The new product", body = ProductBody, headers(("Location" = String, description = "Its path"))),
-        (status = 401, description = "There is no valid token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The caller is not an admin", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "A value cannot be accepted", body = ProblemBody, content_type = "application/problem+json"),
+        CreateProblems,
     )
 )]
 pub(super) async fn create_product(
@@ -88,10 +132,7 @@ pub(super) async fn create_product(
     request_body = Description,
     responses(
         (status = 200, description = "The product as it is now", body = ProductBody),
-        (status = 401, description = "There is no valid token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The caller is not an admin", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "A value cannot be accepted", body = ProblemBody, content_type = "application/problem+json"),
+        ReplaceProblems,
     )
 )]
 pub(super) async fn replace_product(
@@ -117,9 +158,7 @@ pub(super) async fn replace_product(
     params(("id" = i64, Path, description = "The product's id")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, description = "There is no valid token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The caller is not an admin", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such product", body = ProblemBody, content_type = "application/problem+json"),
+        DeleteProblems,
     )
 )]
 pub(super) async fn delete_product(
