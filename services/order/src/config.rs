@@ -4,6 +4,9 @@ use clap::{ArgAction, Args};
 use shop_runtime::{auth::TokenConfig, config::DatabaseUrl};
 use url::Url;
 
+/// A person needs few; a test of one's own may need more.
+pub const DEFAULT_GUEST_ORDERS_PER_MINUTE: u32 = 60;
+
 /// The order service's environment variables.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
@@ -16,9 +19,12 @@ pub struct Config {
     /// The catalog, which knows the prices, such as http://127.0.0.1:8002
     #[arg(long, env = "ORDER_CATALOG_URL")]
     pub catalog_url: Url,
-    /// Whether orders may be placed without a token; everybody then sees, and may cancel, the orders of guests
+    /// Whether orders may be placed without a token; everybody then sees, in outline, the orders of guests
     #[arg(long, env = "ORDER_GUEST_CHECKOUT", action = ArgAction::Set, default_value_t = false)]
     pub guest_checkout: bool,
+    /// How many orders a minute guests may place for one e-mail address, and ten times as many from one client; 0: any number
+    #[arg(long, env = "ORDER_GUEST_ORDERS_PER_MINUTE", default_value_t = DEFAULT_GUEST_ORDERS_PER_MINUTE)]
+    pub guest_orders_per_minute: u32,
     /// How tokens are verified
     #[command(flatten)]
     pub tokens: TokenConfig,

@@ -16,7 +16,7 @@ mod tools;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-pub use config::Config;
+pub use config::{Config, DEFAULT_GUEST_ORDERS_PER_MINUTE};
 pub use routes::api;
 use shop_runtime::{
     Lifecycle, Scope, Service,
@@ -27,7 +27,12 @@ use shop_runtime::{
 };
 pub use tools::Tool;
 
-use crate::{catalog::HttpCatalog, domain::Catalog, routes::App, store::Store};
+use crate::{
+    catalog::HttpCatalog,
+    domain::{Catalog, GuestRate},
+    routes::App,
+    store::Store,
+};
 
 /// The schema of the order service's tables on PostgreSQL, which the outbox's publisher reads too.
 pub const SCHEMA: &str = "orders";
@@ -54,6 +59,7 @@ impl Service for Order {
             catalog,
             tokens,
             guest_checkout: config.guest_checkout,
+            guest_rate: GuestRate::new(config.guest_orders_per_minute),
             clock: scope.clock.clone(),
             metrics: metrics::Metrics::register(&scope.metrics),
         };

@@ -14,6 +14,9 @@ pub(crate) struct Config {
     /// Whether orders may be placed without an account, as the documentation's examples do
     #[arg(long, env = "ORDER_GUEST_CHECKOUT", default_value_t = true, action = ArgAction::Set)]
     pub(crate) guest_checkout: bool,
+    /// How many orders a minute may be placed for one e-mail address without an account; 0: any number
+    #[arg(long, env = "ORDER_GUEST_ORDERS_PER_MINUTE", default_value_t = order::DEFAULT_GUEST_ORDERS_PER_MINUTE)]
+    pub(crate) guest_orders_per_minute: u32,
     /// The account that keeps the shop; its password is made at the first start, and is in the data folder's secrets.json
     #[arg(long, env = "AUTH_ADMIN_EMAIL", default_value = "admin@example.com")]
     pub(crate) admin_email: Email,

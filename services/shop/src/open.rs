@@ -73,6 +73,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         database_url: database("orders")?,
         catalog_url: url(catalog)?,
         guest_checkout: config.guest_checkout,
+        guest_orders_per_minute: config.guest_orders_per_minute,
         tokens,
     };
     let order = start::<Order>(order, middle).await?;

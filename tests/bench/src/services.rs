@@ -55,6 +55,7 @@ impl Services {
             ("ORDER_DATABASE_URL", postgres),
             ("ORDER_CATALOG_URL", &catalog_url),
             ("ORDER_GUEST_CHECKOUT", "true"),
+            ("ORDER_GUEST_ORDERS_PER_MINUTE", "0"),
             secret,
         ];
         let order = starter.start("order_service", "order", "ORDER_LISTEN", &environment).await?;

@@ -28,6 +28,30 @@ pub(crate) struct Order {
     pub created_at: DateTime<Utc>,
 }
 
+/// What everybody may see of a guest's order: nothing of what was bought, and of the guest only a hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// Its id.
+    pub id: OrderId,
+    /// The guest's address, masked: `b***@example.com`.
+    pub masked_email: String,
+    /// The sum of the items.
+    pub total: Money,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// When it was placed.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Outline {
+    /// An address as strangers see it: its first character and its domain, as many stars whatever its length.
+    pub(crate) fn mask(email: &Email) -> String {
+        let (local, domain) = email.as_str().rsplit_once('@').unwrap_or_default();
+        let first: String = local.chars().take(1).collect();
+        format!("{first}***@{domain}")
+    }
+}
+
 /// Who ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Customer {
@@ -122,6 +146,15 @@ mod tests {
         };
         let quote = Quote { items: vec![item], total, currency: "RUB".to_owned() };
         Order::place(OrderId(uuid::Uuid::nil()), customer, quote, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_masked_address_hides_the_person() {
+        for (email, masked) in
+            [("buyer@example.com", "b***@example.com"), ("b@mail.example.com", "b***@mail.example.com")]
+        {
+            assert_eq!(Outline::mask(&email.parse().unwrap()), masked);
+        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
 use shop_core::{Email, UserId};
 use thiserror::Error;
 
-use super::Customer;
+use super::{Customer, TokenHash};
 
 /// Who asks, and thereby which orders there are for them. Every finder of the store takes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Viewer {
-    /// Nobody in particular, where guest checkout is on: the orders of guests.
+    /// Nobody in particular, where guest checkout is on: no order, and of those of guests the outlines.
     Guest,
+    /// Whoever has the token of a guest's order: that order.
+    Holder(TokenHash),
     /// An account: its own orders.
     Customer(Account),
     /// An account that keeps the shop: every order.
@@ -36,7 +38,7 @@ impl Viewer {
     /// For whom this viewer places an order: an account for itself, whatever its role, a guest for `stated`.
     pub(crate) fn customer(&self, stated: Option<&Email>) -> Result<Customer, NotTheCustomer> {
         match self {
-            Self::Guest => {
+            Self::Guest | Self::Holder(_) => {
                 let email = stated.ok_or(NotTheCustomer::Missing)?.clone();
                 Ok(Customer { account: None, email })
             }
@@ -52,7 +54,7 @@ impl Viewer {
     /// What a cancellation by this viewer is put down to.
     pub(crate) fn cancellation_reason(&self) -> &'static str {
         match self {
-            Self::Guest | Self::Customer(_) => "cancelled by the customer",
+            Self::Guest | Self::Holder(_) | Self::Customer(_) => "cancelled by the customer",
             Self::Admin(_) => "cancelled by the shop",
         }
     }

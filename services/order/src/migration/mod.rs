@@ -1,6 +1,7 @@
 //! The schema `orders`: its own tables, and the outbox's.
 
 mod m0001_orders;
+mod m0002_guest_tokens;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -11,7 +12,8 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let mut migrations: Vec<Box<dyn MigrationTrait>> = vec![Box::new(m0001_orders::Migration)];
+        let mut migrations: Vec<Box<dyn MigrationTrait>> =
+            vec![Box::new(m0001_orders::Migration), Box::new(m0002_guest_tokens::Migration)];
         migrations.extend(shop_outbox::migration::migrations());
         migrations
     }

@@ -1,13 +1,24 @@
 use axum::extract::State;
 use http::StatusCode;
-use shop_core::OrderId;
-use shop_runtime::http::{Json, Path, Problem, ProblemBody};
+use shop_core::{OrderId, OrderStatus};
+use shop_runtime::http::{Json, Path, Problem, Responses};
+use utoipa::IntoResponses;
 
-use super::{App, find::no_such_order, representation::OrderBody};
-use crate::{
-    domain::{NotCancellable, Viewer},
-    store::Cancellation,
+use super::{
+    App,
+    find::{One, no_such_order, problems_of_one},
+    representation::OrderBody,
+    viewer::ViewerOfOne,
 };
+use crate::{domain::NotCancellable, store::Cancellation};
+
+pub(super) struct CancelProblems;
+
+impl IntoResponses for CancelProblems {
+    fn responses() -> Responses {
+        problems_of_one().with(not_cancellable(NotCancellable(OrderStatus::Confirmed))).responses()
+    }
+}
 
 /// Cancels a pending order
 ///
@@ -16,18 +27,16 @@ use crate::{
     post,
     path = "/orders/{id}/cancel",
     tag = "orders",
-    params(("id" = OrderId, Path, description = "The order's id")),
+    params(One),
     security(("bearer" = []), ()),
     responses(
         (status = 200, body = OrderBody, description = "The order is cancelled, now or before"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "A valid token is needed"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such order for the caller"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`not-cancellable`: the order is confirmed"),
+        CancelProblems,
     )
 )]
 pub(super) async fn cancel(
     State(app): State<App>,
-    viewer: Viewer,
+    ViewerOfOne(viewer): ViewerOfOne,
     Path(id): Path<OrderId>,
 ) -> Result<Json<OrderBody>, Problem> {
     match app.store.cancel(&viewer, id).await?.ok_or_else(no_such_order)? {

@@ -27,11 +27,20 @@ impl IdempotencyKey {
         digest.finalize().into()
     }
 
+    /// What hides the order token in the answer at `location`, which is kept beside the key's hash: whoever has the
+    /// database has neither the key nor the token.
+    pub(super) fn pad(&self, location: &str) -> [u8; 32] {
+        let digest = Sha256::new().chain_update("order token\0").chain_update(location);
+        digest.chain_update("\0").chain_update(&self.0).finalize().into()
+    }
+
     fn read(value: &str) -> Option<Self> {
         let value = value.trim();
         let key = match value.strip_prefix('"') {
             Some(rest) => unescape(rest.strip_suffix('"')?)?,
-            None if value.contains([' ', '"', '\\']) => return None,
+            None if value.contains(['"', '\\']) || !value.bytes().all(|c| c.is_ascii_graphic()) => {
+                return None;
+            }
             None => value.to_owned(),
         };
         (1..=MAX_LENGTH).contains(&key.len()).then_some(Self(key))
@@ -46,7 +55,8 @@ fn unescape(quoted: &str) -> Option<String> {
         text.push(match character {
             '\\' => characters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?,
             '"' => return None,
-            other => other,
+            ' '..='~' => character,
+            _ => return None,
         });
     }
     Some(text)
@@ -83,9 +93,30 @@ mod tests {
     #[test]
     fn what_is_not_a_key_is_refused() {
         let long = "x".repeat(MAX_LENGTH + 1);
-        for value in ["", "\"\"", "\"", "\"open", "a b", "a\"b", r#""a"b""#, r#""a\b""#, "\"a\";p=1", &long] {
+        for value in [
+            "",
+            "\"\"",
+            "\"",
+            "\"open",
+            "a b",
+            "a\"b",
+            r#""a"b""#,
+            r#""a\b""#,
+            "\"a\";p=1",
+            "a\tb",
+            "\"a\tb\"",
+            &long,
+        ] {
             assert_eq!(IdempotencyKey::read(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn no_two_orders_have_one_pad() {
+        let [one, other] = ["k", "l"].map(|key| IdempotencyKey(key.to_owned()));
+        let pads = [one.pad("/orders/1"), one.pad("/orders/2"), other.pad("/orders/1")];
+        assert!(pads[0] != pads[1] && pads[0] != pads[2] && pads[1] != pads[2]);
+        assert_eq!(one.pad("/orders/1"), pads[0]);
     }
 
     #[test]

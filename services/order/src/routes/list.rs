@@ -3,10 +3,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, header};
+use sea_orm::DbErr;
 use serde::Deserialize;
-use shop_runtime::http::{Json, Problem, ProblemBody, Query};
+use shop_core::OrderId;
+use shop_runtime::http::{Json, Problem, Problems, Query, Responses};
+use utoipa::IntoResponses;
 
-use super::{App, cursor, representation::OrderBody};
+use super::{App, cursor, representation::ListedBody};
 use crate::domain::Viewer;
 
 /// The size of a page that does not say.
@@ -22,12 +25,26 @@ pub(super) struct Page {
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// Where the page begins: from the `Link` of the page before.
+    #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
+}
+
+pub(super) struct ListProblems;
+
+impl IntoResponses for ListProblems {
+    fn responses() -> Responses {
+        Problems::of_every_request()
+            .with_database()
+            .with_access_token()
+            .with(Problem::bad_request("limit must be 1 to 100."))
+            .responses()
+    }
 }
 
 /// Lists orders, newest first
 ///
-/// A customer's own orders; an admin's list holds all, a guest's those of guests.
+/// A customer's own orders; an admin's list holds all. Without an access token, where guest checkout is on, the list has
+/// guests' orders in outline: addresses are masked, and what was bought is left out.
 #[utoipa::path(
     get,
     path = "/orders",
@@ -35,11 +52,10 @@ pub(super) struct Page {
     params(Page),
     security(("bearer" = []), ()),
     responses(
-        (status = 200, body = Vec<OrderBody>, headers(
+        (status = 200, body = Vec<ListedBody>, description = "A page of orders", headers(
             ("Link" = String, description = "The next page, `rel=\"next\"`, if there is one")
         )),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "No such page"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "A valid token is needed"),
+        ListProblems,
     )
 )]
 pub(super) async fn list(
@@ -54,13 +70,32 @@ pub(super) async fn list(
     let foreign = || Problem::bad_request("cursor must be one that a Link header gave.");
     let after = page.cursor.map(|text| cursor::read(&text).ok_or_else(foreign)).transpose()?;
     // One more than asked for tells whether there is a next page.
-    let mut orders = app.store.list(&viewer, after, limit + 1).await?;
+    let mut orders = listed(&app, &viewer, after, limit + 1).await?;
     let more = orders.len() as u64 > limit;
     orders.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let mut response = Json(orders.iter().map(OrderBody::from).collect::<Vec<_>>()).into_response();
-    if let Some(last) = orders.last().filter(|_| more) {
-        let next = format!("</orders?limit={limit}&cursor={}>; rel=\"next\"", cursor::after(last.id));
+    let last = orders.last().map(ListedBody::id);
+    let mut response = Json(orders).into_response();
+    if let Some(last) = last.filter(|_| more) {
+        let next = format!("</orders?limit={limit}&cursor={}>; rel=\"next\"", cursor::after(last));
         response.headers_mut().insert(header::LINK, HeaderValue::try_from(next).map_err(Problem::internal)?);
     }
     Ok(response)
+}
+
+async fn listed(
+    app: &App,
+    viewer: &Viewer,
+    after: Option<OrderId>,
+    limit: u64,
+) -> Result<Vec<ListedBody>, DbErr> {
+    Ok(match viewer {
+        Viewer::Guest => {
+            let outlines = app.store.outlines_of_guests(after, limit).await?;
+            outlines.into_iter().map(|outline| ListedBody::Outline(outline.into())).collect()
+        }
+        Viewer::Holder(_) | Viewer::Customer(_) | Viewer::Admin(_) => {
+            let orders = app.store.list(viewer, after, limit).await?;
+            orders.iter().map(|order| ListedBody::Whole(order.into())).collect()
+        }
+    })
 }

@@ -1,6 +1,7 @@
 //! The HTTP API of orders.
 
 mod cancel;
+mod client;
 mod cursor;
 mod find;
 mod idempotency_key;
@@ -12,16 +13,24 @@ mod viewer;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::FromRef};
+use axum::{Router, extract::FromRef, middleware, response::Response};
+use http::{HeaderValue, header};
 use shop_core::Clock;
-use shop_runtime::{auth::TokenVerifier, http::ApiDoc};
+use shop_runtime::{
+    auth::TokenVerifier,
+    http::{ApiDoc, ProblemBody},
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{domain::Catalog, metrics::Metrics, store::Store};
+use crate::{
+    domain::{Catalog, GuestRate},
+    metrics::Metrics,
+    store::Store,
+};
 
 /// What the handlers use.
 #[derive(Clone)]
@@ -34,6 +43,8 @@ pub(crate) struct App {
     pub tokens: TokenVerifier,
     /// Whether there are guests.
     pub guest_checkout: bool,
+    /// How fast guests may order.
+    pub guest_rate: GuestRate,
     /// The time.
     pub clock: Clock,
     /// The counters.
@@ -50,9 +61,10 @@ impl FromRef<App> for TokenVerifier {
 #[openapi(
     info(
         title = "order_service",
-        description = "Places, lists and cancels orders. With a token the customer is the token's; without one, \
-                       where guest checkout is on, orders are those of guests."
+        description = "Places, lists and cancels orders. With an access token the customer is the token's; without one, \
+                       where guest checkout is on, a guest orders, and gets an order token for this one order."
     ),
+    components(schemas(ProblemBody)),
     modifiers(&Bearer)
 )]
 struct Description;
@@ -76,7 +88,12 @@ fn described() -> OpenApiRouter<App> {
 
 /// The routes, over `app`.
 pub(crate) fn router(app: App) -> Router {
-    described().with_state(app).into()
+    let routes: Router = described().with_state(app).into();
+    // Orders are their customers' own, and a guest's first answer holds a secret.
+    routes.layer(middleware::map_response(async |mut response: Response| {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }))
 }
 
 /// The API's OpenAPI 3.1 description.
@@ -106,7 +123,18 @@ mod tests {
         assert_eq!(api["openapi"], "3.1.0");
         assert_eq!(api["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
         let schemas = &api["components"]["schemas"];
-        for schema in ["Order", "Item", "NewOrder", "NewItem", "Problem", "OrderId", "OrderStatus", "Money"] {
+        for schema in [
+            "Order",
+            "PlacedOrder",
+            "ListedOrder",
+            "Item",
+            "NewOrder",
+            "NewItem",
+            "Problem",
+            "OrderId",
+            "OrderStatus",
+            "Money",
+        ] {
             assert!(schemas[schema].is_object(), "{schema}");
         }
     }

@@ -6,12 +6,14 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use shop_core::{Email, Money, OrderId, ProductId};
-use shop_runtime::http::{Json, Problem, ProblemBody};
-use utoipa::ToSchema;
+use shop_runtime::http::{Json, Problem, Problems, Responses};
+use utoipa::{IntoResponses, ToSchema};
 
-use super::{App, idempotency_key::IdempotencyKey, refusal::Refusal, representation::OrderBody};
+use super::{
+    App, client::Client, idempotency_key::IdempotencyKey, refusal::Refusal, representation::PlacedBody,
+};
 use crate::{
-    domain::{Basket, Customer, Line, Order, Viewer},
+    domain::{Basket, Customer, Line, Order, OrderToken, Viewer},
     store::{Answer, KeyState, Reservation},
 };
 
@@ -28,6 +30,7 @@ pub(super) struct NewOrder {
 /// A line of an order to be placed.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct NewItem {
+    #[schema(value_type = i64, minimum = 1, examples(1))]
     product_id: ProductId,
     /// How many, at most 1000 of a product.
     #[schema(minimum = 1, maximum = 1000)]
@@ -42,41 +45,51 @@ impl From<&NewItem> for Line {
     }
 }
 
+pub(super) struct PlaceProblems;
+
+impl IntoResponses for PlaceProblems {
+    fn responses() -> Responses {
+        let problems = Problems::of_every_request().with_database().with_body().with_access_token();
+        Refusal::examples().into_iter().fold(problems, Problems::with).responses()
+    }
+}
+
 /// Places an order at the catalog's prices
 ///
 /// With an `Idempotency-Key` the request may be repeated for 24 hours and gets the same answer. A refusal has had no
 /// effect, so it is not kept, and its key may be used again.
+///
+/// The answer to a guest has an `order_token`, by which the order can be read and cancelled. It is told here only, and once
+/// more to whoever repeats the request with its `Idempotency-Key`: a guest's key is one that nobody guesses, such as a
+/// UUID.
 #[utoipa::path(
     post,
     path = "/orders",
     tag = "orders",
     params((
         "Idempotency-Key" = Option<String>, Header,
-        description = "A key of the client's choice, at most 255 characters: the request is carried out once"
+        pattern = "^([!#-\\[\\]-~]{1,255}|\"([ !#-\\[\\]-~]|\\\\[\"\\\\]){1,255}\")$",
+        description = "A key of the client's choice: the request is carried out once. One word, or a quoted string, of 1 to 255 \
+                       characters (draft-ietf-httpapi-idempotency-key-header)"
     )),
     request_body = NewOrder,
     security(("bearer" = []), ()),
     responses(
-        (status = 201, body = OrderBody, headers(("Location" = String, description = "The order"))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "The request is malformed"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "A valid token is needed"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "The order is for somebody else"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json",
-            description = "`price-changed` (`product_id`, `current_price`), `out-of-stock` (`product_id`, `available`) or `idempotency-key-in-progress`"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json",
-            description = "`unknown-product` (`product_id`), `invalid-value` or `idempotency-key-reused`"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "The catalog is away",
-            headers(("Retry-After" = u32, description = "Seconds"))),
+        (status = 201, body = PlacedBody, description = "The order is placed",
+            headers(("Location" = String, description = "The order"))),
+        PlaceProblems,
     )
 )]
 pub(super) async fn place(
     State(app): State<App>,
     viewer: Viewer,
     key: Option<IdempotencyKey>,
+    client: Client,
     Json(request): Json<NewOrder>,
 ) -> Result<Response, Problem> {
-    match placed(&app, &viewer, key, &request).await {
-        Ok(answer) => respond(answer),
+    let placing = Placing { app: &app, key, client, request };
+    match placing.placed(&viewer).await {
+        Ok((answer, token)) => respond(answer, token.as_ref()),
         Err(refusal) => {
             app.metrics.refused(refusal.reason());
             Err(refusal.into())
@@ -84,53 +97,78 @@ pub(super) async fn place(
     }
 }
 
-/// Checks the request, and carries it out once for each key.
-async fn placed(
-    app: &App,
-    viewer: &Viewer,
+/// A request to place an order.
+struct Placing<'a> {
+    app: &'a App,
     key: Option<IdempotencyKey>,
-    request: &NewOrder,
-) -> Result<Answer, Refusal> {
-    let customer = viewer.customer(request.customer_email.as_ref())?;
-    let basket = Basket::new(request.items.iter().map(Line::from))?;
-    let Some(key) = key else {
-        return carry_out(app, customer, &basket, None).await;
-    };
-    let reservation = match app.store.reserve(key.of(&customer), fingerprint(request)?).await? {
-        KeyState::Reserved(reservation) => reservation,
-        KeyState::Answered(answer) => return Ok(answer),
-        KeyState::Running => return Err(Refusal::KeyInProgress),
-        KeyState::OtherRequest => return Err(Refusal::KeyReused),
-    };
-    let outcome = carry_out(app, customer, &basket, Some(&reservation)).await;
-    if outcome.is_err()
-        && let Err(error) = app.store.release(&reservation).await
-    {
-        // The lease will run out.
-        tracing::warn!(%error, "an idempotency key could not be released");
-    }
-    outcome
+    client: Client,
+    request: NewOrder,
 }
 
-/// Prices the basket, and writes the order together with the answer to the request.
-async fn carry_out(
-    app: &App,
-    customer: Customer,
-    basket: &Basket,
-    reservation: Option<&Reservation>,
-) -> Result<Answer, Refusal> {
-    let products = app.catalog.products(&basket.product_ids()).await?;
-    let quote = basket.quote(&products)?;
-    let order = Order::place(OrderId(app.clock.new_id()), customer, quote, app.clock.now());
-    let answer = Answer {
-        status: StatusCode::CREATED.as_u16(),
-        location: format!("/orders/{}", order.id),
-        body: serde_json::to_string(&OrderBody::from(&order)).map_err(anyhow::Error::from)?,
-    };
-    app.store.place(&order, reservation.map(|reservation| (reservation, &answer))).await?;
-    app.metrics.placed.inc();
-    tracing::info!(order = %order.id, "an order was placed");
-    Ok(answer)
+/// The answer to a request, and the token that belongs to it.
+type Told = (Answer, Option<OrderToken>);
+
+impl Placing<'_> {
+    /// Checks the request, and carries it out once for each key.
+    async fn placed(&self, viewer: &Viewer) -> Result<Told, Refusal> {
+        let customer = viewer.customer(self.request.customer_email.as_ref())?;
+        let basket = Basket::new(self.request.items.iter().map(Line::from))?;
+        let Self { app, client, .. } = self;
+        if customer.account.is_none() {
+            app.guest_rate.take(&customer.email, client.0, app.clock.now())?;
+        }
+        let Some(key) = &self.key else {
+            return self.carry_out(customer, &basket, None).await;
+        };
+        let reservation = match app.store.reserve(key.of(&customer), fingerprint(&self.request)?).await? {
+            KeyState::Reserved(reservation) => reservation,
+            KeyState::Answered(answer) => {
+                if customer.account.is_none() {
+                    app.guest_rate.give_back(&customer.email, client.0);
+                }
+                let pad = key.pad(&answer.location);
+                let token = answer.sealed_token.map(|sealed| OrderToken::unseal(sealed, &pad));
+                return Ok((answer, token));
+            }
+            KeyState::Running => return Err(Refusal::KeyInProgress),
+            KeyState::OtherRequest => return Err(Refusal::KeyReused),
+        };
+        let outcome = self.carry_out(customer, &basket, Some(&reservation)).await;
+        if outcome.is_err()
+            && let Err(error) = app.store.release(&reservation).await
+        {
+            // The lease will run out.
+            tracing::warn!(%error, "an idempotency key could not be released");
+        }
+        outcome
+    }
+
+    /// Prices the basket, and writes the order together with the answer to the request.
+    async fn carry_out(
+        &self,
+        customer: Customer,
+        basket: &Basket,
+        reservation: Option<&Reservation>,
+    ) -> Result<Told, Refusal> {
+        let app = self.app;
+        let products = app.catalog.products(&basket.product_ids()).await?;
+        let quote = basket.quote(&products)?;
+        let token = customer.account.is_none().then(|| OrderToken::new(rand::random()));
+        let order = Order::place(OrderId(app.clock.new_id()), customer, quote, app.clock.now());
+        let location = format!("/orders/{}", order.id);
+        let pad = self.key.as_ref().map(|key| key.pad(&location));
+        let answer = Answer {
+            status: StatusCode::CREATED.as_u16(),
+            body: serde_json::to_string(&PlacedBody::new(&order, None)).map_err(anyhow::Error::from)?,
+            sealed_token: token.as_ref().zip(pad).map(|(token, pad)| token.seal(&pad)),
+            location,
+        };
+        let kept = reservation.map(|reservation| (reservation, &answer));
+        app.store.place(&order, token.as_ref().map(OrderToken::hash), kept).await?;
+        app.metrics.placed.inc();
+        tracing::info!(order = %order.id, "an order was placed");
+        Ok((answer, token))
+    }
 }
 
 /// What tells two requests with one key apart: the request as it was understood, so that white space does not matter.
@@ -139,9 +177,20 @@ fn fingerprint(request: &NewOrder) -> Result<[u8; 32], Refusal> {
     Ok(Sha256::digest(request).into())
 }
 
-fn respond(answer: Answer) -> Result<Response, Problem> {
+fn respond(answer: Answer, token: Option<&OrderToken>) -> Result<Response, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
     let location = HeaderValue::try_from(answer.location).map_err(Problem::internal)?;
     let json = HeaderValue::from_static("application/json");
-    Ok((status, [(header::LOCATION, location), (header::CONTENT_TYPE, json)], answer.body).into_response())
+    let body = match token {
+        Some(token) => with_token(answer.body, token),
+        None => answer.body,
+    };
+    Ok((status, [(header::LOCATION, location), (header::CONTENT_TYPE, json)], body).into_response())
+}
+
+/// The kept answer, to the letter, with the token as its last member.
+fn with_token(mut order: String, token: &OrderToken) -> String {
+    order.pop();
+    // Base64url needs no escapes.
+    order + ",\"order_token\":\"" + &token.reveal() + "\"}"
 }

@@ -1,12 +1,13 @@
+use chrono::TimeDelta;
 use http::{HeaderValue, StatusCode, header};
 use sea_orm::DbErr;
 use serde_json::Value;
-use shop_core::Money;
+use shop_core::{Money, ProductId};
 use shop_runtime::http::Problem;
 use thiserror::Error;
 
 use crate::{
-    domain::{CatalogAway, InvalidBasket, NotTheCustomer, Unquotable},
+    domain::{CatalogAway, InvalidBasket, NotTheCustomer, TooMany, Unquotable},
     store::PlaceError,
 };
 
@@ -25,10 +26,18 @@ pub(super) enum Refusal {
     KeyReused,
     #[error("the request is being answered")]
     KeyInProgress,
+    #[error("too many orders of guests")]
+    TooMany(TooMany),
     #[error(transparent)]
     Database(#[from] DbErr),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
+}
+
+impl From<TooMany> for Refusal {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
+    }
 }
 
 impl From<PlaceError> for Refusal {
@@ -41,6 +50,22 @@ impl From<PlaceError> for Refusal {
 }
 
 impl Refusal {
+    /// One of each kind that a client may meet, for the API's description.
+    pub(super) fn examples() -> Vec<Self> {
+        let product_id = ProductId(1);
+        let current_price = Money::from_minor(50_000).unwrap_or_default();
+        vec![
+            Self::Customer(NotTheCustomer::SomebodyElse),
+            Self::Basket(InvalidBasket::Quantity { line: 0, product_id }),
+            Self::Quote(Unquotable::UnknownProduct(product_id)),
+            Self::Quote(Unquotable::PriceChanged { product_id, current_price }),
+            Self::Quote(Unquotable::OutOfStock { product_id, available: 2 }),
+            Self::KeyReused,
+            Self::KeyInProgress,
+            Self::TooMany(TooMany { retry_after: TimeDelta::seconds(1) }),
+        ]
+    }
+
     /// The label in the metrics: few, and stable.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -52,6 +77,7 @@ impl Refusal {
             Self::Quote(Unquotable::MixedCurrencies(..) | Unquotable::TotalTooLarge) => "invalid",
             Self::Catalog(_) => "catalog_away",
             Self::KeyReused | Self::KeyInProgress => "idempotency_key",
+            Self::TooMany(_) => "too_many",
             Self::Database(_) | Self::Other(_) => "failed",
         }
     }
@@ -83,10 +109,18 @@ impl From<Refusal> for Problem {
             )
             .detail("Repeat the request in a moment to get its answer.")
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            Refusal::TooMany(too_many) => too_many_orders(too_many),
             Refusal::Database(error) => Self::from(error),
             Refusal::Other(error) => Self::internal(error),
         }
     }
+}
+
+fn too_many_orders(TooMany { retry_after }: TooMany) -> Problem {
+    let seconds = (retry_after.num_milliseconds() + 999) / 1000;
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-orders", "Too many orders in a minute")
+        .detail(format!("Try again in {seconds} seconds, or log in and order with an account."))
+        .header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 fn pointer(invalid: InvalidBasket) -> String {

@@ -3,7 +3,7 @@ use serde::Serialize;
 use shop_core::{Email, Money, OrderId, OrderStatus, ProductId};
 use utoipa::ToSchema;
 
-use crate::domain::{Item, Order};
+use crate::domain::{Item, Order, OrderToken, Outline};
 
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,6 +24,68 @@ pub(super) struct OrderBody {
     items: Vec<ItemBody>,
     /// When it was placed.
     created_at: DateTime<Utc>,
+}
+
+/// An order that was just placed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlacedOrder)]
+pub(super) struct PlacedBody {
+    #[serde(flatten)]
+    order: OrderBody,
+    /// What shows that a guest's order is the guest's: for `X-Order-Token`. It is told here and nowhere else; the order of
+    /// an account has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+    order_token: Option<String>,
+}
+
+impl PlacedBody {
+    pub(super) fn new(order: &Order, token: Option<&OrderToken>) -> Self {
+        Self { order: OrderBody::from(order), order_token: token.map(OrderToken::reveal) }
+    }
+}
+
+/// A guest's order, as everybody may see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GuestOrder)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutlineBody {
+    /// Its id, a UUIDv7.
+    id: OrderId,
+    /// The guest's address, masked.
+    #[schema(examples("b***@example.com"))]
+    customer_email: String,
+    /// The sum of the items.
+    total_amount: Money,
+    /// Where it stands.
+    status: OrderStatus,
+    /// When it was placed.
+    created_at: DateTime<Utc>,
+}
+
+impl From<Outline> for OutlineBody {
+    fn from(outline: Outline) -> Self {
+        let Outline { id, masked_email, total, status, created_at } = outline;
+        Self { id, customer_email: masked_email, total_amount: total, status, created_at }
+    }
+}
+
+/// An order of a list: the caller's own whole, a guest's in outline.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedOrder)]
+#[serde(untagged)]
+pub(super) enum ListedBody {
+    Whole(OrderBody),
+    Outline(OutlineBody),
+}
+
+impl ListedBody {
+    pub(super) fn id(&self) -> OrderId {
+        match self {
+            Self::Whole(order) => order.id,
+            Self::Outline(outline) => outline.id,
+        }
+    }
 }
 
 /// A line of an order.

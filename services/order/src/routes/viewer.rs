@@ -1,9 +1,15 @@
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use http::request::Parts;
-use shop_runtime::{auth::Caller, http::Problem};
+use http::{HeaderName, request::Parts};
+use serde::Deserialize;
+use shop_runtime::{
+    auth::Caller,
+    http::{Problem, Query},
+};
 
 use super::App;
-use crate::domain::{Account, Viewer};
+use crate::domain::{Account, NotAToken, OrderToken, Viewer};
+
+const ORDER_TOKEN: HeaderName = HeaderName::from_static("x-order-token");
 
 /// Whom the request's token names; without a token a guest, if there are guests.
 impl FromRequestParts<App> for Viewer {
@@ -22,4 +28,38 @@ impl FromRequestParts<App> for Viewer {
         let account = Account { id: caller.id, email: caller.email };
         Ok(if is_admin { Self::Admin(account) } else { Self::Customer(account) })
     }
+}
+
+/// Who asks for one order: whom the request's token names, or else whoever has the order's own token.
+///
+/// An order token is good for as long as its order, whether or not new guests are let in.
+pub(super) struct ViewerOfOne(pub Viewer);
+
+#[derive(Deserialize)]
+struct InQuery {
+    token: Option<String>,
+}
+
+impl FromRequestParts<App> for ViewerOfOne {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = order_token(parts).await?;
+        match (token, parts.headers.contains_key(http::header::AUTHORIZATION)) {
+            (Some(token), false) => Ok(Self(Viewer::Holder(token.hash()))),
+            _ => Viewer::from_request_parts(parts, app).await.map(Self),
+        }
+    }
+}
+
+/// From the header, or for a link in a letter from the query.
+async fn order_token(parts: &mut Parts) -> Result<Option<OrderToken>, Problem> {
+    let Query(InQuery { token }) = Query::from_request_parts(parts, &()).await?;
+    let headers = parts.headers.get_all(ORDER_TOKEN).iter().map(|value| value.to_str().unwrap_or_default());
+    let mut tokens = headers.chain(token.as_deref());
+    let Some(text) = tokens.next() else { return Ok(None) };
+    if tokens.next().is_some() {
+        return Err(Problem::bad_request("Send one order token, in X-Order-Token or as `token`."));
+    }
+    text.parse().map(Some).map_err(|error: NotAToken| Problem::bad_request(error.to_string()))
 }

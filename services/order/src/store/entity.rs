@@ -17,6 +17,8 @@ pub(super) mod order {
         pub status: String,
         pub aggregate_version: i64,
         pub created_at: DateTimeUtc,
+        /// SHA-256 of a guest's order token. Orders of accounts have none, and those of guests from before there were tokens.
+        pub guest_token: Option<Vec<u8>>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -68,6 +70,8 @@ pub(super) mod idempotency_key {
         pub status: Option<i16>,
         pub location: Option<String>,
         pub body: Option<String>,
+        /// The order token that belongs to the answer, under a pad that is made of the key.
+        pub sealed_token: Option<Vec<u8>>,
         pub created_at: DateTimeUtc,
     }
 

@@ -36,8 +36,10 @@ pub(crate) struct Answer {
     pub status: u16,
     /// The `Location`.
     pub location: String,
-    /// The body, JSON.
+    /// The body, JSON, without the order token.
     pub body: String,
+    /// A guest's order token, hidden under a pad that only the key's owner can make.
+    pub sealed_token: Option<[u8; 32]>,
 }
 
 /// The right to answer the request with this key.
@@ -73,6 +75,7 @@ impl Store {
             status: Set(None),
             location: Set(None),
             body: Set(None),
+            sealed_token: Set(None),
             created_at: Set(now),
         };
         let old = |column: Column| Expr::col((Entity, column));
@@ -89,6 +92,7 @@ impl Store {
                 Column::Status,
                 Column::Location,
                 Column::Body,
+                Column::SealedToken,
                 Column::CreatedAt,
             ])
             .action_cond_where(free)
@@ -105,7 +109,9 @@ impl Store {
         }
         Ok(match (row.status, row.location, row.body) {
             (Some(status), Some(location), Some(body)) => {
-                KeyState::Answered(Answer { status: status.cast_unsigned(), location, body })
+                let sealed_token = row.sealed_token.map(TryInto::try_into).transpose();
+                let sealed_token = sealed_token.map_err(|_| super::unreadable("sealed_token"))?;
+                KeyState::Answered(Answer { status: status.cast_unsigned(), location, body, sealed_token })
             }
             _ => KeyState::Running,
         })
@@ -151,6 +157,7 @@ pub(super) async fn keep(
         .col_expr(Column::Status, Expr::value(answer.status.cast_signed()))
         .col_expr(Column::Location, Expr::value(answer.location.as_str()))
         .col_expr(Column::Body, Expr::value(answer.body.as_str()))
+        .col_expr(Column::SealedToken, Expr::value(answer.sealed_token.map(|sealed| sealed.to_vec())))
         .filter(held_by(reservation))
         .exec(transaction)
         .await?;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::entity::{order, order_item};
 pub(crate) use self::idempotency::{Answer, KeyState, RETIREMENT_INTERVAL, Reservation};
-use crate::domain::{Customer, Item, NotCancellable, Order, Viewer};
+use crate::domain::{Customer, Item, NotCancellable, Order, Outline, TokenHash, Viewer};
 
 /// The order service's tables.
 #[derive(Clone, Debug)]
@@ -61,10 +61,12 @@ impl Store {
         database::ping(&self.database).await
     }
 
-    /// Writes a new order, its `order_created`, and the answer to the request if it had an idempotency key.
+    /// Writes a new order, its `order_created`, the hash of its token if it is a guest's, and the answer to the request
+    /// if it had an idempotency key.
     pub(crate) async fn place(
         &self,
         order: &Order,
+        token: Option<TokenHash>,
         answer: Option<(&Reservation, &Answer)>,
     ) -> Result<(), PlaceError> {
         let transaction = database::begin(&self.database).await?;
@@ -75,7 +77,7 @@ impl Store {
             return Err(PlaceError::ReservationLost);
         }
         // No row to lock: before the commit nobody knows of the order, so nobody can append for it.
-        order::Entity::insert(order_row(order)).exec_without_returning(&transaction).await?;
+        order::Entity::insert(order_row(order, token)).exec_without_returning(&transaction).await?;
         order_item::Entity::insert_many(item_rows(order)).exec_without_returning(&transaction).await?;
         self.append(&transaction, order, &order.created()).await?;
         transaction.commit().await?;
@@ -89,14 +91,32 @@ impl Store {
         after: Option<OrderId>,
         limit: u64,
     ) -> Result<Vec<Order>, DbErr> {
+        with_items(&self.database, self.page(visible_to(viewer), after, limit).await?).await
+    }
+
+    /// What everybody may see of guests' orders, newest first, `limit` at most, and older than `after`.
+    pub(crate) async fn outlines_of_guests(
+        &self,
+        after: Option<OrderId>,
+        limit: u64,
+    ) -> Result<Vec<Outline>, DbErr> {
+        let of_guests = Condition::all().add(order::Column::CustomerId.is_null());
+        self.page(of_guests, after, limit).await?.iter().map(outline).collect()
+    }
+
+    async fn page(
+        &self,
+        visible: Condition,
+        after: Option<OrderId>,
+        limit: u64,
+    ) -> Result<Vec<order::Model>, DbErr> {
         let older = after.map(|id| order::Column::Id.lt(id.0));
-        let rows = order::Entity::find()
-            .filter(visible_to(viewer).add_option(older))
+        order::Entity::find()
+            .filter(visible.add_option(older))
             .order_by_desc(order::Column::Id)
             .limit(limit)
             .all(&self.database)
-            .await?;
-        with_items(&self.database, rows).await
+            .await
     }
 
     /// Order `id`, if `viewer` may see it.
@@ -159,13 +179,16 @@ impl Store {
 /// Ownership, as a part of every query.
 fn visible_to(viewer: &Viewer) -> Condition {
     match viewer {
-        Viewer::Guest => Condition::all().add(order::Column::CustomerId.is_null()),
+        Viewer::Guest => Condition::all().add(order::Column::Id.is_in::<Uuid, _>([])),
+        Viewer::Holder(token) => Condition::all()
+            .add(order::Column::CustomerId.is_null())
+            .add(order::Column::GuestToken.eq(token.0.to_vec())),
         Viewer::Customer(account) => Condition::all().add(order::Column::CustomerId.eq(account.id.0)),
         Viewer::Admin(_) => Condition::all(),
     }
 }
 
-fn order_row(order: &Order) -> order::ActiveModel {
+fn order_row(order: &Order, token: Option<TokenHash>) -> order::ActiveModel {
     order::ActiveModel {
         id: Set(order.id.0),
         customer_id: Set(order.customer.account.map(|account| account.0)),
@@ -175,6 +198,7 @@ fn order_row(order: &Order) -> order::ActiveModel {
         status: Set(order.status.to_string()),
         aggregate_version: Set(order.version),
         created_at: Set(order.created_at),
+        guest_token: Set(token.map(|hash| hash.0.to_vec())),
     }
 }
 
@@ -210,6 +234,17 @@ async fn with_items(connection: &impl ConnectionTrait, rows: Vec<order::Model>) 
             order(row, items)
         })
         .collect()
+}
+
+fn outline(row: &order::Model) -> Result<Outline, DbErr> {
+    let email = row.customer_email.parse().map_err(|_| unreadable("customer_email"))?;
+    Ok(Outline {
+        id: OrderId(row.id),
+        masked_email: Outline::mask(&email),
+        total: money(row.total_amount, "total_amount")?,
+        status: row.status.parse().map_err(|_| unreadable("status"))?,
+        created_at: row.created_at,
+    })
 }
 
 fn order(row: order::Model, items: Vec<Item>) -> Result<Order, DbErr> {

@@ -4,7 +4,7 @@ use shop_core::{Clock, OrderId};
 
 use super::{entity::idempotency_key, *};
 use crate::{
-    domain::{Customer, Item, Order, Quote},
+    domain::{Customer, Item, Order, OrderToken, Quote},
     migration::Migrator,
 };
 
@@ -54,7 +54,12 @@ impl TestStore {
 }
 
 fn answer() -> Answer {
-    Answer { status: 201, location: "/orders/1".to_owned(), body: "{}".to_owned() }
+    Answer {
+        status: 201,
+        location: "/orders/1".to_owned(),
+        body: "{}".to_owned(),
+        sealed_token: Some([5; 32]),
+    }
 }
 
 macro_rules! on_both_databases {
@@ -78,6 +83,7 @@ on_both_databases!(
     a_kept_answer_is_not_released,
     keys_past_their_day_are_retired_in_chunks,
     an_order_is_read_as_it_was_written,
+    a_guests_order_is_its_tokens_alone,
 );
 
 async fn a_key_is_reserved_once(test: TestStore) {
@@ -101,22 +107,22 @@ async fn an_attempt_that_comes_back_too_late_writes_nothing(test: TestStore) {
     let late = test.reserved().await;
     test.clock.advance(TimeDelta::seconds(21));
     let current = test.reserved().await;
-    let outcome = test.store.place(&test.order(), Some((&late, &answer()))).await;
+    let outcome = test.store.place(&test.order(), None, Some((&late, &answer()))).await;
     assert!(matches!(outcome, Err(PlaceError::ReservationLost)), "{outcome:?}");
     assert_eq!(order::Entity::find().count(&test.database).await.unwrap(), 0);
     test.store.release(&late).await.unwrap();
 
-    test.store.place(&test.order(), Some((&current, &answer()))).await.unwrap();
+    test.store.place(&test.order(), None, Some((&current, &answer()))).await.unwrap();
     let KeyState::Answered(kept) = test.store.reserve(KEY, REQUEST).await.unwrap() else { panic!() };
     assert_eq!(kept, answer());
-    let outcome = test.store.place(&test.order(), Some((&late, &answer()))).await;
+    let outcome = test.store.place(&test.order(), None, Some((&late, &answer()))).await;
     assert!(matches!(outcome, Err(PlaceError::ReservationLost)), "{outcome:?}");
     assert_eq!(order::Entity::find().count(&test.database).await.unwrap(), 1);
 }
 
 async fn a_kept_answer_is_not_released(test: TestStore) {
     let reservation = test.reserved().await;
-    test.store.place(&test.order(), Some((&reservation, &answer()))).await.unwrap();
+    test.store.place(&test.order(), None, Some((&reservation, &answer()))).await.unwrap();
     // As after a commit whose confirmation was lost on the way.
     test.store.release(&reservation).await.unwrap();
     assert!(matches!(test.store.reserve(KEY, REQUEST).await.unwrap(), KeyState::Answered(_)));
@@ -140,7 +146,26 @@ async fn keys_past_their_day_are_retired_in_chunks(test: TestStore) {
 }
 
 async fn an_order_is_read_as_it_was_written(test: TestStore) {
-    let order = test.order();
-    test.store.place(&order, None).await.unwrap();
-    assert_eq!(test.store.find(&Viewer::Guest, order.id).await.unwrap(), Some(order));
+    let (order, token) = (test.order(), OrderToken::new([7; 32]).hash());
+    test.store.place(&order, Some(token), None).await.unwrap();
+    assert_eq!(test.store.find(&Viewer::Holder(token), order.id).await.unwrap(), Some(order));
+}
+
+async fn a_guests_order_is_its_tokens_alone(test: TestStore) {
+    let (order, token) = (test.order(), OrderToken::new([7; 32]).hash());
+    test.store.place(&order, Some(token), None).await.unwrap();
+    // As a release wrote it that knew of no tokens.
+    let old = test.order();
+    test.store.place(&old, None, None).await.unwrap();
+    for stranger in [Viewer::Guest, Viewer::Holder(OrderToken::new([8; 32]).hash())] {
+        for id in [order.id, old.id] {
+            assert_eq!(test.store.find(&stranger, id).await.unwrap(), None, "{stranger:?}");
+            assert!(test.store.cancel(&stranger, id).await.unwrap().is_none(), "{stranger:?}");
+        }
+        assert_eq!(test.store.list(&stranger, None, 9).await.unwrap(), []);
+    }
+    assert_eq!(test.store.find(&Viewer::Holder(token), old.id).await.unwrap(), None);
+    let outlines = test.store.outlines_of_guests(None, 9).await.unwrap();
+    assert_eq!(outlines.iter().map(|outline| outline.id).collect::<Vec<_>>(), [old.id, order.id]);
+    assert_eq!(outlines[0].masked_email, "b***@example.com");
 }

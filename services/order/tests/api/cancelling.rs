@@ -28,9 +28,9 @@ async fn a_pending_order_is_cancelled_and_that_is_announced(orders: Orders) {
 }
 
 async fn cancelling_twice_is_cancelling_once(orders: Orders) {
-    let id = orders.placed_by(Who::Guest).await;
-    let first = orders.cancel(Who::Guest, &id).await.expect(200, "");
-    let second = orders.cancel(Who::Guest, &id).await.expect(200, "");
+    let id = orders.placed_by(Who::Anna).await;
+    let first = orders.cancel(Who::Anna, &id).await.expect(200, "");
+    let second = orders.cancel(Who::Anna, &id).await.expect(200, "");
     assert_eq!((first.text, orders.events().await.len()), (second.text, 2));
 }
 

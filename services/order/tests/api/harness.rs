@@ -169,6 +169,7 @@ impl Orders {
             database_url: database_url.parse().unwrap(),
             catalog_url: catalog.url.parse().unwrap(),
             guest_checkout: true,
+            guest_orders_per_minute: 0,
             tokens: TokenConfig {
                 jwt_algorithm: Algorithm::HS256,
                 jwt_secret: Some(SECRET.to_owned().into()),
@@ -197,6 +198,11 @@ impl Orders {
 
     pub(crate) async fn get(&self, who: Who, path: &str) -> Answer {
         send(as_caller(self.request(Method::GET, path), who)).await
+    }
+
+    /// Reads with an order's own token.
+    pub(crate) async fn get_with(&self, token: &str, path: &str) -> Answer {
+        send(self.request(Method::GET, path).header("X-Order-Token", token)).await
     }
 
     pub(crate) async fn post(&self, who: Who, path: &str, body: &Value) -> Answer {

@@ -3,6 +3,7 @@
 
 mod cancelling;
 mod fake_catalog;
+mod guests;
 mod harness;
 mod hostile;
 mod idempotency;

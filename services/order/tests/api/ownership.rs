@@ -8,7 +8,7 @@ const EVERYONE: [Who; 4] = [Who::Guest, Who::Anna, Who::Boris, Who::Admin];
 
 /// Who may see and cancel whose orders. Rows: the caller; columns: the owner, as in [`EVERYONE`].
 const MAY: [(Who, [bool; 4]); 4] = [
-    (Who::Guest, [true, false, false, false]),
+    (Who::Guest, [false, false, false, false]),
     (Who::Anna, [false, true, false, false]),
     (Who::Boris, [false, false, true, false]),
     (Who::Admin, [true, true, true, true]),
@@ -28,7 +28,7 @@ async fn everyone_sees_and_cancels_what_is_theirs(orders: Orders) {
             } else {
                 shown.expect(404, "not-found");
                 cancelled.expect(404, "not-found");
-                let untouched = orders.get(owner, &format!("/orders/{id}")).await;
+                let untouched = orders.get(Who::Admin, &format!("/orders/{id}")).await;
                 assert_eq!(untouched.json()["status"], "pending", "{caller:?} {owner:?}");
             }
         }
@@ -36,8 +36,9 @@ async fn everyone_sees_and_cancels_what_is_theirs(orders: Orders) {
         let list = list.as_array().unwrap();
         let listed: BTreeSet<_> = list.iter().map(|order| order["id"].as_str().unwrap().to_owned()).collect();
         assert!(listed.is_superset(&seen), "{caller:?}");
+        let address = if caller == Who::Guest { "g***@example.com" } else { caller.email() };
         if caller != Who::Admin {
-            assert!(list.iter().all(|order| order["customer_email"] == caller.email()), "{caller:?}");
+            assert!(list.iter().all(|order| order["customer_email"] == address), "{caller:?}");
         }
     }
 }

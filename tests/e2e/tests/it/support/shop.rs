@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{collections::HashMap, path::Path, sync::Mutex};
 
 use shop_testing::{TestBroker, TestDatabase, TestRedis};
 use tempfile::TempDir;
@@ -41,6 +41,8 @@ pub(crate) struct Shop {
     pub(crate) processes: Vec<Process>,
     pub(crate) folder: TempDir,
     publisher: Vec<(String, String)>,
+    /// The tokens of guests' orders, by the orders' ids.
+    tokens: Mutex<HashMap<String, String>>,
 }
 
 const JWT_SECRET: &str = "a secret for the tests that is at least as long as HS256 wants it";
@@ -74,6 +76,7 @@ impl Shop {
             processes: vec![process],
             folder,
             publisher: Vec::new(),
+            tokens: Mutex::default(),
         }
     }
 
@@ -153,6 +156,7 @@ impl Shop {
             processes,
             folder,
             publisher,
+            tokens: Mutex::default(),
         }
     }
 
@@ -183,12 +187,17 @@ impl Shop {
         let answer = super::http().post(format!("{}/orders", self.order)).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         let order: serde_json::Value = answer.json().await.unwrap();
-        order["id"].as_str().unwrap().to_owned()
+        let text =
+            |name: &str| order[name].as_str().unwrap_or_else(|| panic!("no {name}: {order}")).to_owned();
+        self.tokens.lock().unwrap().insert(text("id"), text("order_token"));
+        text("id")
     }
 
-    /// Cancels an order of a guest.
+    /// Cancels an order that [`Shop::place_order`] placed.
     pub(crate) async fn cancel_order(&self, id: &str) {
-        let answer = super::http().post(format!("{}/orders/{id}/cancel", self.order)).send().await.unwrap();
+        let token = self.tokens.lock().unwrap()[id].clone();
+        let request = super::http().post(format!("{}/orders/{id}/cancel", self.order));
+        let answer = request.header("X-Order-Token", token).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     }
 }

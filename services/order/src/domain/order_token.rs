@@ -1,0 +1,94 @@
+use std::{fmt, str::FromStr};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+/// What shows that a guest's order is the guest's own: 256 random bits, told once, when the order is placed.
+///
+/// Only its [`TokenHash`] is kept. Prints as nothing, so that it reaches no log.
+#[derive(Clone)]
+pub(crate) struct OrderToken([u8; Self::BYTES]);
+
+/// What is kept of an [`OrderToken`]: SHA-256 without salt, which 256 random bits do not need.
+///
+/// Hashes are compared by the database. How long that takes says something about a hash, from which nobody gets to a
+/// token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenHash(pub [u8; 32]);
+
+/// The text is not a token of any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("An order token is the `order_token` of the answer to a guest's order.")]
+pub(crate) struct NotAToken;
+
+impl OrderToken {
+    /// The length, in bytes.
+    pub(crate) const BYTES: usize = 32;
+
+    /// The token that these random bytes are.
+    pub(crate) fn new(random: [u8; Self::BYTES]) -> Self {
+        Self(random)
+    }
+
+    /// What is kept of it.
+    pub(crate) fn hash(&self) -> TokenHash {
+        TokenHash(Sha256::digest(self.0).into())
+    }
+
+    /// The token as the guest is told it: 43 characters of base64url.
+    pub(crate) fn reveal(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The token and `pad` hide one another. With the pad again, [`OrderToken::unseal`] has the token back.
+    pub(crate) fn seal(&self, pad: &[u8; Self::BYTES]) -> [u8; Self::BYTES] {
+        std::array::from_fn(|place| self.0[place] ^ pad[place])
+    }
+
+    /// The token that [`OrderToken::seal`] hid.
+    pub(crate) fn unseal(sealed: [u8; Self::BYTES], pad: &[u8; Self::BYTES]) -> Self {
+        Self(Self(sealed).seal(pad))
+    }
+}
+
+impl FromStr for OrderToken {
+    type Err = NotAToken;
+
+    fn from_str(text: &str) -> Result<Self, NotAToken> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAToken)?;
+        bytes.try_into().map(Self).map_err(|_| NotAToken)
+    }
+}
+
+impl fmt::Debug for OrderToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OrderToken(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_its_text_and_its_seal() {
+        let token = OrderToken::new([7; 32]);
+        let read: OrderToken = token.reveal().parse().unwrap();
+        assert_eq!((read.hash(), token.reveal().len()), (token.hash(), 43));
+        let sealed = token.seal(&[9; 32]);
+        assert_ne!(sealed, [7; 32]);
+        assert_eq!(OrderToken::unseal(sealed, &[9; 32]).hash(), token.hash());
+        assert_ne!(OrderToken::unseal(sealed, &[8; 32]).hash(), token.hash());
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_and_what_is_one_is_not_printed() {
+        let token = OrderToken::new([7; 32]);
+        let long = format!("{}A", token.reveal());
+        for text in ["", "x", "ы", &long, &long[..42], &"=".repeat(43)] {
+            assert_eq!(text.parse::<OrderToken>().map(drop), Err(NotAToken), "{text}");
+        }
+        assert_eq!(format!("{token:?}"), "OrderToken(…)");
+    }
+}
