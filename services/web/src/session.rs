@@ -87,6 +87,7 @@ pub(crate) enum Flash {
     OrderInProgress,
     OrderCancelled,
     TooLateToCancel,
+    LookAgain,
 }
 
 impl Flash {
@@ -99,6 +100,7 @@ impl Flash {
                 | Self::LoginNeeded
                 | Self::SessionEnded
                 | Self::TooLateToCancel
+                | Self::LookAgain
         )
     }
 }

@@ -17,6 +17,7 @@ use shop_runtime::http::Problem;
 use crate::{
     cart::Cart,
     clients::Failure,
+    forwarded::Forwarded,
     i18n::Lang,
     local_path::LocalPath,
     page,
@@ -125,7 +126,7 @@ impl Visitor {
 
 /// The layer around everything.
 pub(crate) async fn receive(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let is_secure = state.trust_proxy && forwarded_proto(request.headers()) == Some("https");
+    let is_secure = Forwarded::read(request.headers(), state.trust_proxy).is_secure();
     if matches!(request.uri().path(), "/health" | "/livez" | "/readyz" | "/metrics") {
         return next.run(request).await;
     }
@@ -201,12 +202,6 @@ fn here(request: &Request) -> LocalPath {
         "/logout" | "/language" => "/",
         path => path.strip_suffix("/cancel").unwrap_or(path),
     }))
-}
-
-/// The visitor's side of the connection, as the proxy in front of us says.
-fn forwarded_proto(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get("x-forwarded-proto")?.to_str().ok()?;
-    value.split(',').next().map(str::trim)
 }
 
 /// Whether the answer is for a person. A program that asks for JSON gets the problem as it is.

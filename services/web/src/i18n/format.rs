@@ -134,6 +134,7 @@ impl Lang {
             Flash::OrderInProgress => t.flash_order_in_progress,
             Flash::OrderCancelled => t.flash_order_cancelled,
             Flash::TooLateToCancel => t.flash_too_late,
+            Flash::LookAgain => t.flash_look_again,
         }
     }
 

@@ -111,6 +111,8 @@ texts! {
         | "Too many requests in a row. Please wait a little and try again.";
     cart_form_reused: "Этот заказ уже отправлялся с другим содержимым. Проверьте корзину и оформите ещё раз."
         | "This order was already sent with other contents. Check the cart and place it again.";
+    cart_look_again: "Пока страница была открыта, вы вошли или вышли в другой вкладке. Проверьте корзину и оформите заказ."
+        | "You logged in or out in another tab while the page was open. Check the cart and place the order.";
     cart_refused: "Заказ не принят. Проверьте корзину и попробуйте ещё раз." | "The order was not accepted. Check the cart and try again.";
 
     // Account
@@ -173,6 +175,7 @@ texts! {
     flash_order_in_progress: "Этот заказ уже оформляется: он вот-вот появится в списке." | "This order is being placed already and will show up here in a moment.";
     flash_order_cancelled: "Заказ отменён." | "The order is cancelled.";
     flash_too_late: "Этот заказ уже нельзя отменить." | "This order cannot be cancelled any more.";
+    flash_look_again: "Пока эта страница была открыта, вы вошли или вышли в другой вкладке. Ничего не изменилось: посмотрите ещё раз." | "You logged in or out in another tab while this page was open. Nothing was changed: please look again.";
     flash_to_cart: "Перейти в корзину" | "Go to the cart";
 
     // What went wrong

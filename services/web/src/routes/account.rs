@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shop_core::Email;
 use shop_runtime::{
     config::{ExposeSecret as _, SecretString},
-    http::Query,
+    http::{Problem, Query},
 };
 
 use crate::{
@@ -86,7 +86,7 @@ pub(super) async fn register_page(Extension(visitor): Visit, Query(onward): Quer
 pub(super) async fn login(
     State(state): State<AppState>,
     Extension(visitor): Visit,
-    Form(form): Form<Credentials>,
+    Form { fields: form, .. }: Form<Credentials>,
 ) -> Result {
     submitted(&state, &visitor, Purpose::LogIn, &form).await
 }
@@ -95,13 +95,19 @@ pub(super) async fn login(
 pub(super) async fn register(
     State(state): State<AppState>,
     Extension(visitor): Visit,
-    Form(form): Form<Credentials>,
+    Form { fields: form, .. }: Form<Credentials>,
 ) -> Result {
     submitted(&state, &visitor, Purpose::Register, &form).await
 }
 
 /// `POST /logout`: a new session, and an empty cart for whoever uses this browser next.
-pub(super) async fn logout(Form(Empty {}): Form<Empty>) -> Result {
+pub(super) async fn logout(Extension(visitor): Visit, form: Result<Form<Empty>, Problem>) -> Result {
+    match form {
+        // There is nothing left to do, whoever asks: a second tab has done it.
+        _ if visitor.session.account().is_none() => return Ok(Redirect::to("/").into_response()),
+        Err(refusal) => return Err(refusal.into()),
+        Ok(_) => {}
+    }
     let changes =
         Changes::session(Session::anonymous()).with_cart(Cart::default()).with_flash(Flash::LoggedOut);
     Ok((changes, Redirect::to("/")).into_response())
@@ -137,6 +143,10 @@ async fn submitted(state: &AppState, visitor: &Visitor, purpose: Purpose, form: 
         Ok(email) => email,
         Err(errors) => return again(errors, StatusCode::UNPROCESSABLE_ENTITY),
     };
+    // Somebody logged in in another tab: as the same person there is nothing left to do, as another they log in as that one.
+    if visitor.session.account().is_some_and(|account| account.email == email.as_str()) {
+        return Ok(Redirect::to(next.as_str()).into_response());
+    }
     let outcome = match purpose {
         Purpose::LogIn => state.auth.log_in(&email, password).await,
         Purpose::Register => state.auth.register(&email, password).await,

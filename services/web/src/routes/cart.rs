@@ -152,7 +152,7 @@ pub(super) fn parse_quantity(text: Option<&str>) -> Option<u32> {
 }
 
 /// `POST /cart/add`
-pub(super) async fn add(Extension(visitor): Visit, Form(form): Form<Change>) -> Result {
+pub(super) async fn add(Extension(visitor): Visit, Form { fields: form, .. }: Form<Change>) -> Result {
     let mut cart = visitor.cart.clone();
     let flash = match form.quantity() {
         None | Some(0) => Flash::BadQuantity,
@@ -165,7 +165,7 @@ pub(super) async fn add(Extension(visitor): Visit, Form(form): Form<Change>) -> 
 }
 
 /// `POST /cart/update`
-pub(super) async fn update(Extension(visitor): Visit, Form(form): Form<Change>) -> Result {
+pub(super) async fn update(Extension(visitor): Visit, Form { fields: form, .. }: Form<Change>) -> Result {
     let mut cart = visitor.cart.clone();
     let flash = match form.quantity() {
         None => Flash::BadQuantity,
@@ -178,7 +178,7 @@ pub(super) async fn update(Extension(visitor): Visit, Form(form): Form<Change>) 
 }
 
 /// `POST /cart/remove`
-pub(super) async fn remove(Extension(visitor): Visit, Form(form): Form<Change>) -> Result {
+pub(super) async fn remove(Extension(visitor): Visit, Form { fields: form, .. }: Form<Change>) -> Result {
     let mut cart = visitor.cart.clone();
     cart.remove(form.product_id);
     Ok(back_with(&form, cart, Flash::RemovedFromCart))

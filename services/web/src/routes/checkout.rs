@@ -41,11 +41,25 @@ struct Wanted {
     is_whole_cart: bool,
 }
 
+impl Wanted {
+    /// The cart with all that is wanted in it, though it was emptied since.
+    fn filled_in(&self) -> Cart {
+        let mut cart = self.cart.clone();
+        for line in &self.lines {
+            let quantity = line.quantity.max(cart.quantity(line.product_id));
+            if cart.set(line.product_id, quantity).is_err() {
+                tracing::debug!("the cart is full: a line of an order that was sent again is not kept in it");
+            }
+        }
+        cart
+    }
+}
+
 /// `POST /order`
 pub(super) async fn order(
     State(state): State<AppState>,
     Extension(visitor): Visit,
-    Form(form): Form<Checkout>,
+    Form { fields: form, is_stale }: Form<Checkout>,
 ) -> Result {
     let to_cart = || LocalPath::or_home(Some("/cart"));
     let Some(wanted) = wanted(&form, &visitor.cart)? else {
@@ -59,6 +73,12 @@ pub(super) async fn order(
     let Some(account) = visitor.session.account() else {
         return Ok(visitor.to_login(&to_cart(), keeping_cart()));
     };
+    if is_stale {
+        let again = Refused { reason: Some(visitor.lang.texts().cart_look_again), ..Refused::default() };
+        let cart = wanted.filled_in();
+        let page = cart_page(&state, &visitor, &cart, again, StatusCode::CONFLICT).await?;
+        return Ok((Changes::default().with_cart(cart), page).into_response());
+    }
     let key = form.key.unwrap_or_else(|| state.clock.new_id());
     match state.orders.place(account, key, &wanted.lines).await {
         Ok(order) => {

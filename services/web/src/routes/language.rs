@@ -15,7 +15,7 @@ pub(super) struct Switch {
 }
 
 /// `POST /language`
-pub(super) async fn switch(Form(form): Form<Switch>) -> Result {
+pub(super) async fn switch(Form { fields: form, .. }: Form<Switch>) -> Result {
     let next = LocalPath::or_home(form.next.as_deref());
     Ok((Changes::lang(form.lang), Redirect::to(next.as_str())).into_response())
 }

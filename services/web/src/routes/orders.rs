@@ -87,9 +87,13 @@ pub(super) async fn cancel(
     State(state): State<AppState>,
     Extension(visitor): Visit,
     Path(id): Path<OrderId>,
-    Form(Empty {}): Form<Empty>,
+    Form { is_stale, .. }: Form<Empty>,
 ) -> Result {
     let account = visitor.account()?;
+    if is_stale {
+        let changes = Changes::default().with_flash(Flash::LookAgain);
+        return Ok((changes, Redirect::to(&format!("/orders/{id}"))).into_response());
+    }
     let flash = match state.orders.cancel(account, id).await {
         Ok(()) => Flash::OrderCancelled,
         Err(Failure::Refused(refusal)) if refusal.status == StatusCode::CONFLICT => Flash::TooLateToCancel,

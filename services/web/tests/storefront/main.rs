@@ -6,6 +6,7 @@ mod browser;
 mod catalog;
 mod checkout;
 mod locks;
+mod tabs;
 mod upstream;
 mod words;
 

@@ -103,3 +103,44 @@ async fn the_storefront_speaks_russian_and_english() {
         .await;
     client.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tabs_agree_after_a_login_and_a_logout_in_one_of_them() {
+    let Some(browser) = shop_testing::browser().await else { return };
+    let shop = Shop::embedded(&[]).await;
+    let client = open(&browser, "en-US", (1280, 900)).await;
+    let at = |path: &str| format!("{}{path}", shop.web);
+    let (logout, register) =
+        ("form[action='/logout'] button", "form[action='/register'] button[type=submit]");
+    let login = "form[action='/login'] button[type=submit]";
+
+    client.goto(&at("/register")).await.unwrap();
+    let first = client.window().await.unwrap();
+    let second = client.new_window(true).await.unwrap().handle;
+    let third = client.new_window(true).await.unwrap().handle;
+    for (tab, path) in [(&second, "/products/1"), (&third, "/login?next=%2Fcatalog")] {
+        client.switch_to_window(tab.clone()).await.unwrap();
+        client.goto(&at(path)).await.unwrap();
+    }
+    client.switch_to_window(first.clone()).await.unwrap();
+    fill(&client, "#email", "tabs@example.com").await;
+    fill(&client, "#password", "password123").await;
+    click(&client, register, logout).await;
+
+    // What was open before the login goes on: the thing is in the cart, and the second login leads to where it was going.
+    client.switch_to_window(second.clone()).await.unwrap();
+    click(&client, "form[action='/cart/add'] button[type=submit]", ".toast a[href='/cart']").await;
+    assert!(client.source().await.unwrap().contains("tabs@example.com"), "the login stays");
+    client.switch_to_window(third.clone()).await.unwrap();
+    fill(&client, "#email", "tabs@example.com").await;
+    fill(&client, "#password", "password123").await;
+    click(&client, login, logout).await;
+    assert_eq!(client.current_url().await.unwrap().path(), "/catalog");
+
+    // And two logouts are one.
+    click(&client, logout, "nav.menu a[href='/login']").await;
+    client.switch_to_window(second).await.unwrap();
+    click(&client, logout, "nav.menu a[href='/login']").await;
+    assert_eq!(client.current_url().await.unwrap().path(), "/");
+    client.close().await.unwrap();
+}
