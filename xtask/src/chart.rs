@@ -9,10 +9,10 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use shop_testing::servers;
 
-use crate::{shell, test};
+use crate::{python::Tool, shell, test};
 
 pub(crate) use readme::generated;
 
@@ -28,7 +28,7 @@ const SETS: [(&str, Option<&str>); 4] = [
 const KUBERNETES: &str = "1.30,1.37";
 
 /// From PyPI: JSON schemas of these versions, and what holds YAML against them.
-const VALIDATOR: &str = "kubernetes-validate==1.37.0";
+const VALIDATOR: Tool = Tool { requirement: "kubernetes-validate==1.37.0", module: "kubernetes_validate" };
 
 /// Lints, validates and tests.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -65,11 +65,12 @@ pub(crate) fn check() -> anyhow::Result<()> {
     for sample in samples {
         files.push(sample?.path());
     }
-    match python() {
+    match VALIDATOR.python() {
         Ok(python) => validate(&python, &files),
         // It comes from elsewhere: without it, a change can still be judged by all else.
         Err(error) => {
-            println!("skipped: the schemas of Kubernetes, since {VALIDATOR} cannot be had: {error:#}");
+            let validator = VALIDATOR.requirement;
+            println!("skipped: the schemas of Kubernetes, since {validator} cannot be had: {error:#}");
             Ok(())
         }
     }
@@ -99,25 +100,4 @@ fn validate(python: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
         .arg(chart().join("crds/outboxpublishers.outbox.shop.dev.yaml"))
         .args(files);
     shell::run(command)
-}
-
-/// A Python that has the validator: an environment of its own under target/, made once.
-fn python() -> anyhow::Result<PathBuf> {
-    let folder = shell::target().join(VALIDATOR.replace("==", "-"));
-    let python = folder.join("bin/python");
-    let import = |python: &Path| {
-        let mut command = Command::new(python);
-        command.args(["-c", "import kubernetes_validate"]);
-        shell::output(command)
-    };
-    if import(&python).is_err() {
-        let mut venv = Command::new(servers::on_path("python3").context("there is no python3")?);
-        venv.args(["-m", "venv", "--clear"]).arg(&folder);
-        shell::output(venv)?;
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", VALIDATOR]);
-        shell::output(pip)?;
-        import(&python)?;
-    }
-    Ok(python)
 }

@@ -11,6 +11,7 @@ mod generate;
 mod images;
 mod install;
 mod kind;
+mod python;
 mod shell;
 mod soak;
 mod test;

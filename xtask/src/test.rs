@@ -1,12 +1,16 @@
 //! `cargo xtask test`
 
-use std::{fs, io::ErrorKind, process::Command};
+use std::{env, fs, io::ErrorKind, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use shop_testing::servers::{self, Durability};
 
-use crate::{backends, shell};
+use crate::{backends, python::Tool, shell};
+
+/// From PyPI: asks an API everything that its description allows, and more.
+const SCHEMATHESIS: Tool = Tool { requirement: "schemathesis==4.32.5", module: "schemathesis" };
+const SCHEMATHESIS_VARIABLE: &str = "SHOP_TEST_SCHEMATHESIS";
 
 #[derive(Args, Default)]
 pub(crate) struct Arguments {
@@ -29,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         // Tests and binaries in one go: apart, the features of the dependencies would differ, and they be built twice.
         shell::run(shell::cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
     }
+    let schemathesis = selection.needs_binaries().then(schemathesis).flatten();
     let backends = starting.wait();
     for missing in &backends.missing {
         eprintln!("missing: {missing}");
@@ -38,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let prepared = |mut command: Command| {
         command
             .envs(backends.environment.iter().map(|(name, value)| (*name, value)))
+            .envs(schemathesis.as_ref().map(|program| (SCHEMATHESIS_VARIABLE, program)))
             .env("SHOP_TEST_SKIPS", &skips)
             .env("SHOP_TEST_BIN_DIR", shell::target().join("debug"));
         command
@@ -50,6 +56,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bail!("{} tests were skipped, and in CI none may be", skipped.len());
     }
     Ok(())
+}
+
+/// The one that is named, or one of our own. Without it, the tests that need it say that they are skipped.
+fn schemathesis() -> Option<PathBuf> {
+    if let Some(named) = env::var_os(SCHEMATHESIS_VARIABLE).filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    match SCHEMATHESIS.python() {
+        Ok(python) => Some(python.with_file_name("schemathesis")),
+        Err(error) => {
+            eprintln!("missing: {}: {error:#}", SCHEMATHESIS.requirement);
+            None
+        }
+    }
 }
 
 fn run_tests(selection: &Selection, prepared: impl Fn(Command) -> Command) -> anyhow::Result<()> {

@@ -38,6 +38,8 @@ mod proxy;
 mod rabbitmq;
 #[cfg(feature = "clients")]
 mod redis;
+#[cfg(feature = "clients")]
+mod schemathesis;
 pub mod servers;
 #[cfg(feature = "clients")]
 mod skip;
@@ -55,5 +57,6 @@ pub use {
     proxy::{Held, Proxy},
     rabbitmq::{TestBroker, rabbitmq},
     redis::{TestRedis, redis},
+    schemathesis::schemathesis,
     skip::skip,
 };

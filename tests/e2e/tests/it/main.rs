@@ -5,6 +5,7 @@
 
 mod bot;
 mod browser;
+mod contract;
 mod controller;
 mod controller_faults;
 mod controller_soak;
