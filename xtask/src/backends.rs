@@ -17,13 +17,20 @@ struct Backend {
     image: Option<docker::Image>,
 }
 
-const BACKENDS: [Backend; 6] = [
+const BACKENDS: [Backend; 7] = [
     Backend {
         kind: Kind::Postgres,
         name: "PostgreSQL",
         variable: "SHOP_TEST_POSTGRES_URL",
         packages: &["postgresql"],
         image: Some(docker::POSTGRES),
+    },
+    Backend {
+        kind: Kind::PgBouncer,
+        name: "PgBouncer",
+        variable: "SHOP_TEST_PGBOUNCER",
+        packages: &["pgbouncer"],
+        image: None,
     },
     Backend {
         kind: Kind::Redis,
@@ -64,8 +71,15 @@ const BACKENDS: [Backend; 6] = [
 ];
 
 /// What the tests want.
-pub(crate) const ALL: [Kind; 6] =
-    [Kind::Postgres, Kind::Redis, Kind::RabbitMq, Kind::Kubernetes, Kind::Chromium, Kind::Faketime];
+pub(crate) const ALL: [Kind; 7] = [
+    Kind::Postgres,
+    Kind::PgBouncer,
+    Kind::Redis,
+    Kind::RabbitMq,
+    Kind::Kubernetes,
+    Kind::Chromium,
+    Kind::Faketime,
+];
 
 /// Backends on their way up.
 pub(crate) struct Starting(Vec<(&'static Backend, JoinHandle<anyhow::Result<Started>>)>);
@@ -176,14 +190,9 @@ impl Backend {
                     held: Held::Nothing,
                 });
             }
-            Kind::Faketime => {
-                let library = text(servers::faketime()?);
-                return Ok(Started {
-                    how: library.clone(),
-                    environment: vec![(self.variable, library)],
-                    held: Held::Nothing,
-                });
-            }
+            Kind::Faketime => return self.found(text(servers::faketime()?)),
+            // A test that wants one starts it, in front of a PostgreSQL of its own.
+            Kind::PgBouncer => return self.found(text(servers::pgbouncer()?)),
         };
         let kubeconfig = server.kubeconfig().map(|file| text(file.to_owned()));
         let address = kubeconfig.as_deref().unwrap_or(server.url());
@@ -192,6 +201,11 @@ impl Backend {
             how: server.url().to_owned(),
             held: Held::Process { _server: server },
         })
+    }
+
+    /// What needs no server.
+    fn found(&self, path: String) -> anyhow::Result<Started> {
+        Ok(Started { how: path.clone(), environment: vec![(self.variable, path)], held: Held::Nothing })
     }
 }
 

@@ -34,7 +34,7 @@ pub use operate::{
 pub use publisher::{Options, Progress, Publisher, Trouble};
 pub use retry::RetryPolicy;
 pub use shop_messaging::HeaderValue;
-pub use store::{Stats, Store};
+pub use store::{SESSION, Stats, Store};
 
 /// The examples of the README are compiled.
 #[cfg(doctest)]

@@ -4,13 +4,9 @@ use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, SqlxPostgresConnector,
-    Statement, Value,
-};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
 use serde::Serialize;
 use shop_messaging::{HeaderValue, Message};
-use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use crate::{
@@ -107,15 +103,9 @@ pub(crate) enum Fence {
 impl Store {
     /// The outbox in `database`; publishers that share `publisher` as their name exclude each other.
     ///
-    /// On PostgreSQL it opens a pool of its own, when it is first used, like that of `database` but for some settings of the planner.
-    ///
-    /// # Panics
-    /// Outside a Tokio runtime, which a pool needs.
+    /// On PostgreSQL each session of `database` is to be in the outbox's schema and to have the settings of [`SESSION`]; set them
+    /// by a statement on each new connection (`after_connect`), because poolers drop start-up parameters.
     pub fn new(database: DatabaseConnection, publisher: impl Into<String>) -> Self {
-        let database = match database.get_database_backend() {
-            DbBackend::Postgres => in_order_of_indexes(&database),
-            _ => database,
-        };
         Self { database, publisher: publisher.into() }
     }
 
@@ -186,8 +176,11 @@ impl Store {
             ),
             [self.publisher.as_str().into(), holder.into(), self.seconds(term)],
         );
-        let row = self.database.query_one_raw(statement).await?;
-        row.map(|row| Ok(Lease::new(row.try_get("", "epoch")?, Tenure::new(asked, term), given))).transpose()
+        // All of it, though it is one row: SQLite commits when the statement has ended, and only then tells if it cannot.
+        let rows = self.database.query_all_raw(statement).await?;
+        rows.first()
+            .map(|row| Ok(Lease::new(row.try_get("", "epoch")?, Tenure::new(asked, term), given)))
+            .transpose()
     }
 
     /// Makes the lease last for another `term`.
@@ -479,26 +472,21 @@ impl Store {
     }
 }
 
+/// What the planner is told in each session of a [`Store`] on PostgreSQL.
+///
 /// Each statement here is meant to follow one index in its order. PostgreSQL also knows plans that read the whole table, or
 /// all pending rows to sort them, and prefers them while it believes the table to be small. It keeps plans, too: after
 /// a burst such a one takes seconds for each claim. Planning anew takes a third of a millisecond for hundreds of rows.
 ///
 /// The planner gives what is off a price beyond all measure, and a plan with such a price, if there is no other, is one that it
 /// would compile first: hence no JIT either.
-const SESSION: [(&str, &str); 5] = [
+pub const SESSION: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_sort", "off"),
     ("plan_cache_mode", "force_custom_plan"),
     ("jit", "off"),
 ];
-
-/// The same database, in sessions of our own.
-fn in_order_of_indexes(database: &DatabaseConnection) -> DatabaseConnection {
-    let pool = database.get_postgres_connection_pool();
-    let options = PgConnectOptions::clone(&pool.connect_options()).options(SESSION);
-    SqlxPostgresConnector::from_sqlx_postgres_pool(pool.options().clone().connect_lazy_with(options))
-}
 
 impl Row {
     fn read(row: &QueryResult) -> Result<Self, DbErr> {

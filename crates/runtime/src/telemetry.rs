@@ -69,7 +69,13 @@ impl Telemetry {
 
 /// Whatever `RUST_LOG` says: the AMQP client would log returned messages with their payload and, at `trace`, the login;
 /// PostgreSQL's notices say at every start that what migrations keep is there already.
-const HUSHED: [&str; 3] = ["lapin=info", "lapin::returned_messages=off", "sqlx::postgres::notice=warn"];
+const HUSHED: [&str; 4] = [
+    "lapin=info",
+    "lapin::returned_messages=off",
+    "sqlx::postgres::notice=warn",
+    // It tells of each connection that our hooks refuse; they tell why, once in a while.
+    "sqlx_core::pool=off",
+];
 
 /// Installs the process's log and tracer. Once in a process.
 ///

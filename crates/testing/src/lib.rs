@@ -23,6 +23,8 @@ pub mod bot_api;
 mod browser;
 mod dice;
 #[cfg(feature = "clients")]
+mod disk;
+#[cfg(feature = "clients")]
 mod faketime;
 #[cfg(feature = "clients")]
 mod kubernetes;
@@ -50,10 +52,13 @@ pub use dice::Dice;
 #[cfg(feature = "clients")]
 pub use {
     browser::{TestBrowser, browser},
+    disk::{SmallDisk, small_disk},
     faketime::faketime,
     kubernetes::{TestCluster, helm, kubernetes},
     postgres::{TestDatabase, postgres},
-    private::{Private, private_kubernetes, private_postgres, private_rabbitmq, private_redis},
+    private::{
+        Private, private_kubernetes, private_pgbouncer, private_postgres, private_rabbitmq, private_redis,
+    },
     proxy::{Held, Proxy},
     rabbitmq::{TestBroker, rabbitmq},
     redis::{TestRedis, redis},

@@ -5,7 +5,7 @@ use std::{
 
 use crate::{
     kubernetes::TestCluster,
-    servers::{Durability, Kind, Server},
+    servers::{Durability, Kind, PoolMode, Server},
     skip::skip,
 };
 
@@ -27,6 +27,15 @@ pub struct Private {
 /// Its binaries are here, and it does not start.
 pub async fn private_postgres(durability: Durability) -> Option<Private> {
     start(Kind::Postgres, move || Server::postgres(durability)).await
+}
+
+/// Starts a PgBouncer of the test's own, in front of a private PostgreSQL at `url`.
+///
+/// # Panics
+/// Its binary is here, and it does not start.
+pub async fn private_pgbouncer(url: &str, mode: PoolMode) -> Option<Private> {
+    let url = url.to_owned();
+    start(Kind::PgBouncer, move || Server::pgbouncer(&url, mode)).await
 }
 
 /// Starts a Redis of the test's own.
@@ -106,6 +115,17 @@ impl Private {
     /// Lets a frozen server go on.
     pub async fn thaw(&self) {
         self.with(|server| server.thaw()).await;
+    }
+
+    /// Gives the folder `path` to the user that the server runs as.
+    ///
+    /// # Panics
+    /// It cannot be given away.
+    pub async fn give(&self, path: &Path) {
+        let path = path.to_owned();
+        if let Err(error) = self.with(move |server| server.give(&path)).await {
+            panic!("{error:#}");
+        }
     }
 
     /// Runs `rabbitmqctl` on a RabbitMQ: `&["set_vm_memory_high_watermark", "0"]` raises its memory alarm.

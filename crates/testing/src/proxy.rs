@@ -22,6 +22,7 @@ pub struct Proxy {
     url: String,
     holding: watch::Sender<Holding>,
     cut: watch::Sender<()>,
+    server: watch::Sender<String>,
     _tasks: JoinSet<()>,
 }
 
@@ -57,8 +58,7 @@ impl Proxy {
     /// `url` has no host and port, or there is no loopback address left.
     pub async fn to(url: &str) -> Self {
         let mut url = Url::parse(url).expect("the URL of a server");
-        let server =
-            format!("{}:{}", url.host_str().expect("a host"), url.port_or_known_default().expect("a port"));
+        let server = address(&url);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback address");
         let port = listener.local_addr().expect("its address").port();
         url.set_host(Some("127.0.0.1")).expect("a server's URL has a host");
@@ -66,13 +66,22 @@ impl Proxy {
         let (holding, held) = watch::channel(Holding { held: Held::Nothing, process: None });
         let (cut, cutting) = watch::channel(());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, server, held, cutting));
-        Self { url: url.into(), holding, cut, _tasks: tasks }
+        let (server, at) = watch::channel(server);
+        tasks.spawn(accept(listener, at, held, cutting));
+        Self { url: url.into(), holding, cut, server, _tasks: tasks }
     }
 
     /// The server's URL, but through here.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// From now on takes new connections to the server at `url`; old ones stay where they are.
+    ///
+    /// # Panics
+    /// `url` has no host and port.
+    pub fn switch_to(&self, url: &str) {
+        self.server.send_replace(address(&Url::parse(url).expect("the URL of a server")));
     }
 
     /// From now on holds back `held`, and lets the rest go.
@@ -92,15 +101,19 @@ impl Proxy {
     }
 }
 
+fn address(url: &Url) -> String {
+    format!("{}:{}", url.host_str().expect("a host"), url.port_or_known_default().expect("a port"))
+}
+
 async fn accept(
     listener: TcpListener,
-    server: String,
+    server: watch::Receiver<String>,
     held: watch::Receiver<Holding>,
     cut: watch::Receiver<()>,
 ) {
     let mut connections = JoinSet::new();
     while let Ok((client, address)) = listener.accept().await {
-        let (server, held, mut cut) = (server.clone(), held.clone(), cut.clone());
+        let (server, held, mut cut) = (server.borrow().clone(), held.clone(), cut.clone());
         cut.mark_unchanged();
         connections.spawn(async move {
             // Before anything is passed on: a client that has closed its end is not found any more.

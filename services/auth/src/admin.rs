@@ -1,8 +1,8 @@
 //! The admin account that the environment asks for.
 
 use anyhow::Context as _;
-use sea_orm::DatabaseConnection;
 use shop_core::{Clock, Email, UserId};
+use shop_runtime::database::Database;
 
 use crate::{
     domain::{Account, NewPassword, Passwords},
@@ -22,7 +22,7 @@ pub(crate) struct Admin {
 /// become admin with a password of their own.
 pub(crate) async fn ensure(
     Admin { email, password }: Admin,
-    database: &DatabaseConnection,
+    database: &Database,
     passwords: &Passwords,
     clock: &Clock,
 ) -> anyhow::Result<()> {

@@ -55,18 +55,12 @@ impl Service for Auth {
                 passwords.hashes(),
             );
         });
-        let database = database::connect(&config.database_url, SCHEMA).await?;
-        database::migrate::<Migrator>(&database).await?;
+        let database = database::open::<Migrator>(&config.database_url, SCHEMA, &scope).await?;
         if let Some(admin) = admin {
             admin::ensure(admin, &database, &passwords, &scope.clock).await?;
         }
-        let health = Health::new(scope.name, scope.lifecycle.stopping()).requires("database", {
-            let database = database.clone();
-            move || {
-                let database = database.clone();
-                async move { database::ping(&database).await }
-            }
-        });
+        let health =
+            Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness());
         let state = AppState {
             database,
             clock: scope.clock.clone(),

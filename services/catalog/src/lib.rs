@@ -51,15 +51,9 @@ impl Service for Catalog {
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
         let tokens = TokenVerifier::new(&config.tokens)?;
-        let database = database::connect(&config.database_url, SCHEMA).await?;
-        database::migrate::<Migrator>(&database).await?;
-        let mut health = Health::new(scope.name, scope.lifecycle.stopping()).requires("database", {
-            let database = database.clone();
-            move || {
-                let database = database.clone();
-                async move { database::ping(&database).await }
-            }
-        });
+        let database = database::open::<Migrator>(&config.database_url, SCHEMA, &scope).await?;
+        let mut health =
+            Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness());
         let cache: Arc<dyn Cache> = if config.redis_url == "memory:" {
             Arc::new(MemoryCache::new(Timing::default(), scope.clock.clone()))
         } else {

@@ -21,7 +21,7 @@ pub use routes::api;
 use shop_runtime::{
     Lifecycle, Scope, Service,
     auth::TokenVerifier,
-    database,
+    database::{self, Database},
     health::Health,
     http::{ApiDoc, Limits, bind_and_serve, router},
 };
@@ -49,10 +49,9 @@ impl Service for Order {
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
         let tokens = TokenVerifier::new(&config.tokens)?;
         let catalog: Arc<dyn Catalog> = Arc::new(HttpCatalog::new(&config.catalog_url)?);
-        let database = database::connect(&config.database_url, SCHEMA).await?;
-        database::migrate::<migration::Migrator>(&database).await?;
+        let database = database::open::<migration::Migrator>(&config.database_url, SCHEMA, &scope).await?;
+        let health = health(&database, &catalog, &scope);
         let store = Store::new(database, scope.clock.clone());
-        let health = health(&store, &catalog, &scope);
         retire_idempotency_keys(store.clone(), &scope.lifecycle);
         let app = App {
             store,
@@ -82,17 +81,15 @@ impl Service for Order {
 }
 
 /// Orders can be listed and cancelled while the catalog is away, so only the database is required.
-fn health(store: &Store, catalog: &Arc<dyn Catalog>, scope: &Scope) -> Health {
-    let (store, catalog) = (store.clone(), Arc::clone(catalog));
-    Health::new(scope.name, scope.lifecycle.stopping())
-        .requires("database", move || {
-            let store = store.clone();
-            async move { store.ping().await }
-        })
-        .uses("catalog", move || {
+fn health(database: &Database, catalog: &Arc<dyn Catalog>, scope: &Scope) -> Health {
+    let catalog = Arc::clone(catalog);
+    Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness()).uses(
+        "catalog",
+        move || {
             let catalog = Arc::clone(&catalog);
             async move { catalog.ping().await.context("asking the catalog for its health") }
-        })
+        },
+    )
 }
 
 fn retire_idempotency_keys(store: Store, lifecycle: &Lifecycle) {

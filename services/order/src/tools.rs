@@ -100,7 +100,7 @@ impl Try {
         let Order { id } = asked("order_service", order).await?.json().await?;
         say(&format!("ordered product {}: order {id}", product.id))?;
 
-        let outbox = Store::new(database::attach(&self.database_url, SCHEMA).await?, "try");
+        let outbox = outbox(&self.database_url).await?;
         let aggregate = Some(("order".to_owned(), id.to_string()));
         let sent = RowFilter { status: RowStatus::Sent, aggregate, ..RowFilter::default() };
         while outbox.list(&sent).await.context("the outbox cannot be read")?.is_empty() {
@@ -135,6 +135,12 @@ async fn asked(whom: &str, request: reqwest::RequestBuilder) -> anyhow::Result<r
         say(&format!("{whom} answered {status}"))?;
         sleep(PAUSE * 4).await;
     }
+}
+
+async fn outbox(database_url: &DatabaseUrl) -> anyhow::Result<Store> {
+    let settings = database::Settings::from(SCHEMA).session(&shop_outbox::SESSION).connections(1);
+    let database = database::attach(database_url, settings).await?;
+    Ok(Store::new(database.connection().clone(), "try"))
 }
 
 fn below(base: &Url, path: &str) -> anyhow::Result<Url> {

@@ -15,7 +15,13 @@ use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use shop_messaging::{Broker, EventLog, PublisherOptions};
 use shop_outbox::{OutboxMetrics, Publisher, Store};
-use shop_runtime::{Scope, Service, config::DatabaseUrl, database, health::Health, http};
+use shop_runtime::{
+    Scope, Service,
+    config::DatabaseUrl,
+    database::{self, Database, Settings},
+    health::Health,
+    http,
+};
 use tokio::sync::watch;
 
 pub use config::{Config, DatabaseConfig};
@@ -24,6 +30,9 @@ pub use tools::Tool;
 
 /// The name under which publishers of the orders' outbox exclude each other, in its database and at the broker.
 const PUBLISHER: &str = "publisher";
+
+/// Connections to an outbox's database, at most.
+const CONNECTIONS: u32 = 5;
 
 /// The publisher as a service.
 pub struct OutboxController;
@@ -51,7 +60,7 @@ impl Service for OutboxController {
 /// The database cannot be reached, or the address is taken.
 pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow::Result<SocketAddr> {
     let schema = &config.database.schema;
-    let database = database::connect(&config.database.database_url, schema).await?;
+    let database = database::connect(&config.database.database_url, sessions(schema)).await?;
     let transport = broker.publisher(PublisherOptions {
         event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
         fence: Some(fence(&config.exchange, &config.database.database_url, schema)),
@@ -62,9 +71,9 @@ pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow
     scope.metrics.register(|registry| metrics.register(registry));
 
     let holder = format!("{}/{}", scope.name, scope.clock.new_id());
-    let store = Store::new(database.clone(), PUBLISHER);
+    let store = Store::new(database.connection().clone(), PUBLISHER);
     let publisher = Publisher::new(store, transport, config.options(holder), metrics);
-    let health = health(&scope, database, publisher.progress());
+    let health = health(&scope, &database, publisher.progress());
     let stopping = scope.lifecycle.stopping();
     scope.lifecycle.spawn("outbox publisher", async move {
         publisher.run(stopping).await;
@@ -72,6 +81,11 @@ pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow
     });
     let router = http::router(Router::new(), None, health, &scope, http::Limits::default());
     http::bind_and_serve(config.listen, router, &scope).await
+}
+
+/// How sessions are opened to the outbox in `schema`: marks, claims, chores, and one that listens.
+fn sessions(schema: &str) -> Settings {
+    Settings::from(schema).session(&shop_outbox::SESSION).connections(CONNECTIONS)
 }
 
 /// The queue that publishers of one outbox exclude each other by, at their broker: told apart by the database, whose whole address
@@ -88,18 +102,12 @@ fn heartbeat(lease: Duration) -> Duration {
 }
 
 /// Ready means: able to take over or at work. A broker that is away is waited for, so it only degrades.
-fn health(
-    scope: &Scope,
-    database: sea_orm::DatabaseConnection,
-    progress: watch::Receiver<shop_outbox::Progress>,
-) -> Health {
-    Health::new(scope.name, scope.lifecycle.stopping())
-        .requires("database", move || {
-            let database = database.clone();
-            async move { database::ping(&database).await }
-        })
-        .uses("publishing", move || {
+fn health(scope: &Scope, database: &Database, progress: watch::Receiver<shop_outbox::Progress>) -> Health {
+    Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness()).uses(
+        "publishing",
+        move || {
             let trouble = progress.borrow().trouble.clone();
             async move { trouble.map_or(Ok(()), |trouble| Err(trouble.into())) }
-        })
+        },
+    )
 }

@@ -16,7 +16,7 @@ use kube::CustomResourceExt as _;
 use shop_outbox::{DiscardError, FullRow, RowFilter, RowKey, RowStatus, RowSummary, Store};
 use shop_runtime::{Tools, database};
 
-use crate::{PUBLISHER, config::DatabaseConfig, object::OutboxPublisher};
+use crate::{PUBLISHER, config::DatabaseConfig, object::OutboxPublisher, sessions};
 
 /// Dead rows redriven by one statement of `redrive --all`.
 const CHUNK: u32 = 500;
@@ -221,8 +221,9 @@ impl Output {
 const UNUSABLE: &str = "the outbox cannot be used (are OUTBOX_DATABASE_URL and OUTBOX_SCHEMA right?)";
 
 async fn open(config: &DatabaseConfig) -> anyhow::Result<Store> {
-    let database = database::attach(&config.database_url, &config.schema).await?;
-    Ok(Store::new(database, PUBLISHER))
+    let database =
+        database::attach(&config.database_url, sessions(&config.schema)).await.context(UNUSABLE)?;
+    Ok(Store::new(database.connection().clone(), PUBLISHER))
 }
 
 /// Names those of `keys` that are not among the rows `done`, and why; a failure if there are any.

@@ -4,11 +4,11 @@
 use std::process::Stdio;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use serde_json::{Value, json};
 use shop_outbox::NewMessage;
-use shop_runtime::database;
+use shop_runtime::database::{self, Database};
 use shop_testing::TestDatabase;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ impl MigratorTrait for Migrator {
 /// An outbox in a schema of its own: row 1 is sent, row 2 dead, rows 3 and 4 pending behind it, row 5 dead.
 struct Outbox {
     url: String,
-    database: DatabaseConnection,
+    database: Database,
     _guards: (Option<TestDatabase>, Option<tempfile::TempDir>),
 }
 

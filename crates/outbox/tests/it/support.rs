@@ -15,7 +15,7 @@ use shop_messaging::{
     Broker, Delivery, EventLog, Failure, HeaderValue, PublisherOptions, Subscription,
     in_process::InProcessBroker,
 };
-use shop_outbox::{NewMessage, Options, OutboxMetrics, Publisher, Store, Tenure};
+use shop_outbox::{NewMessage, Options, OutboxMetrics, Publisher, SESSION, Store, Tenure};
 use shop_testing::{TestBroker, TestDatabase};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -236,6 +236,7 @@ async fn connect(url: &str) -> DatabaseConnection {
     options
         .max_connections(if url.starts_with("sqlite") { 1 } else { 5 })
         .sqlx_logging(false)
+        .map_sqlx_postgres_opts(|postgres| postgres.options(SESSION))
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(5))
         });

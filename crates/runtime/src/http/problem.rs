@@ -1,11 +1,11 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::DbErr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::telemetry;
+use crate::{database::Failure, telemetry};
 
 /// Where the `type` of a problem is documented.
 const TYPES: &str = "https://shop.dev/problems/";
@@ -168,55 +168,47 @@ impl From<anyhow::Error> for Problem {
 }
 
 impl From<DbErr> for Problem {
-    /// A database that cannot be reached is a 503, anything else that the code did not foresee a 500.
+    /// What the database cannot do now can be tried again later; what the code did not foresee is a 500.
     fn from(error: DbErr) -> Self {
-        if is_away(&error) {
-            tracing::warn!(error = %error, "the database is away");
-            return Self::unavailable("The database cannot be reached.", 2);
-        }
-        Self::internal(error)
-    }
-}
-
-/// Whether the database could not be asked at all, or went away while it was.
-fn is_away(error: &DbErr) -> bool {
-    match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-            match &**error {
-                sqlx::Error::Database(error) => error.code().is_some_and(|code| is_absence(&code)),
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed => true,
-                _ => false,
+        let problem = match Failure::of(&error) {
+            Failure::Fault => return Self::internal(error),
+            Failure::Away => Self::unavailable("The database cannot be reached.", 2),
+            Failure::ReadOnly => Self::unavailable("The database takes no writes at the moment.", 2),
+            Failure::Vanished | Failure::Shared => Self::unavailable("The database is not set up.", 5),
+            Failure::Full => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage-full", "There is no room to store this")
+                    .detail("Nothing was stored. Try again when the operator has made room.")
+                    .header(header::RETRY_AFTER, HeaderValue::from_static("30"))
             }
-        }
-        _ => false,
+            Failure::Contention | Failure::TooSlow => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Others are at the same things")
+                    .detail("The database did not get to it in time, and nothing was stored.")
+                    .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            Failure::Overloaded => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "There is too much to do")
+                    .detail("More is asked of the service than it can do at once.")
+                    .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+        };
+        tracing::warn!(%error, "the database did not do what it was asked");
+        problem
     }
-}
-
-/// PostgreSQL's connection exceptions, shutdowns and lack of resources: classes 08, 57P and 53 of its error codes.
-/// SQLite's codes are shorter numbers.
-fn is_absence(code: &str) -> bool {
-    code.len() == 5 && ["08", "57P", "53"].iter().any(|class| code.starts_with(class))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use sea_orm::{ConnAcquireErr, RuntimeErr};
 
     use super::*;
 
     #[test]
-    fn a_database_that_goes_away_is_no_fault_of_the_code() {
-        let broken = || sqlx::Error::Io(io::ErrorKind::ConnectionReset.into()).into();
-        assert_eq!(Problem::from(DbErr::Query(RuntimeErr::SqlxError(broken()))).status(), 503);
-        assert_eq!(Problem::from(DbErr::Conn(RuntimeErr::SqlxError(broken()))).status(), 503);
+    fn what_a_database_cannot_do_now_is_to_be_tried_again_and_a_bug_is_not() {
+        let overloaded = Problem::from(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+        assert_eq!((overloaded.status().as_u16(), overloaded.slug), (503, "overloaded"));
+        assert!(overloaded.headers.iter().any(|(name, _)| name == header::RETRY_AFTER));
+        let away = Problem::from(DbErr::Conn(RuntimeErr::Internal("refused".to_owned())));
+        assert_eq!((away.status().as_u16(), away.slug), (503, "unavailable"));
         assert_eq!(Problem::from(DbErr::Custom("a bug".to_owned())).status(), 500);
-        // admin_shutdown, too_many_connections; syntax_error; SQLite's IOERR_SHMLOCK
-        assert!(is_absence("57P01") && is_absence("53300"));
-        assert!(!is_absence("42601") && !is_absence("5386"));
     }
 }

@@ -80,7 +80,7 @@ impl Folder {
         self.give_away(&file)
     }
 
-    fn give_away(&self, path: &Path) -> anyhow::Result<()> {
+    pub(super) fn give_away(&self, path: &Path) -> anyhow::Result<()> {
         if let Some(owner) = self.owner {
             chown(path, Some(owner.uid), Some(owner.gid))?;
         }

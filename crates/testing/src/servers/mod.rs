@@ -8,6 +8,7 @@ mod faketime;
 mod find;
 mod folder;
 mod kubernetes;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod rabbitmq;
@@ -26,6 +27,7 @@ pub use faketime::faketime;
 pub use find::on_path;
 use folder::Folder;
 pub use kubernetes::kubectl;
+pub use pgbouncer::{PoolMode, pgbouncer};
 pub use postgres::Durability;
 use process::{Program, Running};
 pub use process::{ending_with_us, spawn};
@@ -42,6 +44,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(30);
 pub enum Kind {
     /// PostgreSQL 15 or later.
     Postgres,
+    /// PgBouncer, to be put in front of a PostgreSQL.
+    PgBouncer,
     /// Redis 7 or later.
     Redis,
     /// RabbitMQ 3.10 or later, with its management and Prometheus plugins.
@@ -62,6 +66,7 @@ impl Kind {
     pub fn find(self) -> anyhow::Result<()> {
         match self {
             Self::Postgres => postgres::Binaries::find().map(drop),
+            Self::PgBouncer => pgbouncer().map(drop),
             Self::Redis => redis::find().map(drop),
             Self::RabbitMq => rabbitmq::Binaries::find().map(drop),
             Self::Kubernetes => kubernetes::Binaries::find().map(drop),
@@ -102,6 +107,14 @@ impl Server {
     /// The binaries are missing, or it does not come up; then the end of its log is in the error.
     pub fn postgres(durability: Durability) -> anyhow::Result<Self> {
         on_free_ports(|| postgres::server(durability))
+    }
+
+    /// Starts PgBouncer in front of the PostgreSQL of [`Server::postgres`] at `url`.
+    ///
+    /// # Errors
+    /// As [`Server::postgres`].
+    pub fn pgbouncer(url: &str, mode: PoolMode) -> anyhow::Result<Self> {
+        on_free_ports(|| pgbouncer::server(url, mode))
     }
 
     /// Starts Redis, without persistence, with 1024 databases.
@@ -205,6 +218,14 @@ impl Server {
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.shut_down();
         self.start()
+    }
+
+    /// Gives the folder `path` to the user that the server runs as.
+    ///
+    /// # Errors
+    /// It cannot be given away.
+    pub fn give(&self, path: &Path) -> anyhow::Result<()> {
+        self.folder.give_away(path)
     }
 
     /// Stops all of its processes with SIGSTOP: connections stay open, and nothing answers.

@@ -51,6 +51,11 @@ impl Binaries {
     }
 }
 
+/// The program that asks whether a server takes connections.
+pub(super) fn pg_isready() -> anyhow::Result<PathBuf> {
+    Ok(Binaries::find()?.pg_isready)
+}
+
 pub(super) fn server(durability: Durability) -> anyhow::Result<Server> {
     let binaries = Binaries::find()?;
     let folder = Folder::create("postgres", "postgres")?;

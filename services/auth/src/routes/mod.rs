@@ -12,11 +12,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use sea_orm::DatabaseConnection;
 use serde::Serialize;
 use shop_core::Clock;
 use shop_runtime::{
     auth::TokenVerifier,
+    database::Database,
     http::{Json, Problem, ProblemBody, Problems},
 };
 use utoipa::{
@@ -30,7 +30,7 @@ use crate::domain::{Account, Attempts, PasswordError, Passwords, Tokens};
 /// What the handlers use.
 #[derive(Clone)]
 pub(crate) struct AppState {
-    pub(crate) database: DatabaseConnection,
+    pub(crate) database: Database,
     pub(crate) clock: Clock,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) tokens: Arc<Tokens>,

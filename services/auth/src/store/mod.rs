@@ -4,11 +4,12 @@ mod account;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, Set, TryInsertResult,
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, Set, TryInsertResult,
     sea_query::{Expr, OnConflict},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use shop_core::{Email, UserId};
+use shop_runtime::database::Database;
 use thiserror::Error;
 
 use self::account::{ActiveModel, Column, Entity, Model};
@@ -25,7 +26,7 @@ pub(crate) enum InsertError {
 
 /// Stores a new account. Of two that race for an address, the unique index lets one through.
 pub(crate) async fn insert(
-    database: &DatabaseConnection,
+    database: &Database,
     account: &Account,
     password_hash: &SecretString,
     now: DateTime<Utc>,
@@ -42,7 +43,7 @@ pub(crate) async fn insert(
 
 /// Stores an admin's account; an account that has its address is made admin and gets its password.
 pub(crate) async fn upsert_admin(
-    database: &DatabaseConnection,
+    database: &Database,
     account: &Account,
     password_hash: &SecretString,
     now: DateTime<Utc>,
@@ -60,7 +61,7 @@ pub(crate) async fn upsert_admin(
 
 /// The account of an address, with the hash of its password.
 pub(crate) async fn find(
-    database: &DatabaseConnection,
+    database: &Database,
     email: &Email,
 ) -> Result<Option<(Account, SecretString)>, DbErr> {
     let found = Entity::find().filter(Column::Email.eq(email.as_str())).one(database).await?;
@@ -69,7 +70,7 @@ pub(crate) async fn find(
 
 /// Replaces a password's hash by a better one, unless somebody changed the password meanwhile.
 pub(crate) async fn replace_password_hash(
-    database: &DatabaseConnection,
+    database: &Database,
     id: UserId,
     old: &SecretString,
     new: &SecretString,

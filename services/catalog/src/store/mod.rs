@@ -4,11 +4,11 @@ mod product;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     sea_query::LikeExpr,
 };
 use shop_core::ProductId;
+use shop_runtime::database::Database;
 
 use self::product::{ActiveModel, Column, Entity};
 use crate::domain::{Cursor, Draft, Filter, Product};
@@ -16,11 +16,11 @@ use crate::domain::{Cursor, Draft, Filter, Product};
 /// The products of the shop.
 #[derive(Clone, Debug)]
 pub(crate) struct Products {
-    database: DatabaseConnection,
+    database: Database,
 }
 
 impl Products {
-    pub(crate) fn new(database: DatabaseConnection) -> Self {
+    pub(crate) fn new(database: Database) -> Self {
         Self { database }
     }
 

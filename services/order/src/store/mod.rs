@@ -8,12 +8,12 @@ mod tests;
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseConnection, DbErr,
-    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use shop_core::{Clock, Money, OrderId, ProductId, UserId, events::Event};
 use shop_outbox::NewMessage;
-use shop_runtime::database;
+use shop_runtime::database::{Database, End, Transaction};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ use crate::domain::{Customer, Item, NotCancellable, Order, Outline, TokenHash, V
 /// The order service's tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    database: DatabaseConnection,
+    database: Database,
     clock: Clock,
 }
 
@@ -52,13 +52,8 @@ pub(crate) enum Cancellation {
 
 impl Store {
     /// A store of `database`, whose events have `clock`'s ids and times.
-    pub(crate) fn new(database: DatabaseConnection, clock: Clock) -> Self {
+    pub(crate) fn new(database: Database, clock: Clock) -> Self {
         Self { database, clock }
-    }
-
-    /// Whether the database answers.
-    pub(crate) async fn ping(&self) -> anyhow::Result<()> {
-        database::ping(&self.database).await
     }
 
     /// Writes a new order, its `order_created`, the hash of its token if it is a guest's, and the answer to the request
@@ -69,19 +64,19 @@ impl Store {
         token: Option<TokenHash>,
         answer: Option<(&Reservation, &Answer)>,
     ) -> Result<(), PlaceError> {
-        let transaction = database::begin(&self.database).await?;
-        if let Some((reservation, answer)) = answer
-            && !idempotency::keep(&transaction, reservation, answer).await?
-        {
-            transaction.rollback().await?;
-            return Err(PlaceError::ReservationLost);
-        }
-        // No row to lock: before the commit nobody knows of the order, so nobody can append for it.
-        order::Entity::insert(order_row(order, token)).exec_without_returning(&transaction).await?;
-        order_item::Entity::insert_many(item_rows(order)).exec_without_returning(&transaction).await?;
-        self.append(&transaction, order, &order.created()).await?;
-        transaction.commit().await?;
-        Ok(())
+        let placed = self.database.transaction(async |transaction| {
+            if let Some((reservation, answer)) = answer
+                && !idempotency::keep(transaction, reservation, answer).await?
+            {
+                return Ok(End::Rollback(Err(PlaceError::ReservationLost)));
+            }
+            // No row to lock: before the commit nobody knows of the order, so nobody can append for it.
+            order::Entity::insert(order_row(order, token)).exec_without_returning(transaction).await?;
+            order_item::Entity::insert_many(item_rows(order)).exec_without_returning(transaction).await?;
+            self.append(transaction, order, &order.created()).await?;
+            Ok(End::Commit(Ok(())))
+        });
+        placed.await?
     }
 
     /// The orders that `viewer` may see, newest first, `limit` at most, and older than `after`.
@@ -127,21 +122,29 @@ impl Store {
 
     /// Cancels order `id`, if `viewer` may see it; its `order_cancelled` is written in the same transaction.
     pub(crate) async fn cancel(&self, viewer: &Viewer, id: OrderId) -> Result<Option<Cancellation>, DbErr> {
-        let transaction = database::begin(&self.database).await?;
+        self.database.transaction(async |transaction| self.cancel_in(transaction, viewer, id).await).await
+    }
+
+    async fn cancel_in(
+        &self,
+        transaction: &Transaction,
+        viewer: &Viewer,
+        id: OrderId,
+    ) -> Result<End<Option<Cancellation>>, DbErr> {
         // The lock comes before the append, so that the order's events are numbered as they commit. SQLite has one
         // writer at a time and needs none.
         let row = order::Entity::find_by_id(id.0)
             .filter(visible_to(viewer))
             .lock_exclusive()
-            .one(&transaction)
+            .one(transaction)
             .await?;
-        let Some(mut order) = with_items(&transaction, row.into_iter().collect()).await?.pop() else {
-            return Ok(None);
+        let Some(mut order) = with_items(transaction, row.into_iter().collect()).await?.pop() else {
+            return Ok(End::Rollback(None));
         };
         let event = match order.cancel(viewer.cancellation_reason()) {
             Ok(Some(event)) => event,
-            Ok(None) => return Ok(Some(Cancellation::AlreadyCancelled(order))),
-            Err(refusal) => return Ok(Some(Cancellation::Refused(refusal))),
+            Ok(None) => return Ok(End::Rollback(Some(Cancellation::AlreadyCancelled(order)))),
+            Err(refusal) => return Ok(End::Rollback(Some(Cancellation::Refused(refusal)))),
         };
         let change = order::ActiveModel {
             id: Set(order.id.0),
@@ -149,10 +152,9 @@ impl Store {
             aggregate_version: Set(order.version),
             ..Default::default()
         };
-        order::Entity::update(change).exec_without_returning(&transaction).await?;
-        self.append(&transaction, &order, &event).await?;
-        transaction.commit().await?;
-        Ok(Some(Cancellation::Cancelled(order)))
+        order::Entity::update(change).exec_without_returning(transaction).await?;
+        self.append(transaction, &order, &event).await?;
+        Ok(End::Commit(Some(Cancellation::Cancelled(order))))
     }
 
     async fn append<E: Event>(

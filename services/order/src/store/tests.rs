@@ -1,6 +1,7 @@
 use chrono::{DateTime, TimeDelta};
-use sea_orm::{DatabaseConnection, PaginatorTrait as _};
+use sea_orm::PaginatorTrait as _;
 use shop_core::{Clock, OrderId};
+use shop_runtime::database;
 
 use super::{entity::idempotency_key, *};
 use crate::{
@@ -16,7 +17,7 @@ const OTHER_REQUEST: [u8; 32] = [3; 32];
 struct TestStore {
     store: Store,
     clock: Clock,
-    database: DatabaseConnection,
+    database: Database,
     _server: Option<shop_testing::TestDatabase>,
 }
 

@@ -6,13 +6,13 @@ use chrono::DateTime;
 use http::{HeaderMap, Method, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use order::{Config, Order, SCHEMA};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::{Value, json};
 use shop_core::{Clock, UserId};
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
     auth::{Claims, ISSUER, Role, TokenConfig},
-    database,
+    database::{self, Database},
 };
 use shop_testing::TestDatabase;
 use tempfile::TempDir;
@@ -53,7 +53,7 @@ pub(crate) struct Orders {
     url: String,
     config: Config,
     client: reqwest::Client,
-    database: DatabaseConnection,
+    database: Database,
     lifecycle: Lifecycle,
     _place: Place,
 }
@@ -63,6 +63,7 @@ pub(crate) struct Orders {
 enum Place {
     Folder(TempDir),
     Server(TestDatabase),
+    Elsewhere,
 }
 
 /// Who sends a request.
@@ -159,6 +160,11 @@ impl Orders {
         let database = shop_testing::postgres().await?;
         let url = database.url.clone();
         Some(Self::start(&url, Place::Server(database)).await)
+    }
+
+    /// On a database of the test's own.
+    pub(crate) async fn at(database_url: &str) -> Self {
+        Self::start(database_url, Place::Elsewhere).await
     }
 
     async fn start(database_url: &str, place: Place) -> Self {

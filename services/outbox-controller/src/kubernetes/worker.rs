@@ -28,6 +28,7 @@ use crate::{
     PUBLISHER,
     election::{Elector, Leadership, Settings},
     object::OutboxPublisher,
+    sessions,
 };
 
 /// How long a follower's connections may take to be made, and how often they are looked at.
@@ -36,8 +37,6 @@ const STAY_WARM: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a Secret may be away, to be made anew, before the publisher that works with what it said is stopped.
 const COME_BACK: Duration = Duration::from_secs(5);
-/// Connections to an outbox's database, at most: marks, claims, chores, and one that listens.
-const CONNECTIONS: u32 = 5;
 
 /// What all workers share.
 pub(super) struct Context {
@@ -296,8 +295,8 @@ impl Worker {
         leadership: &mut watch::Receiver<Leadership>,
     ) -> anyhow::Result<()> {
         let name = self.objects.borrow().name().to_owned();
-        let database = database::lazily(&plan.database, &plan.schema, CONNECTIONS).await?;
-        let store = Store::new(database, PUBLISHER);
+        let database = database::lazily(&plan.database, sessions(&plan.schema))?;
+        let store = Store::new(database.connection().clone(), PUBLISHER);
         if plan.paused {
             self.running.send_replace(Some(Running { generation, store, progress: None }));
             self.until_another(plan, plans).await;

@@ -1,0 +1,170 @@
+//! What a failed statement means: whether it may be tried again, and what a client is told. The one place that knows the codes.
+
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
+
+/// Why the database did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It cannot be reached, is starting or stopping, or refuses everybody for now.
+    Away,
+    /// It takes no writes: it was demoted, or its disk is not ours to write to.
+    ReadOnly,
+    /// What the service keeps there is not there: the schema, or a table of it.
+    Vanished,
+    /// Something between shares sessions among its clients.
+    Shared,
+    /// There is no room on its disk.
+    Full,
+    /// Others were at the same rows. Nothing of the transaction was kept, and the same may succeed at once.
+    Contention,
+    /// It took longer than a statement, or the wait for a lock, may take.
+    TooSlow,
+    /// All connections are in use.
+    Overloaded,
+    /// Nothing of these: a fault of the code, or of the data.
+    Fault,
+}
+
+impl Failure {
+    /// What `error` is.
+    pub fn of(error: &DbErr) -> Self {
+        match error {
+            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::Overloaded,
+            DbErr::ConnectionAcquire(_) => Self::Away,
+            // Not even a connection was to be had.
+            DbErr::Conn(error) => match Self::of_runtime(error) {
+                Self::Fault => Self::Away,
+                known => known,
+            },
+            DbErr::Exec(error) | DbErr::Query(error) => Self::of_runtime(error),
+            _ => Self::Fault,
+        }
+    }
+
+    fn of_runtime(error: &RuntimeErr) -> Self {
+        match error {
+            RuntimeErr::SqlxError(error) => Self::of_driver(error),
+            RuntimeErr::Internal(_) => Self::Fault,
+        }
+    }
+
+    pub(super) fn of_driver(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => match error.code() {
+                // PostgreSQL's codes have five characters, and SQLite's are numbers of up to four.
+                Some(code) if code.len() == 5 => Self::of_sqlstate(&code),
+                Some(code) => Self::of_sqlite(code.parse().unwrap_or_default(), error.message()),
+                None => Self::Fault,
+            },
+            sqlx::Error::PoolTimedOut => Self::Overloaded,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::InvalidSavePointStatement => Self::Away,
+            _ => Self::Fault,
+        }
+    }
+
+    /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+    fn of_sqlstate(code: &str) -> Self {
+        match code {
+            // read_only_sql_transaction
+            "25006" => Self::ReadOnly,
+            // invalid_schema_name, undefined_table, invalid_catalog_name
+            "3F000" | "42P01" | "3D000" => Self::Vanished,
+            // duplicate_prepared_statement, invalid_sql_statement_name
+            "42P05" | "26000" => Self::Shared,
+            // disk_full
+            "53100" => Self::Full,
+            // serialization_failure, deadlock_detected
+            "40001" | "40P01" => Self::Contention,
+            // query_canceled (statement_timeout), lock_not_available (lock_timeout), idle_in_transaction_session_timeout
+            "57014" | "55P03" | "25P03" => Self::TooSlow,
+            // insufficient_privilege: a role that was given other rights, while somebody changes it
+            "42501" => Self::Away,
+            // Connections, resources, shutdowns, the server's own system errors, and who may come in.
+            _ if ["08", "53", "57P", "58", "28"].iter().any(|class| code.starts_with(class)) => Self::Away,
+            _ => Self::Fault,
+        }
+    }
+
+    /// <https://www.sqlite.org/rescode.html>: the low byte is the primary code.
+    fn of_sqlite(code: i32, message: &str) -> Self {
+        match code & 0xff {
+            // SQLITE_BUSY, SQLITE_LOCKED
+            5 | 6 => Self::Contention,
+            // SQLITE_READONLY
+            8 => Self::ReadOnly,
+            // SQLITE_FULL; SQLITE_IOERR_SHMSIZE is how a full disk looks to the index of its log
+            13 => Self::Full,
+            10 if code == 4874 => Self::Full,
+            // SQLITE_INTERRUPT
+            9 => Self::TooSlow,
+            // SQLITE_PERM, SQLITE_NOMEM, SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_PROTOCOL
+            3 | 7 | 10 | 14 | 15 => Self::Away,
+            1 if message.starts_with("no such table") => Self::Vanished,
+            _ => Self::Fault,
+        }
+    }
+
+    /// Whether connections that are open already are not to be trusted after it.
+    pub(super) fn casts_doubt(self) -> bool {
+        matches!(self, Self::Away | Self::ReadOnly | Self::Vanished | Self::Shared | Self::Full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_postgresql_cannot_do_now_is_no_fault_of_the_code() {
+        for (codes, failure) in [
+            (&["08006", "57P01", "57P03", "53300", "28P01", "58030", "42501"][..], Failure::Away),
+            (&["25006"], Failure::ReadOnly),
+            (&["3F000", "42P01", "3D000"], Failure::Vanished),
+            (&["42P05", "26000"], Failure::Shared),
+            (&["53100"], Failure::Full),
+            (&["40001", "40P01"], Failure::Contention),
+            (&["57014", "55P03"], Failure::TooSlow),
+            (&["42601", "23505", "25P02", "XX000"], Failure::Fault),
+        ] {
+            for code in codes {
+                assert_eq!(Failure::of_sqlstate(code), failure, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_sqlite_cannot_do_now_is_no_fault_of_the_code() {
+        for (code, failure) in [
+            (13, Failure::Full),
+            (4874, Failure::Full),
+            (5, Failure::Contention),
+            (517, Failure::Contention),
+            (778, Failure::Away),
+            (14, Failure::Away),
+            (1032, Failure::ReadOnly),
+            (2067, Failure::Fault),
+            (11, Failure::Fault),
+        ] {
+            assert_eq!(Failure::of_sqlite(code, ""), failure, "{code}");
+        }
+        assert_eq!(Failure::of_sqlite(1, "no such table: orders"), Failure::Vanished);
+        assert_eq!(Failure::of_sqlite(1, "near \"SELEC\": syntax error"), Failure::Fault);
+    }
+
+    #[test]
+    fn a_connection_that_breaks_or_cannot_be_had_is_told_apart_from_a_bug() {
+        let broken = || sqlx::Error::Io(io::ErrorKind::ConnectionReset.into()).into();
+        assert_eq!(Failure::of(&DbErr::Query(RuntimeErr::SqlxError(broken()))), Failure::Away);
+        assert_eq!(Failure::of(&DbErr::Conn(RuntimeErr::Internal("refused".to_owned()))), Failure::Away);
+        assert_eq!(Failure::of(&DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)), Failure::Overloaded);
+        assert_eq!(Failure::of(&DbErr::Custom("a bug".to_owned())), Failure::Fault);
+    }
+}

@@ -1,0 +1,47 @@
+//! From an address to what the drivers connect with.
+
+use std::{str::FromStr as _, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _,
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use url::Url;
+
+use crate::config::DatabaseUrl;
+
+/// What a session is opened with: nothing that a pooler would not pass on. The rest is set by a statement (see `session`).
+pub(super) fn postgres(url: &DatabaseUrl, application: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose())?;
+    Ok(options
+        .application_name(application)
+        // PostgreSQL 12 and later write floats exactly by themselves, and PgBouncer refuses the parameter where it is not told
+        // to ignore it.
+        .extra_float_digits(None)
+        .disable_statement_logging())
+}
+
+pub(super) fn sqlite(url: &DatabaseUrl, create: bool) -> Result<SqliteConnectOptions, sqlx::Error> {
+    let options = SqliteConnectOptions::from_str(url.expose())?;
+    Ok(options
+        .create_if_missing(create)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging())
+}
+
+/// A database that is its connection's own, and ends with it.
+pub(super) fn is_in_memory(url: &DatabaseUrl) -> bool {
+    url.is_sqlite() && (url.expose().contains(":memory:") || url.expose().contains("mode=memory"))
+}
+
+/// Whether a server that takes no writes will do (libpq's `target_session_attrs=any`).
+pub(super) fn any_server(url: &DatabaseUrl) -> bool {
+    Url::parse(url.expose()).is_ok_and(|url| {
+        url.query_pairs().any(|(name, value)| name == "target_session_attrs" && value == "any")
+    })
+}

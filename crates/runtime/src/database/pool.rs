@@ -1,0 +1,270 @@
+//! Pools, and what they do with each connection: prepare it, look at it before it is used, and throw it away in doubt.
+
+use std::{io, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection,
+    pool::PoolConnectionMetadata,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::timeout;
+
+use super::{
+    Database, Failure, options, pooler,
+    probe::Probe,
+    schema,
+    session::{self, Refusal},
+    sqlite,
+    state::{Server, State},
+};
+use crate::config::DatabaseUrl;
+
+/// How many connections a service holds at most, beside the one that readiness asks through.
+pub const MAX_CONNECTIONS: u32 = 10;
+
+/// How many of them are there before the service says that it is ready, and stay.
+const WARM: u32 = 4;
+
+/// How long a request waits for a connection: then there is too much to do, and it is better told so.
+const ACQUIRE: Duration = Duration::from_secs(3);
+
+/// How long a connection is trusted after the pool has last seen it answer, which it does whenever one is given back. A
+/// busy pool then asks once for each use instead of twice; no database restarts faster than this.
+const TRUST: Duration = Duration::from_millis(100);
+
+/// How long a look at a connection may take; one to a machine that is gone never answers.
+const LOOK: Duration = Duration::from_millis(1500);
+
+/// How long what a connection was last used for may still take when it is given back.
+const RETURN: Duration = Duration::from_secs(5);
+
+/// No connection gets older: behind an address there may be another server by now.
+const LIFETIME: Duration = Duration::from_secs(600);
+
+/// How long opening a connection may take at a start.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// What a pool's sessions are like.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// PostgreSQL: the schema that they are in, and in no other.
+    pub(super) schema: String,
+    /// PostgreSQL: what is set on each.
+    pub(super) session: Vec<(String, String)>,
+    /// Whether a server that takes no writes will do.
+    pub(super) any_server: bool,
+    connections: u32,
+}
+
+impl From<&str> for Settings {
+    /// Those of a service with `schema`.
+    fn from(schema: &str) -> Self {
+        let limits = [
+            ("statement_timeout", "10s"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ];
+        Self {
+            schema: schema.to_owned(),
+            session: limits.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            any_server: false,
+            connections: MAX_CONNECTIONS,
+        }
+    }
+}
+
+impl From<&String> for Settings {
+    fn from(schema: &String) -> Self {
+        Self::from(schema.as_str())
+    }
+}
+
+impl Settings {
+    /// Sets these on each PostgreSQL session, too.
+    #[must_use]
+    pub fn session(mut self, settings: &[(&str, &str)]) -> Self {
+        self.session.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    /// Opens no more than `connections`.
+    #[must_use]
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    fn of(&self, url: &DatabaseUrl) -> Self {
+        Self { any_server: options::any_server(url), ..self.clone() }
+    }
+}
+
+/// For a service: makes what is missing, and opens some connections.
+pub(super) async fn open(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
+    if url.is_sqlite() {
+        return sqlite::open(url, settings, true).await;
+    }
+    let (state, options) = state(url, settings)?;
+    let mut connection = first(&state, &options).await?;
+    schema::create(&mut connection, &settings.schema).await?;
+    session::prepare(&mut connection, state.settings()).await.map_err(in_words)?;
+    connection.close().await?;
+    let pool = pool(&state).acquire_timeout(ACQUIRE).min_connections(WARM.min(settings.connections));
+    let pool = pool.connect_with(options).await?;
+    Ok(database(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
+}
+
+/// For a tool: opens what is there.
+pub(super) async fn attach(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
+    if url.is_sqlite() {
+        return sqlite::open(url, settings, false).await;
+    }
+    let mut settings = settings.clone();
+    // A person may look at what is shown for as long as it takes.
+    settings.session.retain(|(name, _)| name != "idle_in_transaction_session_timeout");
+    let (state, options) = state(url, &settings)?;
+    let mut connection = first(&state, &options).await?;
+    session::prepare(&mut connection, state.settings()).await.map_err(in_words)?;
+    connection.close().await?;
+    let pool = pool(&state).acquire_timeout(CONNECT).connect_lazy_with(options);
+    Ok(database(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
+}
+
+pub(super) fn lazily(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
+    if url.is_sqlite() {
+        return sqlite::lazily(url, settings);
+    }
+    let (state, options) = state(url, settings)?;
+    let pool = pool(&state).acquire_timeout(CONNECT).connect_lazy_with(options);
+    Ok(database(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
+}
+
+fn state(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<(Arc<State>, PgConnectOptions)> {
+    let options = options::postgres(url, &settings.schema)?;
+    Ok((Arc::new(State::new(settings.of(url), Server::Postgres(options.clone()))), options))
+}
+
+/// A handle to the pool, by which the state learns of every statement that fails, whoever sent it.
+pub(super) fn database(mut connection: DatabaseConnection, state: Arc<State>) -> Database {
+    connection.set_metric_callback({
+        let state = state.clone();
+        move |statement| {
+            if statement.failed {
+                state.doubt();
+            }
+        }
+    });
+    Database { connection, state, probe: Arc::new(Probe::default()) }
+}
+
+/// The first connection, to a server or through a pooler that keeps its sessions apart.
+async fn first(state: &State, options: &PgConnectOptions) -> anyhow::Result<PgConnection> {
+    let mut connection = timeout(CONNECT, options.connect())
+        .await
+        .map_err(|_| anyhow::anyhow!("it does not answer within {CONNECT:?}"))??;
+    pooler::refuse_if_shared(&mut connection, options).await.map_err(in_words)?;
+    state.found_unshared();
+    Ok(connection)
+}
+
+/// Without "error with configuration", which a refusal is wrapped into on its way through the driver.
+fn in_words(error: sqlx::Error) -> anyhow::Error {
+    match Refusal::of(&error).cloned() {
+        Some(refusal) => refusal.into(),
+        None => error.into(),
+    }
+}
+
+fn pool(state: &Arc<State>) -> PgPoolOptions {
+    let options = PgPoolOptions::new()
+        .max_connections(state.settings().connections)
+        .idle_timeout(Duration::from_secs(300))
+        .max_lifetime(LIFETIME)
+        // We look ourselves, and seldom.
+        .test_before_acquire(false);
+    let (admitting, using, returning) = (state.clone(), state.clone(), state.clone());
+    options
+        .after_connect(move |connection, _| boxed(admit(connection, admitting.clone())))
+        .before_acquire(move |connection, age| boxed(may_use(connection, age, using.clone())))
+        .after_release(move |connection, _| boxed(may_return(connection, returning.clone())))
+}
+
+fn boxed<'c, T>(work: impl Future<Output = T> + Send + 'c) -> BoxFuture<'c, T> {
+    Box::pin(work)
+}
+
+/// Makes a new connection a session of ours, or refuses it.
+async fn admit(connection: &mut PgConnection, state: Arc<State>) -> Result<(), sqlx::Error> {
+    let admitted = async {
+        if let (false, Server::Postgres(options)) = (state.is_unshared(), state.server()) {
+            pooler::refuse_if_shared(connection, &options).await?;
+            state.found_unshared();
+        }
+        session::prepare(connection, state.settings()).await
+    };
+    let admitted = admitted.await;
+    match &admitted {
+        Ok(()) => state.untroubled(),
+        Err(error) => refused(&state, error),
+    }
+    admitted
+}
+
+/// Whether an idle connection may be used: without asking it, if there is no reason for doubt and it has just answered.
+async fn may_use(
+    connection: &mut PgConnection,
+    metadata: PoolConnectionMetadata,
+    state: Arc<State>,
+) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() || state.is_outdated(metadata.age) {
+        return Ok(false);
+    }
+    if metadata.idle_for < TRUST && !state.is_in_doubt() {
+        return Ok(true);
+    }
+    looked(timeout(LOOK, session::look(connection, state.settings())).await, &state)
+}
+
+/// Whether a connection may go back to the pool. What was cut off in the middle is over by now, or it never answers.
+async fn may_return(connection: &mut PgConnection, state: Arc<State>) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        return Ok(false);
+    }
+    if state.is_in_doubt() {
+        return looked(timeout(RETURN, session::look(connection, state.settings())).await, &state);
+    }
+    looked(timeout(RETURN, connection.ping()).await, &state)
+}
+
+/// An error is for a connection that is broken already, `false` for one that is to be closed in order.
+fn looked(
+    outcome: Result<Result<(), sqlx::Error>, tokio::time::error::Elapsed>,
+    state: &State,
+) -> Result<bool, sqlx::Error> {
+    let outcome = outcome.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())));
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error) => {
+            state.doubt();
+            match Refusal::of(&error) {
+                Some(refusal) => {
+                    tracing::debug!(%refusal, "a connection is thrown away");
+                    Ok(false)
+                }
+                None => Err(error),
+            }
+        }
+    }
+}
+
+fn refused(state: &State, error: &sqlx::Error) {
+    match Refusal::of(error) {
+        Some(refusal) => state.refused(refusal),
+        None => {
+            state.note_failure(Failure::of_driver(error));
+            state.troubled(error.to_string());
+        }
+    }
+}

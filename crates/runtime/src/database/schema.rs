@@ -1,0 +1,104 @@
+//! The service's own schema: made, brought up to date, and missed when it is gone.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm_migration::MigratorTrait;
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio_util::sync::CancellationToken;
+
+use super::{Database, begin, probe::Unready};
+
+/// What `sea-orm-migration` keeps its history in.
+pub(super) const HISTORY: &str = "SELECT version FROM seaql_migrations";
+
+/// How often it is looked whether the schema is still there, and how often it has to be missed before the process ends.
+const LOOK: Duration = Duration::from_secs(5);
+const PATIENCE: u32 = 2;
+
+/// Makes the schema, if it is missing.
+pub(super) async fn create(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
+    // IF NOT EXISTS still needs the right to create; a database where an operator made the schema needs none.
+    let exists = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1").bind(schema);
+    if exists.fetch_optional(&mut *connection).await?.is_some() {
+        return Ok(());
+    }
+    let create = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", schema.replace('"', "\"\""));
+    match sqlx::raw_sql(AssertSqlSafe(create)).execute(connection).await {
+        // Two replicas that start together can both pass IF NOT EXISTS; the catalog's unique index refuses one.
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("pg_namespace_nspname_index") => {
+            Ok(())
+        }
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Brings the schema up to date. Replicas that start together take turns. A schema that a later release has brought further is
+/// left as it is: changes expand first, so this release works with it.
+///
+/// # Errors
+/// The database is away, or a migration fails; nothing of the failed run is kept.
+pub async fn migrate<M: MigratorTrait>(database: &Database) -> anyhow::Result<()> {
+    let needed: Vec<String> = M::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    let outcome = bring_up::<M>(database, &needed).await;
+    database.state.needs(needed);
+    outcome
+}
+
+async fn bring_up<M: MigratorTrait>(database: &Database, needed: &[String]) -> anyhow::Result<()> {
+    if is_up_to_date(database.connection(), needed).await? {
+        return Ok(());
+    }
+    let transaction = begin(database).await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        let patient = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+        transaction.execute_unprepared(patient).await?;
+        // One number for all schemas: migrations are short, and an order between services does no harm.
+        transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7308324465)").await?;
+    }
+    if is_up_to_date(transaction.inner(), needed).await? {
+        return Ok(transaction.rollback().await?);
+    }
+    M::up(transaction.inner(), None).await.context("a migration failed")?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn is_up_to_date(connection: &impl ConnectionTrait, needed: &[String]) -> Result<bool, DbErr> {
+    let backend = connection.get_database_backend();
+    let exists = match backend {
+        DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
+        _ => "SELECT 1 FROM sqlite_schema WHERE name = 'seaql_migrations'",
+    };
+    if connection.query_one_raw(Statement::from_string(backend, exists)).await?.is_none() {
+        return Ok(false);
+    }
+    let rows = connection.query_all_raw(Statement::from_string(backend, HISTORY)).await?;
+    let applied: Vec<String> = rows.iter().map(|row| row.try_get("", "version")).collect::<Result<_, _>>()?;
+    Ok(missing(needed, &applied).is_none())
+}
+
+/// The first of the `needed` migrations that is not among the `applied`, which may be more.
+pub(super) fn missing<'n>(needed: &'n [String], applied: &[String]) -> Option<&'n str> {
+    needed.iter().find(|name| !applied.contains(name)).map(String::as_str)
+}
+
+/// Ends with an error when the schema, or what the service needs in it, has gone: the process then ends, and its next start makes
+/// it anew. A database that is away, or read-only, is waited for.
+pub(super) async fn ends_when_it_vanishes(
+    database: Database,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut missed = 0;
+    while stopping.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        missed = match database.probe.look(&database.state).await {
+            Err(Unready::Vanished(what)) if missed + 1 >= PATIENCE => {
+                bail!("{what}: the service ends, so that its next start makes it anew");
+            }
+            Err(Unready::Vanished(_)) => missed + 1,
+            _ => 0,
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! What is known of a database's server, shared by a pool's hooks, its probe and whoever uses it.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::DbErr;
+use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use tokio::time::Instant;
+
+use super::{Failure, Settings, session::Refusal};
+
+/// How long every connection is looked at before each use, once one has failed.
+const DOUBT: Duration = Duration::from_secs(5);
+
+/// How often the log tells why connections are thrown away.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// How connections are opened.
+#[derive(Clone, Debug)]
+pub(super) enum Server {
+    Postgres(PgConnectOptions),
+    File(SqliteConnectOptions),
+    /// A SQLite that is its one connection's own.
+    Memory,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    settings: Settings,
+    server: Mutex<Server>,
+    began: Instant,
+    /// When something last gave reason for doubt, in milliseconds since `began`; 0: never.
+    doubted: AtomicU64,
+    /// When the address was replaced, likewise.
+    replaced: AtomicU64,
+    /// It was seen that sessions are this process's own.
+    unshared: AtomicBool,
+    full: AtomicBool,
+    trouble: Mutex<Trouble>,
+    /// The migrations without which the service cannot work.
+    needed: Mutex<Vec<String>>,
+}
+
+/// Why no connection can be had.
+#[derive(Debug, Default)]
+struct Trouble {
+    why: Option<String>,
+    told: Option<Instant>,
+}
+
+impl State {
+    pub(super) fn new(settings: Settings, server: Server) -> Self {
+        Self {
+            settings,
+            server: Mutex::new(server),
+            began: Instant::now(),
+            doubted: AtomicU64::default(),
+            replaced: AtomicU64::default(),
+            unshared: AtomicBool::default(),
+            full: AtomicBool::default(),
+            trouble: Mutex::default(),
+            needed: Mutex::default(),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn server(&self) -> Server {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes notice of what went wrong.
+    pub(super) fn note(&self, error: &DbErr) {
+        self.note_failure(Failure::of(error));
+    }
+
+    pub(super) fn note_failure(&self, failure: Failure) {
+        if failure.casts_doubt() {
+            self.doubt();
+        }
+        match failure {
+            Failure::Full => self.full.store(true, Ordering::Release),
+            Failure::Shared => self.unshared.store(false, Ordering::Release),
+            _ => {}
+        }
+    }
+
+    /// From now on, for a while, no connection is trusted without a look.
+    pub(super) fn doubt(&self) {
+        self.doubted.store(self.now(), Ordering::Release);
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.since(&self.doubted).is_some_and(|age| age < DOUBT)
+    }
+
+    /// Whether something gave reason for doubt after `moment`.
+    pub(super) fn was_doubted_after(&self, moment: Instant) -> bool {
+        // What was written down in the same moment is no news.
+        self.since(&self.doubted).is_some_and(|age| age + Duration::from_millis(2) < moment.elapsed())
+    }
+
+    /// Connections are to be opened in another way from now on.
+    pub(super) fn replaced(&self, postgres: PgConnectOptions) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Server::Postgres(postgres);
+        self.replaced.store(self.now(), Ordering::Release);
+        self.unshared.store(false, Ordering::Release);
+        self.doubt();
+    }
+
+    /// Whether a connection of this age was opened before the address was replaced.
+    pub(super) fn is_outdated(&self, age: Duration) -> bool {
+        self.since(&self.replaced).is_some_and(|since| age > since)
+    }
+
+    pub(super) fn is_unshared(&self) -> bool {
+        self.unshared.load(Ordering::Acquire)
+    }
+
+    pub(super) fn found_unshared(&self) {
+        self.unshared.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_room(&self) {
+        if self.is_full() && self.full.swap(false, Ordering::AcqRel) {
+            tracing::info!(schema = self.settings.schema, "the database has room again");
+        }
+    }
+
+    /// A connection was refused.
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        self.troubled(refusal.to_string());
+        self.doubt();
+    }
+
+    /// No connection can be had.
+    pub(super) fn troubled(&self, why: String) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
+            tracing::warn!(schema = self.settings.schema, why, "the database cannot be used");
+            trouble.told = Some(Instant::now());
+        }
+        trouble.why = Some(why);
+    }
+
+    /// A connection was had, and it is as it should be.
+    pub(super) fn untroubled(&self) {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).why = None;
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).why.clone()
+    }
+
+    pub(super) fn needs(&self, migrations: Vec<String>) {
+        *self.needed.lock().unwrap_or_else(PoisonError::into_inner) = migrations;
+    }
+
+    pub(super) fn needed(&self) -> Vec<String> {
+        self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn since(&self, moment: &AtomicU64) -> Option<Duration> {
+        let moment = moment.load(Ordering::Acquire);
+        (moment > 0).then(|| Duration::from_millis(self.now().saturating_sub(moment)))
+    }
+}

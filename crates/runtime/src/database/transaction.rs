@@ -1,0 +1,199 @@
+//! Transactions that are kept whole or not at all, and say which.
+
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait as _,
+};
+use sea_orm_migration::async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::{Database, Failure, state::State};
+
+/// How often a transaction is tried that others got in the way of, and for how long at most.
+const TRIES: u32 = 5;
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How a transaction that did what it was to do should end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End<T> {
+    /// What it wrote is kept.
+    Commit(T),
+    /// Nothing of it is.
+    Rollback(T),
+}
+
+/// A transaction. Dropped, it is rolled back.
+///
+/// Once a statement has failed, or was not waited for, it can only be rolled back: PostgreSQL would answer a commit with a
+/// rollback and no error, and SQLite may have rolled back by itself, and take what follows as transactions of their own.
+pub struct Transaction {
+    inner: DatabaseTransaction,
+    database: Database,
+    /// Statements that have not succeeded.
+    unsettled: AtomicUsize,
+}
+
+/// Begins a transaction that is going to write. SQLite then takes its write lock at once, where a transaction that
+/// began by reading would fail with `SQLITE_BUSY` instead of waiting its turn.
+///
+/// # Errors
+/// The database is away.
+pub async fn begin(database: &Database) -> Result<Transaction, DbErr> {
+    let sqlite_transaction_mode =
+        (database.get_database_backend() == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
+    let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+    let mut beginning = pin!(database.connection.begin_with_options(options));
+    // Dropped before what it guards.
+    let unwatched = Unwatched(&database.state);
+    let begun = beginning.as_mut().await;
+    std::mem::forget(unwatched);
+    match begun {
+        Ok(inner) => Ok(Transaction { inner, database: database.clone(), unsettled: AtomicUsize::default() }),
+        Err(error) => Err(database.explained(error).await),
+    }
+}
+
+/// The driver does not end a transaction whose beginning nobody waited for: the connection goes back to the pool with it, and what
+/// is written next would be acknowledged and never committed. A look finds it, so every connection is looked at.
+struct Unwatched<'s>(&'s State);
+
+impl Drop for Unwatched<'_> {
+    fn drop(&mut self) {
+        self.0.doubt();
+    }
+}
+
+impl Transaction {
+    /// Keeps what was written.
+    ///
+    /// # Errors
+    /// Nothing was kept; or the connection broke just now, and nobody knows.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        if self.unsettled.load(Ordering::Acquire) > 0 {
+            self.rollback().await?;
+            return Err(broken());
+        }
+        let committed = self.inner.commit().await;
+        match &committed {
+            Ok(()) => self.database.state.has_room(),
+            Err(error) => {
+                self.database.state.note(error);
+                self.database.state.doubt();
+            }
+        }
+        committed
+    }
+
+    /// Keeps nothing.
+    ///
+    /// # Errors
+    /// The connection is broken, which comes to the same.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        let rolled_back = self.inner.rollback().await;
+        if rolled_back.is_err() {
+            self.database.state.doubt();
+        }
+        rolled_back
+    }
+
+    pub(super) fn inner(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+
+    async fn settled<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        if self.unsettled.fetch_add(1, Ordering::AcqRel) > 0 {
+            return Err(broken());
+        }
+        match statement.await {
+            Ok(value) => {
+                self.unsettled.fetch_sub(1, Ordering::AcqRel);
+                Ok(value)
+            }
+            Err(error) => {
+                self.database.state.note(&error);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn broken() -> DbErr {
+    DbErr::Custom("a statement of the transaction had failed, so nothing of it is kept".to_owned())
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.settled(self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.settled(self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.settled(self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.settled(self.inner.query_all_raw(statement)).await
+    }
+}
+
+impl Database {
+    /// Does `work` in a transaction, and ends it as `work` says. What others were in the way of (a serialization failure, a
+    /// deadlock, SQLite's lock) is done again, a few times: nothing of it was kept, so `work` must have no effect but in its
+    /// transaction.
+    ///
+    /// # Errors
+    /// The database is away, or `work` failed; nothing was kept, unless only the answer to the commit was lost.
+    pub async fn transaction<T, W>(&self, work: W) -> Result<T, DbErr>
+    where
+        W: AsyncFn(&Transaction) -> Result<End<T>, DbErr>,
+    {
+        let began = Instant::now();
+        let mut tries = 1;
+        loop {
+            match self.attempt(&work).await {
+                Err(error)
+                    if Failure::of(&error) == Failure::Contention
+                        && tries < TRIES
+                        && began.elapsed() < PATIENCE =>
+                {
+                    tracing::debug!(%error, tries, "a transaction is tried again");
+                    let pause = Duration::from_millis(10 << tries);
+                    tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn attempt<T, W>(&self, work: &W) -> Result<T, DbErr>
+    where
+        W: AsyncFn(&Transaction) -> Result<End<T>, DbErr>,
+    {
+        let transaction = begin(self).await?;
+        match work(&transaction).await? {
+            End::Commit(value) => {
+                transaction.commit().await?;
+                Ok(value)
+            }
+            End::Rollback(value) => {
+                transaction.rollback().await?;
+                Ok(value)
+            }
+        }
+    }
+}
