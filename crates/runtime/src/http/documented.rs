@@ -12,6 +12,7 @@ use utoipa::openapi::{
 };
 
 use super::{Problem, extract};
+use crate::database::Failure;
 
 /// The responses of an endpoint, by status.
 pub type Responses = BTreeMap<String, RefOr<Response>>;
@@ -54,7 +55,10 @@ impl Problems {
     /// Those of a request that needs the database.
     #[must_use]
     pub fn with_database(self) -> Self {
-        self.with(Problem::unavailable("The database cannot be reached.", 2))
+        [Failure::Away, Failure::Overloaded, Failure::Contention, Failure::Full]
+            .into_iter()
+            .filter_map(Problem::of_database)
+            .fold(self, Self::with)
     }
 
     /// One more.

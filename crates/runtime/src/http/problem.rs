@@ -170,29 +170,42 @@ impl From<anyhow::Error> for Problem {
 impl From<DbErr> for Problem {
     /// What the database cannot do now can be tried again later; what the code did not foresee is a 500.
     fn from(error: DbErr) -> Self {
-        let problem = match Failure::of(&error) {
-            Failure::Fault => return Self::internal(error),
+        match Self::of_database(Failure::of(&error)) {
+            Some(problem) => {
+                tracing::warn!(%error, "the database did not do what it was asked");
+                problem
+            }
+            None => Self::internal(error),
+        }
+    }
+}
+
+impl Problem {
+    /// What the client is told of `failure`; `None` where it is a fault.
+    pub(super) fn of_database(failure: Failure) -> Option<Self> {
+        let later = |slug, title, detail: &str, retry_after: u32| {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, slug, title)
+                .detail(detail)
+                .header(header::RETRY_AFTER, HeaderValue::from(retry_after))
+        };
+        Some(match failure {
+            Failure::Fault => return None,
             Failure::Away => Self::unavailable("The database cannot be reached.", 2),
             Failure::ReadOnly => Self::unavailable("The database takes no writes at the moment.", 2),
             Failure::Vanished | Failure::Shared => Self::unavailable("The database is not set up.", 5),
             Failure::Full => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage-full", "There is no room to store this")
-                    .detail("Nothing was stored. Try again when the operator has made room.")
-                    .header(header::RETRY_AFTER, HeaderValue::from_static("30"))
+                let detail = "The database's disk is full, and nothing was stored.";
+                later("storage-full", "There is no room to store this", detail, 30)
             }
             Failure::Contention | Failure::TooSlow => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Others are at the same things")
-                    .detail("The database did not get to it in time, and nothing was stored.")
-                    .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+                let detail = "The database did not get to it in time, and nothing was stored.";
+                later("busy", "Others are at the same things", detail, 1)
             }
             Failure::Overloaded => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "There is too much to do")
-                    .detail("More is asked of the service than it can do at once.")
-                    .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+                let detail = "More is asked of the service than it can do at once.";
+                later("overloaded", "There is too much to do", detail, 1)
             }
-        };
-        tracing::warn!(%error, "the database did not do what it was asked");
-        problem
+        })
     }
 }
 
