@@ -10,7 +10,7 @@ use shop_messaging::{Broker, in_process::InProcessBroker};
 use shop_outbox::NewMessage;
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
-    database::{self, Database, End},
+    database::{self, Database},
 };
 use shop_testing::{
     Proxy,
@@ -46,9 +46,10 @@ async fn append(database: &Database) -> Result<(), sea_orm::DbErr> {
         headers: Default::default(),
         created_at: chrono::DateTime::UNIX_EPOCH,
     };
-    let appended = database.transaction(async |transaction| {
-        shop_outbox::append(transaction, &event).await?;
-        Ok(End::Commit(()))
+    let event = &event;
+    let appended = database.transaction(|transaction| async move {
+        shop_outbox::append(&transaction, event).await?;
+        transaction.commit().await
     });
     appended.await
 }

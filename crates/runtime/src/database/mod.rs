@@ -28,7 +28,7 @@ pub use self::{
     failure::Failure,
     pool::{MAX_CONNECTIONS, Settings},
     schema::migrate,
-    transaction::{End, Transaction, begin},
+    transaction::{Transaction, begin},
 };
 use self::{
     probe::Probe,

@@ -19,15 +19,6 @@ use super::{Database, Failure, state::State};
 const TRIES: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How a transaction that did what it was to do should end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End<T> {
-    /// What it wrote is kept.
-    Commit(T),
-    /// Nothing of it is.
-    Rollback(T),
-}
-
 /// A transaction. Dropped, it is rolled back.
 ///
 /// Once a statement has failed, or was not waited for, it can only be rolled back: PostgreSQL would answer a commit with a
@@ -151,49 +142,34 @@ impl ConnectionTrait for Transaction {
 }
 
 impl Database {
-    /// Does `work` in a transaction, and ends it as `work` says. What others were in the way of (a serialization failure, a
-    /// deadlock, SQLite's lock) is done again, a few times: nothing of it was kept, so `work` must have no effect but in its
-    /// transaction.
+    /// Does `work` in a transaction, which it is to commit. What others were in the way of (a serialization failure, a deadlock,
+    /// SQLite's lock) is done again, a few times: nothing of it was kept, so `work` must have no effect but in its transaction.
     ///
     /// # Errors
     /// The database is away, or `work` failed; nothing was kept, unless only the answer to the commit was lost.
-    pub async fn transaction<T, W>(&self, work: W) -> Result<T, DbErr>
+    pub async fn transaction<T, F>(&self, work: impl Fn(Transaction) -> F) -> Result<T, DbErr>
     where
-        W: AsyncFn(&Transaction) -> Result<End<T>, DbErr>,
+        F: Future<Output = Result<T, DbErr>>,
     {
         let began = Instant::now();
         let mut tries = 1;
         loop {
-            match self.attempt(&work).await {
-                Err(error)
-                    if Failure::of(&error) == Failure::Contention
-                        && tries < TRIES
-                        && began.elapsed() < PATIENCE =>
-                {
-                    tracing::debug!(%error, tries, "a transaction is tried again");
-                    let pause = Duration::from_millis(10 << tries);
-                    tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-                    tries += 1;
-                }
-                outcome => return outcome,
+            let outcome = match begin(self).await {
+                Ok(transaction) => work(transaction).await,
+                Err(error) => Err(error),
+            };
+            let error = match outcome {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let is_over = tries >= TRIES || began.elapsed() > PATIENCE;
+            if is_over || Failure::of(&error) != Failure::Contention {
+                return Err(error);
             }
-        }
-    }
-
-    async fn attempt<T, W>(&self, work: &W) -> Result<T, DbErr>
-    where
-        W: AsyncFn(&Transaction) -> Result<End<T>, DbErr>,
-    {
-        let transaction = begin(self).await?;
-        match work(&transaction).await? {
-            End::Commit(value) => {
-                transaction.commit().await?;
-                Ok(value)
-            }
-            End::Rollback(value) => {
-                transaction.rollback().await?;
-                Ok(value)
-            }
+            tracing::debug!(%error, tries, "a transaction is tried again");
+            let pause = Duration::from_millis(10 << tries);
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+            tries += 1;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 use sea_orm::ConnectionTrait as _;
-use shop_runtime::database::{self, Database, End, Settings};
+use shop_runtime::database::{self, Database, Settings};
 use shop_testing::{Dice, Held, Proxy};
 use tokio::time::timeout;
 
@@ -26,10 +26,10 @@ async fn swallows_an_error(database: &Database) {
     assert!(insert(&transaction, 1, "").await.is_err());
     assert!(insert(&transaction, 3, "").await.is_err(), "nothing more is done in it");
     assert!(transaction.commit().await.is_err(), "an error that nobody looked at is not forgotten");
-    let swallowed = database.transaction(async |transaction| {
-        insert(transaction, 4, "").await?;
-        let _ = insert(transaction, 1, "").await;
-        Ok(End::Commit(()))
+    let swallowed = database.transaction(|transaction| async move {
+        insert(&transaction, 4, "").await?;
+        let _ = insert(&transaction, 1, "").await;
+        transaction.commit().await
     });
     assert!(swallowed.await.is_err());
     assert_eq!(ids(database).await, [1]);
@@ -114,31 +114,34 @@ async fn write_among(
     let mut acknowledged = Vec::new();
     for id in 1..=writes {
         fault(dice).await;
-        let filler = "x".repeat(dice.between(1, 3000) as usize);
+        let filler = &"x".repeat(dice.between(1, 3000) as usize);
         let (kind, cut) = (dice.below(10), dice.millis(0, 8));
         let write = async {
             match kind {
-                0..=2 => insert(database, id, &filler).await.is_ok(),
+                0..=2 => insert(database, id, filler).await.is_ok(),
                 3 => {
-                    let in_transaction = database.transaction(async |transaction| {
-                        insert(transaction, id, &filler).await?;
-                        let _ = insert(transaction, id, &filler).await;
-                        Ok(End::Commit(()))
+                    let in_transaction = database.transaction(|transaction| async move {
+                        insert(&transaction, id, filler).await?;
+                        let _ = insert(&transaction, id, filler).await;
+                        transaction.commit().await
                     });
                     in_transaction.await.is_ok()
                 }
                 4 => {
-                    let panicking = database.transaction(async |transaction| -> Result<End<()>, _> {
-                        insert(transaction, id, &filler).await?;
-                        panic!("between begin and commit")
+                    let panicking = database.transaction(|transaction| async move {
+                        insert(&transaction, id, filler).await?;
+                        if filler.len() < 4000 {
+                            panic!("between begin and commit");
+                        }
+                        transaction.commit().await
                     });
                     AssertUnwindSafe(panicking).catch_unwind().await.is_ok_and(|outcome| outcome.is_ok())
                 }
                 _ => {
-                    let in_transaction = database.transaction(async |transaction| {
-                        insert(transaction, id, &filler).await?;
-                        insert(transaction, -id, &filler).await?;
-                        Ok(End::Commit(()))
+                    let in_transaction = database.transaction(|transaction| async move {
+                        insert(&transaction, id, filler).await?;
+                        insert(&transaction, -id, filler).await?;
+                        transaction.commit().await
                     });
                     in_transaction.await.is_ok()
                 }

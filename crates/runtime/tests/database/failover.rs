@@ -80,13 +80,13 @@ async fn a_deadlock_is_tried_again_inside() {
     insert(&database, 2, "").await.unwrap();
     let change = async |first: i64, second: i64| {
         database
-            .transaction(async |transaction| {
+            .transaction(|transaction| async move {
                 for id in [first, second] {
                     let change = format!("UPDATE things SET filler = filler || 'x' WHERE id = {id}");
-                    sea_orm::ConnectionTrait::execute_unprepared(transaction, &change).await?;
+                    sea_orm::ConnectionTrait::execute_unprepared(&transaction, &change).await?;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                Ok(database::End::Commit(()))
+                transaction.commit().await
             })
             .await
     };

@@ -2,19 +2,19 @@
 
 use std::{fs, io::Write as _, time::Duration};
 
-use shop_runtime::database::{Database, End, Failure};
+use shop_runtime::database::{Database, Failure};
 use shop_testing::{servers::Durability, small_disk};
 
 use crate::support::{SCHEMA, administer, ids, insert, migrated, until};
 
 /// Writes in transactions until one does not fit, and answers those that were acknowledged, and the failure.
 async fn fill(database: &Database, from: i64, acknowledged: &mut Vec<i64>) -> Failure {
-    let filler = "x".repeat(2000);
+    let filler = &"x".repeat(2000);
     for id in from.. {
-        let written = database.transaction(async |transaction| {
-            insert(transaction, id, &filler).await?;
-            insert(transaction, -id, &filler).await?;
-            Ok(End::Commit(()))
+        let written = database.transaction(|transaction| async move {
+            insert(&transaction, id, filler).await?;
+            insert(&transaction, -id, filler).await?;
+            transaction.commit().await
         });
         match written.await {
             Ok(()) => acknowledged.push(id),

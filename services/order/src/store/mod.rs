@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use shop_core::{Clock, Money, OrderId, ProductId, UserId, events::Event};
 use shop_outbox::NewMessage;
-use shop_runtime::database::{Database, End, Transaction};
+use shop_runtime::database::{Database, Transaction};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -64,17 +64,18 @@ impl Store {
         token: Option<TokenHash>,
         answer: Option<(&Reservation, &Answer)>,
     ) -> Result<(), PlaceError> {
-        let placed = self.database.transaction(async |transaction| {
+        let placed = self.database.transaction(|transaction| async move {
             if let Some((reservation, answer)) = answer
-                && !idempotency::keep(transaction, reservation, answer).await?
+                && !idempotency::keep(&transaction, reservation, answer).await?
             {
-                return Ok(End::Rollback(Err(PlaceError::ReservationLost)));
+                return Ok(Err(PlaceError::ReservationLost));
             }
             // No row to lock: before the commit nobody knows of the order, so nobody can append for it.
-            order::Entity::insert(order_row(order, token)).exec_without_returning(transaction).await?;
-            order_item::Entity::insert_many(item_rows(order)).exec_without_returning(transaction).await?;
-            self.append(transaction, order, &order.created()).await?;
-            Ok(End::Commit(Ok(())))
+            order::Entity::insert(order_row(order, token)).exec_without_returning(&transaction).await?;
+            order_item::Entity::insert_many(item_rows(order)).exec_without_returning(&transaction).await?;
+            self.append(&transaction, order, &order.created()).await?;
+            transaction.commit().await?;
+            Ok(Ok(()))
         });
         placed.await?
     }
@@ -122,29 +123,29 @@ impl Store {
 
     /// Cancels order `id`, if `viewer` may see it; its `order_cancelled` is written in the same transaction.
     pub(crate) async fn cancel(&self, viewer: &Viewer, id: OrderId) -> Result<Option<Cancellation>, DbErr> {
-        self.database.transaction(async |transaction| self.cancel_in(transaction, viewer, id).await).await
+        self.database.transaction(|transaction| self.cancel_in(transaction, viewer, id)).await
     }
 
     async fn cancel_in(
         &self,
-        transaction: &Transaction,
+        transaction: Transaction,
         viewer: &Viewer,
         id: OrderId,
-    ) -> Result<End<Option<Cancellation>>, DbErr> {
+    ) -> Result<Option<Cancellation>, DbErr> {
         // The lock comes before the append, so that the order's events are numbered as they commit. SQLite has one
         // writer at a time and needs none.
         let row = order::Entity::find_by_id(id.0)
             .filter(visible_to(viewer))
             .lock_exclusive()
-            .one(transaction)
+            .one(&transaction)
             .await?;
-        let Some(mut order) = with_items(transaction, row.into_iter().collect()).await?.pop() else {
-            return Ok(End::Rollback(None));
+        let Some(mut order) = with_items(&transaction, row.into_iter().collect()).await?.pop() else {
+            return Ok(None);
         };
         let event = match order.cancel(viewer.cancellation_reason()) {
             Ok(Some(event)) => event,
-            Ok(None) => return Ok(End::Rollback(Some(Cancellation::AlreadyCancelled(order)))),
-            Err(refusal) => return Ok(End::Rollback(Some(Cancellation::Refused(refusal)))),
+            Ok(None) => return Ok(Some(Cancellation::AlreadyCancelled(order))),
+            Err(refusal) => return Ok(Some(Cancellation::Refused(refusal))),
         };
         let change = order::ActiveModel {
             id: Set(order.id.0),
@@ -152,9 +153,10 @@ impl Store {
             aggregate_version: Set(order.version),
             ..Default::default()
         };
-        order::Entity::update(change).exec_without_returning(transaction).await?;
-        self.append(transaction, &order, &event).await?;
-        Ok(End::Commit(Some(Cancellation::Cancelled(order))))
+        order::Entity::update(change).exec_without_returning(&transaction).await?;
+        self.append(&transaction, &order, &event).await?;
+        transaction.commit().await?;
+        Ok(Some(Cancellation::Cancelled(order)))
     }
 
     async fn append<E: Event>(
