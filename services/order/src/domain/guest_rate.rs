@@ -57,22 +57,26 @@ impl GuestRate {
         let Some(rates) = &self.0 else { return Ok(()) };
         let keys = rates.keys(email, client);
         let mut restored = rates.restored.lock().unwrap_or_else(PoisonError::into_inner);
-        if restored.len() + keys.len() > MOST_KEYS {
+        let has_room = |restored: &HashMap<_, _>| restored.len() + keys.len() <= MOST_KEYS;
+        if !has_room(&restored) {
             restored.retain(|_, at| *at > now);
         }
         // All are asked before any is counted: a refused order takes nothing from an address.
         let mut counted = Vec::with_capacity(keys.len());
-        for (key, cost) in keys {
-            let known = restored.get(&key).copied();
-            if known.is_none() && restored.len() + 2 > MOST_KEYS {
-                return Err(TooMany { retry_after: PERIOD });
-            }
-            // Never more than a period ahead, though the clock be put back.
-            let at = known.unwrap_or(now).clamp(now, now + PERIOD) + cost;
+        for (key, cost) in &keys {
+            let at = match restored.get_mut(key) {
+                Some(at) => {
+                    // Never more than a period ahead, though the clock be put back.
+                    *at = (*at).min(now + PERIOD);
+                    (*at).max(now) + *cost
+                }
+                None if has_room(&restored) => now + *cost,
+                None => return Err(TooMany { retry_after: PERIOD }),
+            };
             if at - now > PERIOD {
                 return Err(TooMany { retry_after: at - now - PERIOD });
             }
-            counted.push((key, at));
+            counted.push((*key, at));
         }
         restored.extend(counted);
         Ok(())

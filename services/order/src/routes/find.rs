@@ -1,7 +1,7 @@
 use axum::extract::State;
 use shop_core::OrderId;
 use shop_runtime::http::{Json, Path, Problem, Problems, Responses};
-use utoipa::{IntoParams, IntoResponses, PartialSchema as _};
+use utoipa::{IntoResponses, PartialSchema as _};
 
 use super::{App, representation::OrderBody, viewer::ViewerOfOne};
 use crate::domain::NotAToken;
@@ -12,7 +12,7 @@ pub(super) struct One;
 /// 256 bits in base64url, whose last character holds four of them.
 const TOKEN: &str = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$";
 
-impl IntoParams for One {
+impl utoipa::IntoParams for One {
     fn into_params(
         _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
     ) -> Vec<utoipa::openapi::path::Parameter> {
@@ -38,7 +38,7 @@ impl IntoParams for One {
             token(
                 "token",
                 ParameterIn::Query,
-                "The same where no header can be sent, as in a link; a link ends up in histories and logs",
+                "The same where no header can be sent, as in a link, which ends up in histories and logs; the header goes first",
             ),
         ]
     }

@@ -52,14 +52,15 @@ impl FromRequestParts<App> for ViewerOfOne {
     }
 }
 
-/// From the header, or for a link in a letter from the query.
+/// From the header, or else, for a link in a letter, from the query.
 async fn order_token(parts: &mut Parts) -> Result<Option<OrderToken>, Problem> {
-    let Query(InQuery { token }) = Query::from_request_parts(parts, &()).await?;
-    let headers = parts.headers.get_all(ORDER_TOKEN).iter().map(|value| value.to_str().unwrap_or_default());
-    let mut tokens = headers.chain(token.as_deref());
-    let Some(text) = tokens.next() else { return Ok(None) };
-    if tokens.next().is_some() {
-        return Err(Problem::bad_request("Send one order token, in X-Order-Token or as `token`."));
+    let Query(InQuery { token: in_query }) = Query::from_request_parts(parts, &()).await?;
+    let mut headers = parts.headers.get_all(ORDER_TOKEN).iter();
+    let in_header = headers.next().map(|value| value.to_str().unwrap_or_default());
+    if headers.next().is_some() {
+        return Err(Problem::bad_request("There is more than one X-Order-Token header."));
     }
-    text.parse().map(Some).map_err(|error: NotAToken| Problem::bad_request(error.to_string()))
+    let read = |text: &str| text.parse().map_err(|error: NotAToken| Problem::bad_request(error.to_string()));
+    let in_query = in_query.as_deref().map(read).transpose()?;
+    Ok(in_header.map(read).transpose()?.or(in_query))
 }

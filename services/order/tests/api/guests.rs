@@ -144,8 +144,16 @@ async fn a_token_that_cannot_be_one_is_refused(orders: Orders) {
     for query in ["token=", "token=x", "token=%00", &format!("token={token}&token={token}")] {
         orders.get(Who::Guest, &format!("{path}?{query}")).await.expect(400, "malformed-request");
     }
-    let twice = orders.request(Method::GET, &format!("{path}?token={token}")).header("X-Order-Token", &token);
-    send(twice).await.expect(400, "malformed-request");
+    let twice = orders.request(Method::GET, &path).header("X-Order-Token", &token);
+    send(twice.header("X-Order-Token", &token)).await.expect(400, "malformed-request");
+    // The header goes first; the query must be a token all the same.
+    let other = "A".repeat(43);
+    let both = |query: &str, header: &str| {
+        send(orders.request(Method::GET, &format!("{path}?token={query}")).header("X-Order-Token", header))
+    };
+    both(&other, &token).await.expect(200, "");
+    both(&token, &other).await.expect(404, "not-found");
+    both("x", &token).await.expect(400, "malformed-request");
 }
 
 async fn guests_have_a_rate(orders: Orders) {
