@@ -104,8 +104,9 @@ pub(crate) async fn problem_page(visitor: &Visitor, response: Response) -> Respo
             || parts.status == StatusCode::TOO_MANY_REQUESTS,
         trace_id: problem["trace_id"].as_str().filter(|_| parts.status.is_server_error()).map(str::to_owned),
     };
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.remove(header::CONTENT_TYPE);
+    for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+        parts.headers.remove(name);
+    }
     match page.render() {
         Ok(html) => (parts, Html(html)).into_response(),
         Err(error) => {

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, IntoResponseParts, Redirect, Response, ResponseParts},
 };
 use shop_runtime::http::Problem;
+use url::{Host, Url};
 
 use crate::{
     cart::Cart,
@@ -126,7 +127,9 @@ impl Visitor {
 
 /// The layer around everything.
 pub(crate) async fn receive(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let is_secure = Forwarded::read(request.headers(), state.trust_proxy).is_secure();
+    let forwarded = Forwarded::read(request.headers(), state.trust_proxy);
+    let is_secure = forwarded.is_secure();
+    let may_pin = is_secure && is_public_name(forwarded.host.or_else(|| host(request.headers())));
     if matches!(request.uri().path(), "/health" | "/livez" | "/readyz" | "/metrics") {
         return next.run(request).await;
     }
@@ -150,7 +153,7 @@ pub(crate) async fn receive(State(state): State<AppState>, mut request: Request,
     }
     let changes = response.extensions_mut().remove::<Changes>().unwrap_or_default();
     let is_page = content_type_is(&response, "text/html");
-    protect(response.headers_mut(), is_secure);
+    protect(response.headers_mut(), may_pin);
     if is_page {
         // A page is one visitor's: nobody else's cache keeps it, and the Back button after a logout does not show it.
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -204,6 +207,24 @@ fn here(request: &Request) -> LocalPath {
     }))
 }
 
+/// The host as it is asked for here, where no proxy says another.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::HOST)?.to_str().ok()
+}
+
+/// Whether a browser may be told to use nothing but TLS with this host: with `localhost` it would do so for all that is ever
+/// tried there, and addresses cannot be told (RFC 6797, section 8.1.1).
+fn is_public_name(host: Option<&str>) -> bool {
+    let Some(url) = host.and_then(|host| Url::parse(&format!("https://{host}")).ok()) else { return false };
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name != "localhost" && !name.ends_with(".localhost")
+        }
+        _ => false,
+    }
+}
+
 /// Whether the answer is for a person. A program that asks for JSON gets the problem as it is.
 fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
@@ -219,7 +240,7 @@ fn content_type_is(response: &Response, essence: &str) -> bool {
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-fn protect(headers: &mut HeaderMap, is_secure: bool) {
+fn protect(headers: &mut HeaderMap, may_pin: bool) {
     const HEADERS: [(HeaderName, &str); 7] = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -237,7 +258,7 @@ fn protect(headers: &mut HeaderMap, is_secure: bool) {
         // A handler that set a policy of its own, as pictures do, knows better.
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if is_secure {
+    if may_pin {
         let a_year = HeaderValue::from_static("max-age=31536000");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
     }
@@ -261,6 +282,28 @@ mod tests {
         assert_eq!(here_of(Method::POST, "/orders/0190/cancel"), "/orders/0190");
         assert_eq!(here_of(Method::POST, "/login"), "/login");
         assert_eq!(here_of(Method::GET, "//evil.example/x"), "/");
+    }
+
+    #[test]
+    fn only_a_name_that_is_somebodys_own_is_pinned_to_tls() {
+        for host in
+            ["shop.example", "shop.example:8443", "shop.example.", "SHOP.example", "localhost.example"]
+        {
+            assert!(is_public_name(Some(host)), "{host}");
+        }
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "shop.localhost",
+            "127.0.0.1:8080",
+            "2130706433",
+            "[::1]:8080",
+            "",
+            "a b",
+        ] {
+            assert!(!is_public_name(Some(host)), "{host}");
+        }
     }
 
     #[test]

@@ -12,12 +12,21 @@ mod pictures;
 
 use axum::{
     Router,
+    http::{Extensions, HeaderMap, StatusCode, Version},
     routing::{get, post},
 };
 pub(crate) use pictures::Picture;
-use tower_http::compression::CompressionLayer;
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{DefaultPredicate, Predicate as _},
+};
 
 use crate::state::AppState;
+
+/// A problem is read again, to become a page.
+fn is_success(status: StatusCode, _: Version, _: &HeaderMap, _: &Extensions) -> bool {
+    status.is_success()
+}
 
 pub(crate) fn routes(state: AppState) -> Router {
     // Only what is the same for everybody is compressed: a page holds its session's token next to what a visitor
@@ -25,7 +34,7 @@ pub(crate) fn routes(state: AppState) -> Router {
     let assets = Router::new()
         .route("/static/{file}", get(assets::asset))
         .route("/robots.txt", get(assets::robots))
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(is_success)));
     Router::new()
         .route("/", get(home::page))
         .route("/register", get(account::register_page).post(account::register))

@@ -151,6 +151,39 @@ async fn assets_are_named_by_content_and_kept_for_good() {
 }
 
 #[tokio::test]
+async fn an_answer_is_encoded_as_it_says() {
+    let shop = Shop::open().await;
+    let mut browser = shop.browser();
+    let page = browser.get("/").await;
+    let style =
+        page.body.split_once("rel=\"stylesheet\" href=\"").unwrap().1.split('"').next().unwrap().to_owned();
+    for accept in ["text/html", "application/json", "*/*"] {
+        browser.headers.insert("accept", accept.to_owned());
+        browser.headers.insert("accept-encoding", "gzip".to_owned());
+        for (method, path, status, encoding) in [
+            (Method::GET, &*style, 200, "gzip"),
+            (Method::GET, "/static/nothing.css", 404, ""),
+            (Method::HEAD, "/static/nothing.css", 404, ""),
+            (Method::POST, &style, 405, ""),
+            (Method::GET, "/robots.txt", 200, "gzip"),
+            (Method::POST, "/robots.txt", 405, ""),
+            (Method::GET, "/catalog", 200, ""),
+            (Method::GET, "/nothing", 404, ""),
+            (Method::GET, "/pictures/nothing.svg", 404, ""),
+        ] {
+            let request = browser.request(method.clone(), path);
+            let answer = browser.send(request).await;
+            let got = (answer.status, answer.header("content-encoding"));
+            assert_eq!(got, (status, encoding), "{method} {path}, {accept}");
+            if status >= 400 && method != Method::HEAD {
+                let begins = if accept == "application/json" { "{" } else { "<!doctype html>" };
+                assert!(answer.body.to_lowercase().starts_with(begins), "{method} {path}: {}", answer.body);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_with_tls_cookies_are_secure() {
     let shop = Shop::open_with(|config| config.trust_proxy = true).await;
     let mut browser = shop.browser();
@@ -158,7 +191,11 @@ async fn behind_a_trusted_proxy_with_tls_cookies_are_secure() {
     let page = browser.get("/").await;
     assert!(page.header("set-cookie").starts_with("__Host-shop_session="));
     assert!(page.header("set-cookie").contains("Secure"));
+    assert_eq!(page.header("strict-transport-security"), "", "an address cannot be pinned");
+    browser.headers.insert("x-forwarded-host", "shop.example".to_owned());
+    let page = browser.get("/").await;
     assert!(page.header("strict-transport-security").contains("max-age="));
+    browser.headers.remove("x-forwarded-host");
     browser.submit("/cart/add", &[("product_id", "1")]).await;
     assert!(browser.cookies.contains_key("__Host-shop_cart"));
     browser.get("/cart").await.shows("Morning Mug");
