@@ -4,6 +4,7 @@
 #   docker buildx bake                          # all of them, see docker-bake.hcl
 #
 # Targets: auth, catalog, order, web, telegram, outbox-controller, and shop (all of them in one process, on SQLite).
+# They listen on every address of both families, and answer probes and metrics on 9000, which no one outside needs.
 # The binaries hold their C library, see docs/adr/0010-static-binaries.md.
 
 # `host` takes binaries that were compiled outside, as `cargo xtask images --dev` does; nothing else may set it.
@@ -66,8 +67,9 @@ FROM runtime AS auth
 LABEL org.opencontainers.image.title="auth" \
       org.opencontainers.image.description="Accounts and tokens of the shop"
 COPY --from=binaries /out/auth /
-ENV AUTH_LISTEN=0.0.0.0:8000
-EXPOSE 8000
+ENV AUTH_LISTEN=[::]:8000 \
+    PROBE_LISTEN=[::]:9000
+EXPOSE 8000 9000
 # Distroless has no shell and no curl, so the binary asks its own /readyz.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/auth", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/auth"]
@@ -76,8 +78,9 @@ FROM runtime AS catalog
 LABEL org.opencontainers.image.title="catalog" \
       org.opencontainers.image.description="Products and stock of the shop"
 COPY --from=binaries /out/catalog /
-ENV CATALOG_LISTEN=0.0.0.0:8000
-EXPOSE 8000
+ENV CATALOG_LISTEN=[::]:8000 \
+    PROBE_LISTEN=[::]:9000
+EXPOSE 8000 9000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/catalog", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/catalog"]
 
@@ -85,8 +88,9 @@ FROM runtime AS order
 LABEL org.opencontainers.image.title="order" \
       org.opencontainers.image.description="Orders of the shop, and their outbox"
 COPY --from=binaries /out/order /
-ENV ORDER_LISTEN=0.0.0.0:8000
-EXPOSE 8000
+ENV ORDER_LISTEN=[::]:8000 \
+    PROBE_LISTEN=[::]:9000
+EXPOSE 8000 9000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/order", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/order"]
 
@@ -94,8 +98,9 @@ FROM runtime AS web
 LABEL org.opencontainers.image.title="web" \
       org.opencontainers.image.description="The storefront of the shop"
 COPY --from=binaries /out/web /
-ENV WEB_LISTEN=0.0.0.0:8000
-EXPOSE 8000
+ENV WEB_LISTEN=[::]:8000 \
+    PROBE_LISTEN=[::]:9000
+EXPOSE 8000 9000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/web", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/web"]
 
@@ -103,7 +108,7 @@ FROM runtime AS telegram
 LABEL org.opencontainers.image.title="telegram" \
       org.opencontainers.image.description="The Telegram bot of the shop"
 COPY --from=binaries /out/telegram /
-ENV TELEGRAM_LISTEN=0.0.0.0:8000
+ENV TELEGRAM_LISTEN=[::]:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/telegram", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/telegram"]
@@ -112,7 +117,7 @@ FROM runtime AS outbox-controller
 LABEL org.opencontainers.image.title="outbox-controller" \
       org.opencontainers.image.description="Publishes the outbox of the shop to RabbitMQ"
 COPY --from=binaries /out/outbox-controller /
-ENV OUTBOX_LISTEN=0.0.0.0:8000
+ENV OUTBOX_LISTEN=[::]:8000
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/outbox-controller", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/outbox-controller"]
@@ -123,13 +128,14 @@ LABEL org.opencontainers.image.title="shop" \
 COPY --from=binaries /out/shop /
 COPY --from=binaries --chown=65532:65532 /out/data /data
 ENV SHOP_DATA_DIR=/data \
-    AUTH_LISTEN=0.0.0.0:8001 \
-    CATALOG_LISTEN=0.0.0.0:8002 \
-    ORDER_LISTEN=0.0.0.0:8003 \
-    WEB_LISTEN=0.0.0.0:8080 \
-    OUTBOX_LISTEN=0.0.0.0:8081 \
-    TELEGRAM_LISTEN=0.0.0.0:8006
-EXPOSE 8001 8002 8003 8080 8081
+    AUTH_LISTEN=[::]:8001 \
+    CATALOG_LISTEN=[::]:8002 \
+    ORDER_LISTEN=[::]:8003 \
+    WEB_LISTEN=[::]:8080 \
+    OUTBOX_LISTEN=[::]:8081 \
+    TELEGRAM_LISTEN=[::]:8006 \
+    PROBE_LISTEN=[::]:9000
+EXPOSE 8001 8002 8003 8080 8081 9000
 VOLUME /data
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/shop", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/shop"]

@@ -7,6 +7,8 @@ use opentelemetry::{global, propagation::Injector};
 use tracing::{Instrument as _, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use crate::http::origin;
+
 /// A client for calls between services: 2 seconds to connect, 5 in all, no redirects.
 ///
 /// # Errors
@@ -44,6 +46,7 @@ pub async fn send(
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&span.context(), &mut Headers(&mut headers));
     });
+    origin::vouch(&mut headers);
     let outcome = request.headers(headers).send().instrument(span.clone()).await;
     match &outcome {
         Ok(response) => {

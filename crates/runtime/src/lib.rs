@@ -12,10 +12,12 @@ pub mod health;
 pub mod http;
 mod lifecycle;
 pub mod metrics;
+mod periodically;
 mod service;
 pub mod telemetry;
 
 pub use lifecycle::Lifecycle;
+pub use periodically::Periodically;
 pub use service::{
     NoTools, Scope, Service, Tools, healthcheck, install_crypto, main, main_from, main_with_tools,
 };

@@ -18,6 +18,21 @@ pub struct Metrics {
     pub(crate) requests: Family<RequestLabels, Histogram>,
     pub(crate) in_flight: Gauge,
     pub(crate) panics: Counter,
+    pub(crate) problems: Family<ProblemLabels, Counter>,
+    pub(crate) connections: Gauge,
+    pub(crate) closed: Family<ClosedLabels, Counter>,
+}
+
+/// A kind of problem, as in docs/problems.md.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ProblemLabels {
+    pub(crate) r#type: &'static str,
+}
+
+/// Why a connection was closed before its client wanted that.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ClosedLabels {
+    pub(crate) reason: &'static str,
 }
 
 /// The labels of OpenTelemetry's `http.server.request.duration`, as Prometheus spells them.
@@ -41,6 +56,9 @@ impl Default for Metrics {
             requests,
             in_flight: Gauge::default(),
             panics: Counter::default(),
+            problems: Family::default(),
+            connections: Gauge::default(),
+            closed: Family::default(),
         };
         metrics.register(|registry| {
             registry.register(
@@ -57,6 +75,21 @@ impl Default for Metrics {
                 "http_server_panics",
                 "Requests whose handler panicked",
                 metrics.panics.clone(),
+            );
+            registry.register(
+                "http_server_problems",
+                "Requests that were refused or failed, by the type of the problem",
+                metrics.problems.clone(),
+            );
+            registry.register(
+                "http_server_open_connections",
+                "Connections that are open",
+                metrics.connections.clone(),
+            );
+            registry.register(
+                "http_server_closed_connections",
+                "Connections that the server closed before their client did: silent, slow_head, idle, slow_reader, evicted, refused",
+                metrics.closed.clone(),
             );
         });
         metrics

@@ -12,7 +12,12 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use shop_core::Clock;
 
-use crate::{Lifecycle, config, http::ApiDoc, metrics::Metrics, telemetry};
+use crate::{
+    Lifecycle, config,
+    http::{ApiDoc, HttpConfig},
+    metrics::Metrics,
+    telemetry,
+};
 
 /// What a service gets from the process that hosts it.
 #[derive(Clone, Debug)]
@@ -25,12 +30,20 @@ pub struct Scope {
     pub clock: Clock,
     /// The service's own metrics.
     pub metrics: Metrics,
+    /// How its HTTP is served.
+    pub http: HttpConfig,
 }
 
 impl Scope {
     /// A scope of its own for service `name`, in the process of `lifecycle`.
     pub fn new(name: &'static str, lifecycle: &Lifecycle) -> Self {
-        Self { name, lifecycle: lifecycle.clone(), clock: Clock::system(), metrics: Metrics::default() }
+        Self {
+            name,
+            lifecycle: lifecycle.clone(),
+            clock: Clock::system(),
+            metrics: Metrics::default(),
+            http: HttpConfig::default(),
+        }
     }
 }
 
@@ -82,6 +95,8 @@ impl Tools for NoTools {
 struct Cli<S: Service, T: Tools> {
     #[command(flatten)]
     config: S::Config,
+    #[command(flatten)]
+    http: HttpConfig,
     #[command(flatten)]
     telemetry: telemetry::TelemetryConfig,
     #[command(subcommand)]
@@ -141,9 +156,11 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
         _ => {}
     }
     install_crypto();
-    let Cli { config, telemetry, command } = config::parse_from::<Cli<S, T>>(arguments)?;
+    let Cli { config, http, telemetry, command } = config::parse_from::<Cli<S, T>>(arguments)?;
     let migrate = match command {
-        Some(Command::Healthcheck) => return Ok(healthcheck(S::listen(&config))),
+        Some(Command::Healthcheck) => {
+            return Ok(healthcheck(http.probe_listen.unwrap_or_else(|| S::listen(&config))));
+        }
         Some(Command::Openapi) => return openapi::<S>(),
         Some(Command::Tool(tool)) => return run_tool(tool),
         Some(Command::Migrate) => true,
@@ -161,7 +178,7 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
         // may wait long for a database.
         let mut running = pin!(lifecycle.clone().run());
         let address = tokio::select! {
-            started = S::start(config, Scope::new(S::NAME, &lifecycle)) => started?,
+            started = S::start(config, Scope { http, ..Scope::new(S::NAME, &lifecycle) }) => started?,
             code = &mut running => return Ok(code),
         };
         tracing::info!(service = S::NAME, %address, "listening");
@@ -194,17 +211,32 @@ fn openapi<S: Service>() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where a service that listens on `ip` is found from its own machine. `[::]` may be every IPv4 address, where there is no
+/// other.
+fn loopback(ip: IpAddr) -> &'static [IpAddr] {
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if ip.is_ipv6() { &[V6, V4] } else { &[V4] }
+}
+
 /// Asks the service that listens on `listen`, on this machine, whether it is ready: success or failure, and why on
 /// standard error.
 pub fn healthcheck(listen: SocketAddr) -> ExitCode {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+    let ip = listen.ip();
+    let ips = if ip.is_unspecified() { loopback(ip) } else { std::slice::from_ref(&ip) };
+    let patience = Duration::from_secs(3);
+    let connect = || {
+        let mut outcome = Err(std::io::ErrorKind::AddrNotAvailable.into());
+        for ip in ips {
+            outcome = TcpStream::connect_timeout(&SocketAddr::new(*ip, listen.port()), patience);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     };
     let ask = || -> std::io::Result<String> {
-        let patience = Duration::from_secs(3);
-        let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, listen.port()), patience)?;
+        let mut stream = connect()?;
         stream.set_read_timeout(Some(patience))?;
         stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
         let mut answer = String::new();
@@ -221,5 +253,42 @@ pub fn healthcheck(listen: SocketAddr) -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::BufRead as _, net::TcpListener, thread};
+
+    use super::*;
+
+    /// A service that is ready, asked once.
+    fn ready_on(address: &str) -> u16 {
+        let listener = TcpListener::bind(address).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let lines = std::io::BufReader::new(&stream).lines();
+            lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+            (&stream).write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
+        });
+        port
+    }
+
+    #[test]
+    fn the_healthcheck_finds_what_listens_on_every_address() {
+        // The last is what `[::]` becomes on a kernel without IPv6.
+        for (bound, configured) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("127.0.0.1:0", "0.0.0.0"),
+            ("[::1]:0", "[::1]"),
+            ("[::1]:0", "[::]"),
+            ("127.0.0.1:0", "[::]"),
+        ] {
+            let port = ready_on(bound);
+            let outcome = healthcheck(format!("{configured}:{port}").parse().unwrap());
+            assert_eq!(outcome, ExitCode::SUCCESS, "{configured} on {bound}");
+        }
+        assert_eq!(healthcheck("[::]:1".parse().unwrap()), ExitCode::FAILURE);
     }
 }

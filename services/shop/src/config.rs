@@ -3,6 +3,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{ArgAction, Args};
 use secrecy::SecretString;
 use shop_core::Email;
+use shop_runtime::http::HttpConfig;
 use url::Url;
 
 /// What can be set; everything has a default.
@@ -49,4 +50,7 @@ pub(crate) struct Config {
     /// Where the bot answers for its health and metrics
     #[arg(long, env = "TELEGRAM_LISTEN", default_value = "127.0.0.1:8006", help_heading = "Addresses")]
     pub(crate) telegram: SocketAddr,
+    /// `PROBE_LISTEN` is where the storefront's probes are; the other services keep theirs on their own ports.
+    #[command(flatten)]
+    pub(crate) http: HttpConfig,
 }

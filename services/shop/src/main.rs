@@ -49,7 +49,7 @@ fn run() -> anyhow::Result<ExitCode> {
     install_crypto();
     let Cli { config, telemetry, command } = shop_runtime::config::parse()?;
     if let Some(Command::Healthcheck) = command {
-        return Ok(shop_runtime::healthcheck(config.web));
+        return Ok(shop_runtime::healthcheck(config.http.probe_listen.unwrap_or(config.web)));
     }
     let telemetry = telemetry::init("shop", telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -1,6 +1,9 @@
 //! Starts every service in this process, each as it would start alone.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 use auth::Auth;
@@ -8,7 +11,7 @@ use catalog::Catalog;
 use order::Order;
 use outbox_controller::OutboxController;
 use shop_messaging::{Broker, in_process::InProcessBroker};
-use shop_runtime::{Lifecycle, Scope, Service, auth::TokenConfig, config::DatabaseUrl};
+use shop_runtime::{Lifecycle, Scope, Service, auth::TokenConfig, config::DatabaseUrl, http::HttpConfig};
 use telegram::Telegram;
 use url::Url;
 use web::Web;
@@ -37,6 +40,8 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
     let front = lifecycle;
     let middle = &front.beneath();
     let back = &middle.beneath();
+    // One process has one port for probes, and it is the storefront's.
+    let inner = HttpConfig { probe_listen: None, ..config.http.clone() };
     let database = |name: &str| -> anyhow::Result<DatabaseUrl> {
         let file = config.data_dir.join(format!("{name}.db"));
         format!("sqlite://{}", file.display()).parse().context("the data folder's path")
@@ -58,7 +63,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         admin_email: Some(config.admin_email.clone()),
         admin_password: Some(secrets.admin_password),
     };
-    let auth = start::<Auth>(auth, back).await?;
+    let auth = start::<Auth>(auth, back, &inner).await?;
 
     let catalog = catalog::Config {
         listen: config.catalog,
@@ -66,7 +71,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         redis_url: "memory:".to_owned(),
         tokens: tokens.clone(),
     };
-    let catalog = start::<Catalog>(catalog, back).await?;
+    let catalog = start::<Catalog>(catalog, back, &inner).await?;
 
     let order = order::Config {
         listen: config.order,
@@ -76,12 +81,12 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         guest_orders_per_minute: config.guest_orders_per_minute,
         tokens,
     };
-    let order = start::<Order>(order, middle).await?;
+    let order = start::<Order>(order, middle, &inner).await?;
 
     // The order service has made the tables by now.
     let outbox = outbox_controller::Config::embedded(config.outbox, database("orders")?);
     let broker = Broker::InProcess(InProcessBroker::default());
-    let scope = Scope::new(OutboxController::NAME, back);
+    let scope = Scope { http: inner.clone(), ..Scope::new(OutboxController::NAME, back) };
     let outbox =
         outbox_controller::start_with(outbox, &broker, scope).await.context(OutboxController::NAME)?;
 
@@ -93,7 +98,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         order_url: url(order)?,
         trust_proxy: false,
     };
-    let web = start::<Web>(web, front).await?;
+    let web = start::<Web>(web, front, &config.http).await?;
 
     let bot = config.telegram_token.is_some();
     let telegram = telegram::Config {
@@ -105,20 +110,27 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         order_url: url(order)?,
         redis_url: "memory:".to_owned(),
     };
-    start::<Telegram>(telegram, front).await?;
+    start::<Telegram>(telegram, front, &inner).await?;
 
     let admin = config.admin_email.to_string();
     Ok(Open { auth, catalog, order, web, outbox, bot, admin, secrets: config.data_dir.join(secrets::FILE) })
 }
 
-async fn start<S: Service>(config: S::Config, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
-    S::start(config, Scope::new(S::NAME, lifecycle)).await.context(S::NAME)
+async fn start<S: Service>(
+    config: S::Config,
+    lifecycle: &Lifecycle,
+    http: &HttpConfig,
+) -> anyhow::Result<SocketAddr> {
+    let scope = Scope { http: http.clone(), ..Scope::new(S::NAME, lifecycle) };
+    S::start(config, scope).await.context(S::NAME)
 }
 
 /// Where a service of this process is reached from within it.
 fn url(mut address: SocketAddr) -> anyhow::Result<Url> {
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
     }
     Ok(format!("http://{address}").parse()?)
 }

@@ -20,12 +20,12 @@ mod visitor;
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, middleware};
+use axum::middleware;
 pub use config::Config;
 use shop_runtime::{
     Scope, Service,
     health::Health,
-    http::{Limits, bind_and_serve, router},
+    http::{Limits, Routers, bind_and_serve, router},
 };
 use state::AppState;
 
@@ -51,7 +51,7 @@ impl Service for Web {
     }
 }
 
-fn app(state: &AppState, scope: &Scope) -> Router {
+fn app(state: &AppState, scope: &Scope) -> Routers {
     // Optional, all three: with one of them away the storefront still answers, with a page that says so.
     let mut health = Health::new(scope.name, scope.lifecycle.stopping());
     for upstream in state.upstreams() {
@@ -64,5 +64,5 @@ fn app(state: &AppState, scope: &Scope) -> Router {
     let limits = Limits { body: LARGEST_FORM, time: Duration::from_secs(20), ..Limits::default() };
     // Outermost, so that the runtime's own refusals (no such path, too many requests, a panic) become pages too.
     router(routes::routes(state.clone()), None, health, scope, limits)
-        .layer(middleware::from_fn_with_state(state.clone(), visitor::receive))
+        .wrap_api(|api| api.layer(middleware::from_fn_with_state(state.clone(), visitor::receive)))
 }

@@ -6,168 +6,239 @@ use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::Scope;
+use super::{
+    HttpConfig, Routers,
+    activity::Activity,
+    exchange::Exchange,
+    listen,
+    places::{Admission, Place, Places},
+    stream::{Patience, Stream},
+};
+use crate::{
+    Lifecycle, Periodically, Scope,
+    metrics::{ClosedLabels, Metrics},
+};
 
-/// How long a connection may take to send a request's head, idle time before it included. Shorter than the grace
-/// period of a stop, so that a client that never finishes cannot hold it up.
+/// How long a request's head may take to arrive. Shorter than the grace period of a stop, so that a client that never finishes
+/// cannot hold it up.
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How many connections are open at once; one more waits in the kernel's queue.
-const MAX_CONNECTIONS: usize = 4096;
+/// How long a client may not read at all.
+const READER_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Binds `listen` and serves `router` there; answers the bound address (port 0 chooses a free one).
+/// How much of a head, and of what else has arrived and is not looked at yet, a connection may hold, in bytes.
+const LARGEST_HEAD: usize = 64 * 1024;
+
+/// How many connections the port for probes has.
+const PROBES: usize = 64;
+
+/// What one listener takes upon itself.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    connections: usize,
+    per_peer: usize,
+    patience: Patience,
+}
+
+impl Bounds {
+    fn api(config: &HttpConfig) -> Self {
+        // The rest is for files, backends and other ports.
+        let files = usize::try_from(listen::open_files() / 4 * 3).unwrap_or(usize::MAX);
+        let connections = (config.max_connections as usize).min(files).max(1);
+        let per_peer = config.max_connections_per_peer.map_or(connections / 4 * 3, |count| count as usize);
+        Self { connections, per_peer: per_peer.clamp(1, connections), patience: patience(config) }
+    }
+
+    fn probes(config: &HttpConfig) -> Self {
+        Self { connections: PROBES, per_peer: PROBES, patience: patience(config) }
+    }
+}
+
+fn patience(config: &HttpConfig) -> Patience {
+    let keep_alive = Duration::from_secs(config.keep_alive_seconds.into());
+    Patience { head: HEAD_PATIENCE, keep_alive, stall: READER_PATIENCE }
+}
+
+/// Binds `address` and serves the API there, and the probes where `PROBE_LISTEN` says; answers the API's bound address (port 0
+/// chooses a free one).
 ///
 /// # Errors
-/// The address cannot be bound.
-pub async fn bind_and_serve(listen: SocketAddr, router: Router, scope: &Scope) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("{} cannot listen on {listen}", scope.name))?;
+/// An address cannot be bound.
+pub async fn bind_and_serve(
+    address: SocketAddr,
+    routers: Routers,
+    scope: &Scope,
+) -> anyhow::Result<SocketAddr> {
+    let bind = |address| {
+        listen::listen(address).with_context(|| format!("{} cannot listen on {address}", scope.name))
+    };
+    let listener = bind(address)?;
     let address = listener.local_addr()?;
-    serve(listener, router, scope);
+    if let Some((at, probes)) = scope.http.probe_listen.zip(routers.probes) {
+        let listener = bind(at).context("PROBE_LISTEN")?;
+        tracing::info!(address = %listener.local_addr()?, "probes");
+        // Asked for until the last request is answered.
+        let lifecycle = scope.lifecycle.beneath();
+        spawn("probes", listener, probes, Bounds::probes(&scope.http), &scope.metrics, &lifecycle);
+    }
+    serve(listener, routers.api, scope);
     Ok(address)
 }
 
 /// Serves `router` on `listener` until the process stops; requests in flight are answered.
 pub fn serve(listener: TcpListener, router: Router, scope: &Scope) {
-    let stopping = scope.lifecycle.stopping();
-    scope.lifecycle.spawn("http", async move {
-        serve_until(stopping, listener, router, HEAD_PATIENCE).await;
+    spawn("http", listener, router, Bounds::api(&scope.http), &scope.metrics, &scope.lifecycle);
+}
+
+fn spawn(
+    name: &'static str,
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    metrics: &Metrics,
+    lifecycle: &Lifecycle,
+) {
+    let (stopping, metrics) = (lifecycle.stopping(), metrics.clone());
+    lifecycle.spawn(name, async move {
+        serve_until(stopping, listener, router, bounds, metrics).await;
         Ok(())
     });
 }
 
-/// `axum::serve` has neither a limit for connections nor a time limit for a request's head, hence this loop.
+/// `axum::serve` has neither a limit for connections nor patience of any kind, hence this loop.
 async fn serve_until(
     stopping: CancellationToken,
     listener: TcpListener,
     router: Router,
-    head_patience: Duration,
+    bounds: Bounds,
+    metrics: Metrics,
 ) {
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(head_patience);
+    let server = protocol(bounds.patience);
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(bounds.connections, bounds.per_peer);
     // Dropped at the hard stop, and the connections with it.
     let mut connections = JoinSet::new();
+    let mut next = Box::pin(admit(&listener, &places, &metrics));
     loop {
-        let next = async { (places.clone().acquire_owned().await, accept(&listener).await) };
-        let (place, stream) = tokio::select! {
+        let Admitted { stream, peer, place, activity } = tokio::select! {
             () = stopping.cancelled() => break,
             Some(_) = connections.join_next() => continue,
-            next = next => next,
+            admitted = &mut next => {
+                next.set(admit(&listener, &places, &metrics));
+                admitted
+            }
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
-        connections.spawn(async move {
-            let _held = place;
+        let stream = Stream::new(stream, Arc::clone(&activity), bounds.patience, metrics.closed.clone());
+        let exchange = Exchange { router: router.clone(), activity, peer };
+        let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), exchange));
+        let (id, open) = (place.id(), Open::new(&metrics));
+        let task = connections.spawn(async move {
+            let _held = (place, open);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
         });
+        places.serves(id, task);
     }
+    drop(next);
     drop(listener);
     graceful.shutdown().await;
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+fn protocol(patience: Patience) -> http1::Builder {
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        // The stream has a closer look; this is for what came together with the request before it.
+        .header_read_timeout(patience.keep_alive + patience.head)
+        .max_header_size(LARGEST_HEAD)
+        .max_buf_size(LARGEST_HEAD)
+        // Who has said all still wants the answer.
+        .half_close(true);
+    server
+}
+
+/// A connection that may be served.
+struct Admitted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    activity: Arc<Activity>,
+}
+
+/// The next connection that has a place, however long that takes.
+async fn admit(listener: &TcpListener, places: &Arc<Places>, metrics: &Metrics) -> Admitted {
+    static FULL: Periodically = Periodically::line();
+    let closed = |reason, count: usize| {
+        metrics.closed.get_or_create(&ClosedLabels { reason }).inc_by(count as u64);
+        if let Some(count) = FULL.due() {
+            tracing::warn!(count, reason, "all places for connections are taken");
+        }
+    };
+    loop {
+        let (stream, peer) = accept(listener, places).await;
+        let activity = Arc::new(Activity::new());
+        loop {
+            match places.admit(peer.ip(), &activity) {
+                Admission::Place(place, others) => {
+                    if others > 0 {
+                        closed("evicted", others);
+                    }
+                    return Admitted { stream, peer, place, activity };
+                }
+                Admission::Full => places.change().await,
+                Admission::PeerFull => {
+                    closed("refused", 1);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAddr) {
+    static FAILING: Periodically = Periodically::line();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                // Answers are written in one piece, so waiting to fill a packet gains nothing. An error means that the
-                // client has gone already.
-                let _ = stream.set_nodelay(true);
-                return stream;
+            Ok((stream, peer)) => {
+                listen::prepare(&stream, READER_PATIENCE);
+                // A peer that came over IPv4 is known by that address.
+                return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
             }
-            // Out of file descriptors, most likely; others must be closed first.
             Err(error) => {
-                tracing::warn!(%error, "a connection cannot be accepted");
+                if let Some(count) = FAILING.due() {
+                    tracing::warn!(%error, count, "connections cannot be accepted");
+                }
+                // Out of file descriptors, most likely.
+                places.make_room();
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::process::ExitCode;
+/// Counts a connection as long as it is there.
+struct Open(Metrics);
 
-    use axum::routing::get;
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        time::timeout,
-    };
-
-    use super::*;
-    use crate::Lifecycle;
-
-    const SOON: Duration = Duration::from_secs(10);
-
-    async fn listener() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address)
-    }
-
-    /// What the server sends until it closes the connection.
-    async fn rest(stream: &mut TcpStream) -> String {
-        let mut answer = String::new();
-        timeout(SOON, stream.read_to_string(&mut answer)).await.expect("the server closes").unwrap();
-        answer
-    }
-
-    #[tokio::test]
-    async fn a_stop_answers_what_is_in_flight_and_waits_for_no_idle_connection() {
-        let (listener, address) = listener().await;
-        let started = Arc::new(Semaphore::new(0));
-        let slow = {
-            let started = started.clone();
-            move || async move {
-                started.add_permits(1);
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                "done"
-            }
-        };
-        let lifecycle = Lifecycle::new();
-        let scope = Scope::new("test_service", &lifecycle);
-        serve(listener, Router::new().route("/", get(|| async {})).route("/slow", get(slow)), &scope);
-
-        let mut idle = TcpStream::connect(address).await.unwrap();
-        idle.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n").await.unwrap();
-        idle.read_u8().await.unwrap();
-        let mut silent = TcpStream::connect(address).await.unwrap();
-        let mut busy = TcpStream::connect(address).await.unwrap();
-        busy.write_all(b"GET /slow HTTP/1.1\r\nHost: shop\r\n\r\n").await.unwrap();
-        started.acquire().await.unwrap().forget();
-
-        lifecycle.stop();
-        assert_eq!(timeout(SOON, lifecycle.run()).await, Ok(ExitCode::SUCCESS));
-        assert!(rest(&mut busy).await.ends_with("done"));
-        assert!(rest(&mut idle).await.starts_with("TTP/1.1 200"));
-        assert_eq!(rest(&mut silent).await, "");
-        assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
-    }
-
-    #[tokio::test]
-    async fn a_client_that_never_finishes_its_request_is_cut_off() {
-        let (listener, address) = listener().await;
-        let stopping = CancellationToken::new();
-        let serving = serve_until(stopping.clone(), listener, Router::new(), Duration::from_millis(50));
-        let client = async {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nHost: sh").await.unwrap();
-            rest(&mut stream).await;
-            stopping.cancel();
-        };
-        tokio::join!(serving, client);
+impl Open {
+    fn new(metrics: &Metrics) -> Self {
+        metrics.connections.inc();
+        Self(metrics.clone())
     }
 }
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests;

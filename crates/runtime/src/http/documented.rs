@@ -11,7 +11,7 @@ use utoipa::openapi::{
     schema::{Schema, Type},
 };
 
-use super::{Problem, extract};
+use super::{Problem, extract, refusal};
 use crate::database::Failure;
 
 /// The responses of an endpoint, by status.
@@ -31,6 +31,8 @@ impl Problems {
         let late = Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The answer took too long");
         Self(vec![
             Problem::bad_request("The query contains a NUL character."),
+            refusal::uri_too_long(),
+            refusal::head_too_large(),
             internal,
             Problem::unavailable("Too many requests at once.", 1),
             late,
@@ -43,6 +45,7 @@ impl Problems {
         self.with(extract::too_slow())
             .with(extract::too_large())
             .with(extract::unsupported("application/json"))
+            .with(extract::encoded())
             .with(Problem::invalid("", "missing field `name`"))
     }
 

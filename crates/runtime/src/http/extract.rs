@@ -91,8 +91,31 @@ pub(super) fn unsupported(expected: &str) -> Problem {
     .detail(format!("Send the body with Content-Type: {expected}."))
 }
 
+/// A coding is not undone: a small body could become a large one.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if codings
+        .all(|coding| coding.trim_ascii().is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
+    {
+        return Ok(());
+    }
+    Err(encoded())
+}
+
+pub(super) fn encoded() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-content-encoding",
+        "This content encoding is not understood",
+    )
+    .detail("Send the body as it is, without Content-Encoding.")
+    .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+}
+
 /// A body that trickles in is given up before the request's own deadline would call it the server's fault.
 async fn read(request: Request, state: &(impl Send + Sync), patience: Duration) -> Result<Bytes, Problem> {
+    refuse_encoded(request.headers())?;
     match tokio::time::timeout(patience, Bytes::from_request(request, state)).await {
         Ok(body) => body.map_err(|rejection| unreadable(&rejection)),
         Err(_) => Err(too_slow()),
@@ -100,7 +123,7 @@ async fn read(request: Request, state: &(impl Send + Sync), patience: Duration) 
 }
 
 pub(super) fn too_slow() -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time")
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time")
         .header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
@@ -149,26 +172,18 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     })
 }
 
+/// Looks at the text alone: what is in it need not be what a reading of any kind would keep.
 fn refuse_nul(body: &[u8]) -> Result<(), Problem> {
-    const ESCAPE: &[u8] = br"\u0000";
-    if !body.windows(ESCAPE.len()).any(|window| window == ESCAPE) {
-        return Ok(());
-    }
-    fn has_nul(value: &serde_json::Value) -> bool {
-        match value {
-            serde_json::Value::String(text) => text.contains('\0'),
-            serde_json::Value::Array(items) => items.iter().any(has_nul),
-            serde_json::Value::Object(map) => {
-                map.iter().any(|(key, value)| key.contains('\0') || has_nul(value))
-            }
-            _ => false,
+    let mut rest = body;
+    // JSON has backslashes in strings only, each with what it escapes behind it.
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | 0)) {
+        let found = &rest[at..];
+        if found[0] == 0 || found.starts_with(br"\u0000") {
+            return Err(Problem::bad_request("The body contains a NUL character."));
         }
+        rest = found.get(2..).unwrap_or_default();
     }
-    match serde_json::from_slice(body) {
-        Ok(value) if has_nul(&value) => Err(Problem::bad_request("The body contains a NUL character.")),
-        // What is no JSON at all is said by the real reading.
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Query parameters; unknown ones are ignored unless the type refuses them.
@@ -275,7 +290,46 @@ mod tests {
 
     #[tokio::test]
     async fn nul_is_refused_and_an_escaped_backslash_is_not() {
-        assert_eq!(told(r#"{"items":[],"note":"a\u0000b"}"#).await["status"], 400);
-        assert!(json_from_slice::<Order>(br#"{"items":[],"note":"a\\u0000b"}"#).is_ok());
+        let deep =
+            format!(r#"{{"items":[],"note":"a\u0000b","deep":{}{}}}"#, "[".repeat(120), "]".repeat(120));
+        for body in [
+            r#"{"items":[],"note":"a\u0000b"}"#,
+            // What a loose reading of the whole cannot do, and a strict reading of a part can.
+            r#"{"items":[],"note":"a\u0000b","other":1e999}"#,
+            r#"{"items":[],"note":"\ud800\u0000","other":1}"#,
+            r#"{"items":[],"note":"a\\\u0000b"}"#,
+            r#"{"items":[],"\u0000":1}"#,
+            r#"{"items":[],"other":"\u0000","other":"a"}"#,
+            "{\"items\":[],\"note\":\"\0\"}",
+            &deep,
+        ] {
+            let told = told(body).await;
+            assert_eq!(
+                (&told["status"], &told["detail"]),
+                (&400.into(), &"The body contains a NUL character.".into()),
+                "{body}"
+            );
+        }
+        for body in [r#"{"items":[],"note":"a\\u0000b"}"#, r#"{"items":[],"note":"\u00001"}"#] {
+            let refused = json_from_slice::<Order>(body.as_bytes()).is_err();
+            assert_eq!(refused, body.contains("u00001"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_taken_as_it_is_or_not_at_all() {
+        let taken = |codings: &[&'static str]| {
+            let headers =
+                codings.iter().map(|coding| (header::CONTENT_ENCODING, HeaderValue::from_static(coding)));
+            refuse_encoded(&headers.collect()).map_err(|problem| problem.status().as_u16())
+        };
+        assert_eq!(taken(&[]), Ok(()));
+        assert_eq!(taken(&["identity"]), Ok(()));
+        assert_eq!(taken(&["Identity, "]), Ok(()));
+        for codings in
+            [&["gzip"][..], &["GZIP"], &["br"], &["identity, gzip"], &["identity", "deflate"], &["x"]]
+        {
+            assert_eq!(taken(codings), Err(415), "{codings:?}");
+        }
     }
 }

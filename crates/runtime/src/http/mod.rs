@@ -1,14 +1,26 @@
 //! HTTP as every service speaks it: the server and its layers, problems, extractors.
 
+mod activity;
+mod config;
 mod connections;
 mod documented;
+mod exchange;
 mod extract;
+mod leftover;
+mod listen;
+pub(crate) mod origin;
 mod pages;
+mod places;
 mod problem;
+mod refusal;
 mod server;
+mod slashes;
+mod stream;
+mod validity;
 
+pub use config::HttpConfig;
 pub use connections::{bind_and_serve, serve};
 pub use documented::{Problems, Responses};
 pub use extract::{Form, Json, Path, Query};
 pub use problem::{Problem, ProblemBody};
-pub use server::{ApiDoc, Limits, router};
+pub use server::{ApiDoc, Limits, Routers, router};

@@ -13,14 +13,22 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::Problem;
 use crate::{health::Health, metrics::Metrics};
 
-pub(super) fn operational(health: Health, metrics: Metrics) -> Router {
+/// The specification's, which is always part of the API.
+pub(super) fn health(service: &'static str) -> Router {
+    Router::new().route("/health", get(move || async move { alive(service) }))
+}
+
+/// What the platform asks for.
+pub(super) fn probes(health: Health, metrics: Metrics) -> Router {
     let service = health.service();
-    let body = move || async move { Json(Alive { status: "ok", service }) };
     Router::new()
-        .route("/health", get(body))
-        .route("/livez", get(body))
+        .route("/livez", get(move || async move { alive(service) }))
         .route("/readyz", get(move || readyz(health.clone())))
         .route("/metrics", get(move || async move { encoded(&metrics) }))
+}
+
+fn alive(service: &'static str) -> Json<Alive> {
+    Json(Alive { status: "ok", service })
 }
 
 /// The answer of `/health`, its members in the specification's order.

@@ -24,6 +24,10 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// Which kind of problem a response is, for whoever counts them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind(pub(super) &'static str);
+
 /// The body of a problem, as OpenAPI documents it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
@@ -157,6 +161,7 @@ impl IntoResponse for Problem {
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
+        response.extensions_mut().insert(Kind(self.slug));
         response
     }
 }

@@ -7,16 +7,18 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use opentelemetry::{global, propagation::Extractor};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use tracing::{Instrument as _, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 pub use utoipa::openapi::OpenApi as ApiDoc;
 
-use super::{Problem, pages};
-use crate::{Scope, health::Health, metrics::Metrics};
+use super::{Problem, origin, pages, problem::Kind, slashes::Paths, validity};
+use crate::{
+    Periodically, Scope,
+    health::Health,
+    metrics::{Metrics, ProblemLabels},
+};
 
 /// What a request may cost.
 #[derive(Clone, Copy, Debug)]
@@ -40,14 +42,37 @@ impl Default for Limits {
     }
 }
 
-/// A service's whole router: its own routes, the operational ones, and the layers around them.
+/// What a service answers, and on which port.
+#[must_use]
+pub struct Routers {
+    pub(super) api: Router,
+    /// `None` where the probes are part of the API.
+    pub(super) probes: Option<Router>,
+}
+
+impl Routers {
+    /// The same with the API's router inside of something.
+    pub fn wrap_api(self, wrap: impl FnOnce(Router) -> Router) -> Self {
+        Self { api: wrap(self.api), ..self }
+    }
+}
+
+/// All that a service answers: its own routes, the operational ones, and the layers around them.
 ///
 /// `api` is given by services with an API of their own, and brings `/openapi.json` and `/docs`.
-pub fn router(routes: Router, api: Option<ApiDoc>, health: Health, scope: &Scope, limits: Limits) -> Router {
-    let observed = Observed { metrics: scope.metrics.clone(), limits };
+pub fn router(routes: Router, api: Option<ApiDoc>, health: Health, scope: &Scope, limits: Limits) -> Routers {
+    let trusts_all = scope.http.trust_traceparent;
+    let observed = Observed { metrics: scope.metrics.clone(), limits, trusts_all };
+    let health_page = pages::health(health.service());
+    let probes = pages::probes(health, scope.metrics.clone());
+    let (operational, probes) = match scope.http.probe_listen {
+        None => (health_page.merge(probes), None),
+        Some(_) => (health_page, Some(probes.fallback(no_such_path))),
+    };
+    let routes = routes.merge(api.map(pages::documentation).unwrap_or_default());
+    let paths = Paths::of(&routes.clone().merge(operational.clone()));
     let own = routes
-        .merge(api.map(pages::documentation).unwrap_or_default())
-        .fallback(|| async { Problem::not_found("No such path.") })
+        .fallback(async move |uri: Uri| paths.clone().answer_unknown(&uri).await)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(limits.body))
         .layer(CatchPanicLayer::custom({
@@ -59,12 +84,23 @@ pub fn router(routes: Router, api: Option<ApiDoc>, health: Health, scope: &Scope
         }))
         .layer(middleware::from_fn_with_state(observed.clone(), observe));
     // These are asked too often to be traced; a refusal names its trace like every other.
-    let refusal = method_not_allowed.layer(middleware::from_fn_with_state(observed, observe));
-    let operational = pages::operational(health, scope.metrics.clone()).method_not_allowed_fallback(refusal);
-    own.merge(operational).layer(SetResponseHeaderLayer::if_not_present(
-        HeaderName::from_static("x-content-type-options"),
-        HeaderValue::from_static("nosniff"),
-    ))
+    let refusal = method_not_allowed.layer(middleware::from_fn_with_state(observed.clone(), observe));
+    let finish = |router: Router| {
+        router.layer(middleware::from_fn_with_state(observed.clone(), refuse_flawed)).layer(
+            SetResponseHeaderLayer::if_not_present(
+                HeaderName::from_static("x-content-type-options"),
+                HeaderValue::from_static("nosniff"),
+            ),
+        )
+    };
+    Routers {
+        api: finish(own.merge(operational.method_not_allowed_fallback(refusal.clone()))),
+        probes: probes.map(|probes| finish(probes.method_not_allowed_fallback(refusal))),
+    }
+}
+
+async fn no_such_path() -> Problem {
+    Problem::not_found("No such path.")
 }
 
 async fn method_not_allowed() -> Problem {
@@ -75,10 +111,28 @@ async fn method_not_allowed() -> Problem {
 struct Observed {
     metrics: Metrics,
     limits: Limits,
+    trusts_all: bool,
 }
 
-/// Gives a request its span (a child of the caller's `traceparent`), its metrics, its deadline and its place.
+/// What is no proper request is seen by nobody else.
+async fn refuse_flawed(State(observed): State<Observed>, request: Request, next: Next) -> Response {
+    match validity::flaw(&request) {
+        None => next.run(request).await,
+        Some(problem) => traced(&observed, request, async |_| problem.into_response()).await,
+    }
+}
+
+/// Gives a request its span, its metrics, its deadline and its place.
 async fn observe(State(observed): State<Observed>, request: Request, next: Next) -> Response {
+    traced(&observed, request, async |request| answer(&observed, request, next).await).await
+}
+
+/// Has `answer` answer in a span that it is counted by.
+async fn traced(
+    observed: &Observed,
+    request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let method = known(request.method());
     let route =
         request.extensions().get::<MatchedPath>().map_or("(unmatched)", MatchedPath::as_str).to_owned();
@@ -91,18 +145,18 @@ async fn observe(State(observed): State<Observed>, request: Request, next: Next)
         http.route = route,
         http.response.status_code = Empty,
     );
-    let parent =
-        global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
-    // An error would only say that the span is disabled by the filter.
-    let _ = span.set_parent(parent);
+    origin::set_parent(&span, request.headers(), observed.trusts_all);
     let started = Instant::now();
-    let response = answer(&observed, request, next).instrument(span.clone()).await;
+    let response = answer(request).instrument(span.clone()).await;
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
     observed.metrics.observe(method, &route, status.as_u16(), started.elapsed());
+    if let Some(Kind(slug)) = response.extensions().get() {
+        observed.metrics.problems.get_or_create(&ProblemLabels { r#type: slug }).inc();
+    }
     span.in_scope(|| tracing::debug!(status = status.as_u16(), took = ?started.elapsed(), "answered"));
     response
 }
@@ -130,7 +184,10 @@ async fn answer(observed: &Observed, request: Request, next: Next) -> Response {
     match tokio::time::timeout(observed.limits.time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            tracing::warn!("a request took too long");
+            static LATE: Periodically = Periodically::line();
+            if let Some(count) = LATE.due() {
+                tracing::warn!(count, "requests took too long");
+            }
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The answer took too long").into_response()
         }
     }
@@ -151,18 +208,6 @@ impl Drop for InFlight {
     }
 }
 
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
 fn panicked(panic: &(dyn Any + Send)) -> Response {
     let message = panic
         .downcast_ref::<String>()
@@ -178,14 +223,19 @@ mod tests {
         body::{Body, to_bytes},
         routing::{get, post},
     };
-    use opentelemetry::trace::TracerProvider as _;
-    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use http::HeaderMap;
+    use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+    use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
     use serde_json::Value;
     use tower::ServiceExt as _;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
-    use crate::{Lifecycle, http::Json};
+    use crate::{
+        Lifecycle,
+        http::{HttpConfig, Json},
+    };
 
     const LIMITS: Limits = Limits { body: 100, time: Duration::from_millis(50), in_flight: 1024 };
 
@@ -195,7 +245,7 @@ mod tests {
             .route("/slow", get(std::future::pending::<()>))
             .route("/broken", get(broken));
         let health = Health::new(scope.name, scope.lifecycle.stopping());
-        router(routes, Some(ApiDoc::default()), health, scope, limits)
+        router(routes, Some(ApiDoc::default()), health, scope, limits).api
     }
 
     async fn broken() -> &'static str {
@@ -248,6 +298,64 @@ mod tests {
             headers["content-type"], "application/json",
             "health is answered when all places are taken"
         );
+    }
+
+    const STRANGERS: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    /// The trace that the answer to a call names, and whether it is recorded.
+    async fn traced_as(http: HttpConfig, headers: &HeaderMap) -> (String, bool) {
+        let scope = Scope { http, ..Scope::new("test_service", &Lifecycle::new()) };
+        let recorded = async || {
+            let context = tracing::Span::current().context();
+            let context = context.span().span_context().clone();
+            axum::Json((context.trace_id().to_string(), context.is_sampled()))
+        };
+        let health = Health::new(scope.name, scope.lifecycle.stopping());
+        let routes = Router::new().route("/", get(recorded));
+        let router = router(routes, None, health, &scope, LIMITS).api;
+        let mut request = Request::new(Body::empty());
+        *request.headers_mut() = headers.clone();
+        let body = router.oneshot(request).await.unwrap().into_body();
+        serde_json::from_slice(&to_bytes(body, 1000).await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stranger_neither_chooses_the_trace_nor_switches_it_off() {
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let subscriber =
+            tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
+        let _installed = tracing::subscriber::set_default(subscriber);
+        let untrusting = HttpConfig::DEFAULT;
+        let trusting = HttpConfig { trust_traceparent: true, ..HttpConfig::DEFAULT };
+        for (flags, recorded) in [("00", false), ("01", true)] {
+            let mut call = HeaderMap::new();
+            call.insert("traceparent", format!("00-{STRANGERS}-b7ad6b7169203331-{flags}").parse().unwrap());
+            let (trace, is_recorded) = traced_as(untrusting.clone(), &call).await;
+            assert_ne!(trace, STRANGERS);
+            assert!(is_recorded, "{flags}");
+            assert_eq!(traced_as(trusting.clone(), &call).await, (STRANGERS.to_owned(), recorded));
+            // A service of the same process made it.
+            origin::vouch(&mut call);
+            assert_eq!(traced_as(untrusting.clone(), &call).await, (STRANGERS.to_owned(), recorded));
+        }
+        for malformed in ["", "00-0-0-00", "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"] {
+            let mut call = HeaderMap::new();
+            call.insert("traceparent", malformed.parse().unwrap());
+            for http in [&untrusting, &trusting] {
+                assert!(traced_as(http.clone(), &call).await.1, "{malformed}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn refusals_are_counted_by_their_type() {
+        let scope = Scope::new("test_service", &Lifecycle::new());
+        for _ in 0..3 {
+            ask(shop(&scope, LIMITS), "POST", "/orders", "{").await;
+        }
+        let metrics = scope.metrics.encode();
+        assert!(metrics.contains(r#"http_server_problems_total{type="malformed-request"} 3"#), "{metrics}");
     }
 
     #[tokio::test]

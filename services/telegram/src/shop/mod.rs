@@ -80,7 +80,7 @@ impl Shop {
 
     /// Whether the service at `base` is alive.
     async fn alive(&self, base: &Url) -> anyhow::Result<()> {
-        self.http.get(at(base, &["livez"])).send().await?.error_for_status()?;
+        self.http.get(at(base, &["health"])).send().await?.error_for_status()?;
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl FakeShop {
         let state = ShopState { products: products.collect(), expires_in: 3600, ..ShopState::default() };
         let state = Arc::new(Mutex::new(state));
         let router = Router::new()
-            .route("/livez", get(|| async {}))
+            .route("/health", get(|| async {}))
             .route("/auth/token", post(log_in))
             .route("/products", get(products_page))
             .route("/orders", get(orders_page).post(place))

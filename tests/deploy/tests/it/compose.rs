@@ -98,7 +98,9 @@ fn compose_and_the_chart_set_the_same_variables() {
             .collect();
         let in_compose: BTreeSet<&str> = in_compose
             .into_iter()
-            .filter(|variable| !common(variable) && !matches!(*variable, "RUST_LOG" | "LOG_FORMAT"))
+            .filter(|variable| {
+                !common(variable) && !matches!(*variable, "RUST_LOG" | "LOG_FORMAT" | "TRUST_TRACEPARENT")
+            })
             .filter(|variable| !only.contains(variable))
             .collect();
 

@@ -47,6 +47,38 @@ pub(crate) fn arguments() -> BTreeSet<String> {
         .collect()
 }
 
+/// What the environment of an image says of `variable`.
+fn variable(stage: &Stage, variable: &str) -> Option<String> {
+    let settings =
+        stage.lines.iter().filter_map(|line| line.strip_prefix("ENV ")).flat_map(|line| line.split(' '));
+    let (_, value) =
+        settings.filter_map(|setting| setting.split_once('=')).find(|(name, _)| *name == variable)?;
+    Some(value.to_owned())
+}
+
+/// Where `image` answers `/metrics`, as its environment says.
+pub(crate) fn port_of_metrics(image: &str) -> String {
+    let stage = stages().into_iter().find(|stage| stage.name == image).unwrap();
+    let probes = variable(&stage, "PROBE_LISTEN").unwrap_or_else(|| "[::]:8000".to_owned());
+    probes.rsplit_once(':').unwrap().1.to_owned()
+}
+
+#[test]
+fn an_image_listens_on_every_address_and_shows_no_metrics_beside_an_api() {
+    for stage in stages().iter().filter(|stage| stage.from == "runtime") {
+        let settings = stage.lines.iter().filter_map(|line| line.strip_prefix("ENV "));
+        let listens =
+            settings.flat_map(|line| line.split(' ')).filter(|setting| setting.contains("_LISTEN="));
+        for listen in listens {
+            assert!(listen.contains("=[::]:"), "{}: {listen}", stage.name);
+        }
+        // Those without an API have nothing but probes on their only port.
+        let has_api = !matches!(&*stage.name, "telegram" | "outbox-controller");
+        let probes = variable(stage, "PROBE_LISTEN");
+        assert_eq!(probes.as_deref(), has_api.then_some("[::]:9000"), "{}", stage.name);
+    }
+}
+
 #[test]
 fn every_service_is_an_image() {
     let services: BTreeSet<String> = std::fs::read_dir(tree::root().join("services"))

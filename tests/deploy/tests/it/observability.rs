@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{compose, tree};
+use crate::{compose, dockerfile, tree};
 
 /// The metrics that the sources register, as Prometheus calls them.
 fn registered() -> BTreeSet<String> {
@@ -75,6 +75,8 @@ fn the_dashboard_asks_for_metrics_that_there_are() {
 fn compose_has_prometheus_ask_every_service() {
     let prometheus = tree::yaml("deploy/observability/prometheus.yml");
     let targets = tree::strings(&prometheus["scrape_configs"][0]["static_configs"][0]["targets"]).into_iter();
-    let services = compose::ours().into_values().map(|(name, _)| format!("{name}:8000"));
+    let services = compose::ours()
+        .into_iter()
+        .map(|(image, (name, _))| format!("{name}:{}", dockerfile::port_of_metrics(&image)));
     assert_eq!(targets.map(str::to_owned).collect::<BTreeSet<_>>(), services.collect());
 }

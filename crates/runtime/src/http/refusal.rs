@@ -1,0 +1,66 @@
+//! Answers to what is no request: the HTTP library gives them by itself, with a status and nothing else. They go out as problems,
+//! like every other error.
+
+use axum::{body::to_bytes, response::IntoResponse as _};
+use futures_util::FutureExt as _;
+use http::{HeaderValue, StatusCode, header};
+
+use super::{Problem, extract, validity::LONGEST_URI};
+
+/// Whether `head` is the answer that the HTTP library gives by itself: it has no content, and closes the connection.
+pub(super) fn is_automatic(head: &[u8]) -> bool {
+    let Some(text) = head.strip_prefix(b"HTTP/1.1 4").and_then(|_| std::str::from_utf8(head).ok()) else {
+        return false;
+    };
+    let ends_once = text.find("\r\n\r\n") == text.len().checked_sub(4);
+    ends_once
+        && text.contains("\r\ncontent-length: 0\r\n")
+        && text.contains("\r\nconnection: close\r\n")
+        && !text.contains("\r\ncontent-type:")
+}
+
+/// What goes out instead of the automatic `head`, to a request with a first line of so many bytes.
+pub(super) fn instead_of(head: &[u8], first_line: usize) -> Vec<u8> {
+    let status = head.get(9..12).and_then(|status| StatusCode::from_bytes(status).ok());
+    whole(match status {
+        Some(StatusCode::URI_TOO_LONG) => uri_too_long(),
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) if first_line > LONGEST_URI => uri_too_long(),
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => head_too_large(),
+        _ => Problem::bad_request("This is not an HTTP/1.1 request."),
+    })
+}
+
+/// 414.
+pub(super) fn uri_too_long() -> Problem {
+    Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long", "The address is too long")
+}
+
+/// 431.
+pub(super) fn head_too_large() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head-too-large",
+        "The request has too many headers, or too large ones",
+    )
+}
+
+/// The answer to a head that does not end.
+pub(super) fn too_slow() -> Vec<u8> {
+    whole(extract::too_slow())
+}
+
+/// `problem` as a whole HTTP/1.1 answer, the last of its connection.
+fn whole(problem: Problem) -> Vec<u8> {
+    let (mut head, body) = problem.into_response().into_parts();
+    // A problem's body is there already.
+    let body = to_bytes(body, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default();
+    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    let mut answer = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+    for (name, value) in &head.headers {
+        answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend(b"\r\n");
+    answer.extend(body);
+    answer
+}
