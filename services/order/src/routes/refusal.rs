@@ -3,7 +3,7 @@ use http::{HeaderValue, StatusCode, header};
 use sea_orm::DbErr;
 use serde_json::Value;
 use shop_core::{Money, ProductId};
-use shop_runtime::http::Problem;
+use shop_runtime::{Periodically, http::Problem};
 use thiserror::Error;
 
 use crate::{
@@ -93,7 +93,10 @@ impl From<Refusal> for Problem {
             Refusal::Basket(invalid) => Self::invalid(pointer(invalid), invalid.to_string()),
             Refusal::Quote(unquotable) => not_for_sale(&unquotable),
             Refusal::Catalog(CatalogAway(error)) => {
-                tracing::warn!(error = format!("{error:#}"), "the catalog is away");
+                static AWAY: Periodically = Periodically::line();
+                if let Some(count) = AWAY.due() {
+                    tracing::warn!(error = format!("{error:#}"), count, "the catalog is away");
+                }
                 Self::unavailable("The catalog does not answer, so the prices are not known.", 2)
             }
             Refusal::KeyReused => Self::new(

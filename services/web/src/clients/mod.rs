@@ -7,7 +7,7 @@ mod order;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
-use shop_runtime::http::Problem;
+use shop_runtime::{Periodically, http::Problem};
 use thiserror::Error;
 use url::Url;
 
@@ -67,7 +67,10 @@ impl Failure {
     pub(crate) fn into_problem(self) -> Problem {
         match self {
             Self::Away { retry_after, .. } => {
-                tracing::warn!(error = %self, "a service is away");
+                static AWAY: Periodically = Periodically::line();
+                if let Some(count) = AWAY.due() {
+                    tracing::warn!(error = %self, count, "a service is away");
+                }
                 Problem::unavailable("A part of the shop is away.", retry_after)
             }
             Self::Busy { retry_after } => {

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use shop_core::Email;
 use shop_runtime::{
+    Periodically,
     config::{ExposeSecret as _, SecretString},
     http::{Problem, Query},
 };
@@ -205,7 +206,10 @@ fn explain(visitor: &Visitor, failure: Failure) -> Result<(Errors, StatusCode), 
     let above = |text: String| Errors { form: Some(text), ..Errors::default() };
     match failure {
         Failure::Away { .. } => {
-            tracing::warn!(error = %failure, "nobody can log in");
+            static AWAY: Periodically = Periodically::line();
+            if let Some(count) = AWAY.due() {
+                tracing::warn!(error = %failure, count, "nobody can log in");
+            }
             Ok((above(t.error_auth_away.to_owned()), StatusCode::SERVICE_UNAVAILABLE))
         }
         Failure::Busy { retry_after } => {

@@ -4,7 +4,10 @@ use askama::Template;
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use shop_core::ProductId;
-use shop_runtime::http::{Path, Problem, Query};
+use shop_runtime::{
+    Periodically,
+    http::{Path, Problem, Query},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -120,7 +123,10 @@ async fn categories(state: &AppState) -> Arc<[String]> {
     let fetched =
         state.categories.try_get_with((), async { state.catalog.categories().await.map(Into::into) });
     fetched.await.unwrap_or_else(|error: Arc<Failure>| {
-        tracing::warn!(%error, "the categories are not to be had");
+        static AWAY: Periodically = Periodically::line();
+        if let Some(count) = AWAY.due() {
+            tracing::warn!(%error, count, "the categories are not to be had");
+        }
         Arc::default()
     })
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use shop_core::{Money, ProductId};
-use shop_runtime::http::Problem;
+use shop_runtime::{Periodically, http::Problem};
 use uuid::Uuid;
 
 use super::cart::{Refused, cart_page, decode_lines, parse_quantity};
@@ -127,7 +127,10 @@ async fn refused(state: &AppState, visitor: &Visitor, wanted: &Wanted, failure: 
     let t = visitor.lang.texts();
     let (status, refused) = match failure {
         Failure::Away { .. } => {
-            tracing::warn!(error = %failure, "an order was not placed");
+            static AWAY: Periodically = Periodically::line();
+            if let Some(count) = AWAY.due() {
+                tracing::warn!(error = %failure, count, "orders were not placed");
+            }
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 Refused { reason: Some(t.cart_orders_away), ..Refused::default() },
@@ -162,7 +165,10 @@ fn explain(lang: Lang, refusal: &Refusal, lines: &[NewLine]) -> Refused {
             return Refused { reason: Some(t.cart_form_reused), ..Refused::default() };
         }
         slug => {
-            tracing::warn!(slug, "an order was refused");
+            static REFUSED: Periodically = Periodically::line();
+            if let Some(count) = REFUSED.due() {
+                tracing::warn!(slug, count, "orders were refused");
+            }
             None
         }
     };
