@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lapin::types::AMQPValue;
-use shop_testing::otlp::Collector;
+use shop_testing::otlp::{Collector, Span};
 
-use crate::support::{Real, Shop, Tap, Visitor};
+use crate::support::{Real, Shop, Tap, Visitor, http};
 
 #[tokio::test]
 async fn from_the_click_to_the_message_one_order_is_one_trace() {
@@ -66,6 +66,46 @@ async fn from_the_click_to_the_message_one_order_is_one_trace() {
         panic!("no traceparent")
     };
     assert_eq!(traceparent.to_string(), format!("00-{}-{}-01", found[3].trace_id, found[3].span_id));
+}
+
+#[tokio::test]
+async fn in_one_process_an_order_is_one_trace_too_and_a_stranger_chooses_none() {
+    let collector = Collector::start().await;
+    let otlp =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "200")];
+    let shop = Shop::embedded(&otlp).await;
+    let mut visitor = Visitor::new(&shop.web);
+    let page = visitor.get("/register").await;
+    let account = [("email", "traced@example.com"), ("password", "password123")];
+    visitor.submit(&page, "/register", &account).await;
+    let page = visitor.get("/catalog").await;
+    visitor.submit(&page, "/cart/add", &[("product_id", "1")]).await;
+    let page = visitor.get("/cart").await;
+    visitor.submit(&page, "/order", &[]).await;
+    let wanted = ["POST /order", "POST /orders", "append order.created", "publish order.created"];
+    let spans = collector
+        .wait_for(Duration::from_secs(30), |spans| {
+            wanted.iter().all(|name| spans.iter().any(|span| span.name == *name))
+        })
+        .await;
+    let traces: Vec<_> = wanted
+        .iter()
+        .map(|name| spans.iter().find(|span| span.name == *name).map(|span| &span.trace_id))
+        .collect();
+    assert!(traces[0].is_some() && traces.iter().all(|trace| *trace == traces[0]), "{spans:#?}");
+
+    let strangers = "0af7651916cd43dd8448eb211c80319c";
+    for base in [&shop.auth, &shop.catalog, &shop.order, &shop.web] {
+        let request = http().get(format!("{base}/nothing")).header("accept", "application/json");
+        let answer =
+            request.header("traceparent", format!("00-{strangers}-b7ad6b7169203331-00")).send().await;
+        let problem: serde_json::Value = answer.unwrap().json().await.unwrap();
+        let trace = problem["trace_id"].as_str().expect("a trace").to_owned();
+        assert_ne!(trace, strangers);
+        let is_recorded = |spans: &[Span]| spans.iter().any(|span| span.trace_id == trace);
+        let spans = collector.wait_for(Duration::from_secs(10), is_recorded).await;
+        assert!(is_recorded(&spans), "{base}");
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,9 @@ pub(crate) struct Shop {
 const JWT_SECRET: &str = "a secret for the tests that is at least as long as HS256 wants it";
 const SESSION_SECRET: &str = "another secret for the tests, for the storefront's cookies";
 
+/// As in compose: only the shop's own services call it.
+const INTERNAL: (&str, &str) = ("TRUST_TRACEPARENT", "true");
+
 impl Shop {
     /// What `cargo run` starts.
     pub(crate) async fn embedded(environment: &[(&str, &str)]) -> Self {
@@ -99,6 +102,7 @@ impl Shop {
                     ("AUTH_LISTEN", &listen[0]),
                     ("AUTH_DATABASE_URL", backends.postgres),
                     ("AUTH_JWT_SECRET", JWT_SECRET),
+                    INTERNAL,
                 ],
             )
             .await,
@@ -112,6 +116,7 @@ impl Shop {
                     ("CATALOG_DATABASE_URL", backends.postgres),
                     ("CATALOG_REDIS_URL", backends.redis),
                     ("AUTH_JWT_SECRET", JWT_SECRET),
+                    INTERNAL,
                 ],
             )
             .await,
@@ -126,6 +131,7 @@ impl Shop {
                     ("ORDER_CATALOG_URL", &catalog_url),
                     ("ORDER_GUEST_CHECKOUT", "true"),
                     ("AUTH_JWT_SECRET", JWT_SECRET),
+                    INTERNAL,
                 ],
             )
             .await,
