@@ -9,33 +9,47 @@ use tokio::sync::watch;
 ///
 /// Time is [`boottime`]'s, so that a machine that slept finds its right over, whatever its wall clock says.
 #[derive(Clone, Debug)]
-pub struct Tenure(Arc<watch::Sender<Duration>>);
+pub struct Tenure(Arc<watch::Sender<Granted>>);
+
+/// The last grant.
+#[derive(Clone, Copy, Debug)]
+struct Granted {
+    asked: Duration,
+    until: Duration,
+}
 
 impl Tenure {
     /// A right that was asked for at `asked` (see [`boottime`]) and granted for `term`. It counts from before the request was sent,
     /// so that the grantor's idea of the end is never the earlier one.
     pub fn new(asked: Duration, term: Duration) -> Self {
-        Self(Arc::new(watch::Sender::new(asked + term)))
+        Self(Arc::new(watch::Sender::new(Granted { asked, until: asked + term })))
     }
 
     /// Makes it last for `term` from `asked` on.
     pub fn extend(&self, asked: Duration, term: Duration) {
-        self.0.send_replace(asked + term);
+        self.0.send_replace(Granted { asked, until: asked + term });
     }
 
     /// Ends it now: another has, or may have, what it was a right to.
     pub fn end(&self) {
-        self.0.send_replace(Duration::ZERO);
+        self.0.send_modify(|granted| granted.until = Duration::ZERO);
     }
 
     /// How long it may still be relied on; zero when it may not.
     pub fn remaining(&self) -> Duration {
-        self.0.borrow().saturating_sub(boottime())
+        self.0.borrow().until.saturating_sub(boottime())
     }
 
     /// Whether it may not be relied on any more.
     pub fn is_over(&self) -> bool {
         self.remaining().is_zero()
+    }
+
+    /// Waits until it was asked for after `moment`, and granted: for ever, if it is not.
+    pub(crate) async fn confirmed_after(&self, moment: Duration) {
+        let mut changes = self.0.subscribe();
+        // The sender is our own.
+        let _ = changes.wait_for(|granted| granted.asked > moment && !granted.until.is_zero()).await;
     }
 
     /// Waits for its end.
@@ -149,6 +163,22 @@ mod tests {
         let lease = Lease::new(1, Tenure::new(boottime(), TERM), None);
         lease.clone().revoke();
         assert!(lease.is_over());
+    }
+
+    #[tokio::test]
+    async fn a_tenure_is_confirmed_by_what_was_asked_for_later() {
+        let moment = boottime();
+        let tenure = Tenure::new(moment, TERM);
+        let confirmed = async || {
+            tokio::time::timeout(Duration::from_millis(50), tenure.confirmed_after(moment)).await.is_ok()
+        };
+        assert!(!confirmed().await);
+        tenure.extend(moment, TERM * 2);
+        assert!(!confirmed().await, "asked for before, and answered late");
+        tenure.extend(moment + Duration::from_millis(1), TERM);
+        assert!(confirmed().await);
+        tenure.end();
+        assert!(!confirmed().await);
     }
 
     #[tokio::test]

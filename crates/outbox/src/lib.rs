@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 mod append;
+mod cause;
 mod fence;
 pub mod inbox;
 mod metrics;
@@ -31,7 +32,7 @@ pub use metrics::{OutboxMetrics, OutboxMetricsFamily};
 pub use operate::{
     DiscardError, FullRow, InvalidRowKey, Leader, Overview, RowFilter, RowKey, RowStatus, RowSummary,
 };
-pub use publisher::{Options, Progress, Publisher, Trouble};
+pub use publisher::{Options, Progress, Publisher, Trouble, until_counted_again};
 pub use retry::RetryPolicy;
 pub use shop_messaging::HeaderValue;
 pub use store::{SESSION, Stats, Store};

@@ -318,7 +318,8 @@ impl Store {
         })
     }
 
-    async fn leader(&self) -> Result<Option<Leader>, DbErr> {
+    /// Whoever has, or had, the lease.
+    pub(crate) async fn leader(&self) -> Result<Option<Leader>, DbErr> {
         let statement = self.statement(
             "SELECT epoch, holder, lease_expires_at, lease_expires_at > clock_timestamp() AS leading
              FROM outbox_publishers WHERE name = $1",

@@ -11,8 +11,10 @@ use shop_messaging::PublishError;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub use self::lead::until_counted_again;
 use crate::{
-    OutboxMetrics, RetryPolicy, Stats, Store, Tenure,
+    OutboxMetrics, RetryPolicy, Stats, Store, Tenure, boottime,
+    cause::cause,
     fence::Lease,
     metrics::Source,
     retry::{backoff, jittered},
@@ -93,6 +95,9 @@ pub enum Trouble {
     /// The broker is away, refuses, or does not answer.
     #[error("{0}")]
     Broker(String),
+    /// The broker still keeps the connection of the publisher before, which may have been this one: it ends by itself.
+    #[error("{0}")]
+    Predecessor(String),
     /// Another publisher is at work on the same outbox: at the broker, or in the database.
     #[error("{0}")]
     Rival(String),
@@ -114,6 +119,8 @@ pub struct Publisher {
 struct Rivalry {
     times: u32,
     last: Option<Instant>,
+    /// Since when the broker's fence is closed.
+    shut_out: Option<Instant>,
 }
 
 impl Rivalry {
@@ -123,6 +130,18 @@ impl Rivalry {
         self.times = if self.is_younger_than(6 * RIVALRY) { self.times + 1 } else { 1 };
         self.last = Some(Instant::now());
         backoff(LOOK_FOR_THE_LEASE, 2 * RIVALRY, self.times)
+    }
+
+    /// The broker's fence is closed, or something else is in the way.
+    fn note(&mut self, obstacle: &Obstacle) {
+        match obstacle {
+            Obstacle::Broker(PublishError::Fenced(_)) => {
+                self.shut_out.get_or_insert_with(Instant::now);
+            }
+            Obstacle::Broker(_) => self.shut_out = None,
+            // Says nothing of the broker.
+            Obstacle::Database(_) => {}
+        }
     }
 
     fn is_younger_than(&self, age: Duration) -> bool {
@@ -146,17 +165,6 @@ enum Obstacle {
     Database(#[from] DbErr),
     #[error(transparent)]
     Broker(#[from] PublishError),
-}
-
-impl From<&Obstacle> for Trouble {
-    fn from(obstacle: &Obstacle) -> Self {
-        let text = obstacle.to_string();
-        match obstacle {
-            Obstacle::Database(_) => Self::Database(text),
-            Obstacle::Broker(PublishError::Fenced(_)) => Self::Rival(text),
-            Obstacle::Broker(_) => Self::Broker(text),
-        }
-    }
 }
 
 /// Who says which publisher may publish. Whoever it is, the epoch in the database keeps all others from marking.
@@ -225,7 +233,10 @@ impl Publisher {
             self.store.ping().await.map_err(Obstacle::from)?;
             self.transport.warm_up(deadline).await.map_err(Obstacle::from)
         };
-        answer.await.map_err(|obstacle| Trouble::from(&obstacle))
+        match answer.await {
+            Ok(()) => Ok(()),
+            Err(obstacle) => Err(self.trouble_behind(&obstacle).await),
+        }
     }
 
     async fn run_under(&mut self, referee: Referee<'_>, stop: &CancellationToken) {
@@ -259,16 +270,36 @@ impl Publisher {
                 End::Stopped => return self.give_back(&lease, referee).await,
                 End::Fenced => tracing::warn!(epoch = lease.epoch, "lost the lease, stopped publishing"),
             }
-            if matches!(referee, Referee::Tenure(tenure) if !tenure.is_over()) {
-                let pause = self.rivalry.again();
-                let rival = "another publisher has taken over this outbox";
-                self.trouble(Some(Trouble::Rival(rival.to_owned())));
+            if let Referee::Tenure(tenure) = referee {
                 tokio::select! {
-                    () = rest(jittered(pause), stop) => {}
-                    () = referee.dismissal() => {}
+                    () = self.look_for_a_rival(&lease, tenure) => {}
+                    () = tenure.ended() => {}
+                    () = stop.cancelled() => {}
                 }
             }
         }
+    }
+
+    /// The lease is lost, and whoever grants `tenure` has not said so: to another publisher, or only because the database was away
+    /// for too long. Another is told of, and left alone for a while.
+    async fn look_for_a_rival(&mut self, lease: &Lease, tenure: &Tenure) {
+        let lost = boottime();
+        let Ok(Ok(Some(leader))) = tokio::time::timeout(LOOK_FOR_THE_LEASE, self.store.leader()).await else {
+            return;
+        };
+        // A lower epoch is an older state of the database. And what this one asked for may have been done without an answer.
+        if leader.epoch <= lease.epoch || leader.holder == self.options.holder {
+            return;
+        }
+        // Whoever was granted the right after this one is no rival: then the next renewal is refused.
+        let confirmed = tokio::time::timeout(self.options.lease, tenure.confirmed_after(lost));
+        if confirmed.await.is_err() {
+            tracing::debug!("nobody has confirmed or refused the tenure since");
+        }
+        let rival = format!("another publisher, {:?}, has taken over this outbox", leader.holder);
+        let pause = self.rivalry.again();
+        self.trouble(Some(Trouble::Rival(rival)));
+        tokio::time::sleep(jittered(pause)).await;
     }
 
     async fn give_back(&mut self, lease: &Lease, referee: Referee<'_>) {
@@ -298,9 +329,13 @@ impl Publisher {
         while !stop.is_cancelled() && !referee.has_dismissed() {
             let (holder, term) = (&self.options.holder, self.options.lease);
             let taken = async {
-                match referee {
+                let taken = match referee {
                     Referee::Database => self.store.acquire(holder, term).await,
                     Referee::Tenure(tenure) => self.store.take_over(holder, term, tenure).await,
+                };
+                match taken {
+                    Ok(lease) => Ok(lease),
+                    Err(error) => Err(Trouble::Database(cause(self.store.database(), &error).await)),
                 }
             };
             // A database that is silent must not keep anybody: what was asked for may be done all the same, and is one more epoch.
@@ -316,9 +351,9 @@ impl Publisher {
                     self.trouble(None);
                     LOOK_FOR_THE_LEASE
                 }
-                Err(error) => {
+                Err(trouble) => {
                     failures += 1;
-                    self.report(&Obstacle::Database(error), failures)
+                    self.report(trouble, failures)
                 }
             };
             tokio::select! {
@@ -330,19 +365,37 @@ impl Publisher {
         None
     }
 
-    /// Tells of `obstacle` in log, metrics and progress; answers how long to wait before the next try.
-    fn report(&self, obstacle: &Obstacle, failures: u32) -> Duration {
-        let trouble = Trouble::from(obstacle);
+    /// What `obstacle` is for people. It may have to ask, for some seconds at most.
+    async fn trouble_behind(&mut self, obstacle: &Obstacle) -> Trouble {
+        match obstacle {
+            Obstacle::Database(error) => Trouble::Database(cause(self.store.database(), error).await),
+            // A connection that was lost is not missed at once. What is shut out for longer is so by somebody who is alive.
+            Obstacle::Broker(error @ PublishError::Fenced(name)) => {
+                let since = self.rivalry.shut_out.map(|since| since.elapsed()).unwrap_or_default();
+                if since < 2 * self.options.lease + RIVALRY / 2 {
+                    Trouble::Predecessor(format!(
+                        "the broker keeps the connection of the publisher before until it misses it ({name})"
+                    ))
+                } else {
+                    Trouble::Rival(error.to_string())
+                }
+            }
+            Obstacle::Broker(error) => Trouble::Broker(error.to_string()),
+        }
+    }
+
+    /// Tells of `trouble` in log, metrics and progress; answers how long to wait before the next try.
+    fn report(&self, trouble: Trouble, failures: u32) -> Duration {
         // The one before is on its way out: its connection ends soon, by itself or by the broker's heartbeats.
-        let longest = if matches!(trouble, Trouble::Rival(_)) {
+        let longest = if matches!(trouble, Trouble::Rival(_) | Trouble::Predecessor(_)) {
             Duration::from_millis(500)
         } else {
             Duration::from_secs(5)
         };
         let pause = backoff(Duration::from_millis(200), longest, failures);
-        self.metrics.failed(match obstacle {
-            Obstacle::Database(_) => Source::Database,
-            Obstacle::Broker(_) => Source::Broker,
+        self.metrics.failed(match trouble {
+            Trouble::Database(_) => Source::Database,
+            Trouble::Broker(_) | Trouble::Predecessor(_) | Trouble::Rival(_) => Source::Broker,
         });
         // The first is news, and so is one that lasts; the many between are not.
         if failures.is_power_of_two() {
@@ -363,7 +416,8 @@ impl Publisher {
     }
 
     /// The database and the broker are there, and nobody is in the way.
-    fn all_is_well(&self) {
+    fn all_is_well(&mut self) {
+        self.rivalry.shut_out = None;
         if self.rivalry.is_younger_than(RIVALRY) {
             return;
         }

@@ -27,6 +27,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// How long the broker may take to let us in: an operator is to know soon of one that says nothing.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How often what waits is counted, at most and at least.
+const COUNT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(4));
 /// Sent rows removed by one statement.
 const RETIRE_CHUNK: u32 = 1_000;
 
@@ -104,10 +106,12 @@ impl Publisher {
                     // What was in flight is in doubt, and the database is asked again.
                     turn.backlog.clear();
                     turn.failures += 1;
-                    let pause = self.report(&obstacle, turn.failures);
-                    if stop.is_cancelled() {
-                        return self.flush(&mut turn, lease).await;
-                    }
+                    self.rivalry.note(&obstacle);
+                    let trouble = tokio::select! {
+                        trouble = self.trouble_behind(&obstacle) => trouble,
+                        () = stop.cancelled() => return self.flush(&mut turn, lease).await,
+                    };
+                    let pause = self.report(trouble, turn.failures);
                     rest(jittered(pause), stop).await;
                 }
             }
@@ -445,7 +449,8 @@ fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }
 
-/// Keeps the gauges up to date, in two hundredths of the time at most: a backlog takes long to count.
+/// Keeps the gauges up to date. A backlog takes long to count, so in two hundredths of the time if possible; but what is told of it
+/// must never be old.
 async fn observe(store: &Store, metrics: &OutboxMetrics, counted: &(dyn Fn(Stats) + Sync)) -> Infallible {
     loop {
         let asked = Instant::now();
@@ -455,8 +460,14 @@ async fn observe(store: &Store, metrics: &OutboxMetrics, counted: &(dyn Fn(Stats
             metrics.oldest_pending.set(stats.oldest_pending_seconds as i64);
             counted(stats);
         }
-        tokio::time::sleep(Duration::from_secs(5).max(asked.elapsed() * 50)).await;
+        tokio::time::sleep(until_counted_again(asked.elapsed())).await;
     }
+}
+
+/// How long to wait between two counts of what an outbox holds, when one took as long as `took`.
+pub fn until_counted_again(took: Duration) -> Duration {
+    let (soonest, latest) = COUNT;
+    (took * 50).clamp(soonest, latest)
 }
 
 /// The publish span of a row: a part of the trace in which the row was appended.

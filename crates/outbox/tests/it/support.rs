@@ -235,6 +235,7 @@ async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(if url.starts_with("sqlite") { 1 } else { 5 })
+        .acquire_timeout(Duration::from_secs(5))
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(|postgres| postgres.options(SESSION))
         .map_sqlx_sqlite_opts(|sqlite| {

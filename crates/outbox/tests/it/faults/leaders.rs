@@ -148,21 +148,116 @@ async fn an_elected_publisher_takes_over_at_once_and_ends_with_its_tenure() {
     queue.assert_ordered();
 }
 
+/// Takes the lease away from whoever has it.
+fn taken_by(holder: &str, epochs: i64) -> String {
+    format!(
+        "UPDATE outbox_publishers SET epoch = epoch + {epochs}, holder = '{holder}',
+                lease_expires_at = clock_timestamp() + interval '1 hour'"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_elected_publisher_that_is_taken_over_from_says_so_and_comes_back() {
     let Some(fixture) = Fixture::real().await else { return };
-    let mut running = Running::elected(fixture.publisher(Fixture::options("one")).await, tenure(60));
+    let tenure = tenure(60);
+    let mut running = Running::elected(fixture.publisher(Fixture::options("one")).await, tenure.clone());
     running.leading().await;
-    fixture
-        .execute(
-            "UPDATE outbox_publishers
-             SET epoch = epoch + 1, lease_expires_at = clock_timestamp() + interval '1 hour'",
-        )
-        .await;
+    fixture.execute(&taken_by("another", 1)).await;
+    // Whoever elected it still does.
+    let renewing = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            tenure.extend(boottime(), Duration::from_secs(60));
+        }
+    };
     let rival = running.progress.wait_for(|progress| matches!(progress.trouble, Some(Trouble::Rival(_))));
-    tokio::time::timeout(Duration::from_secs(10), rival).await.unwrap().unwrap();
+    tokio::select! {
+        () = renewing => {}
+        told = tokio::time::timeout(Duration::from_secs(10), rival) => {
+            let trouble = told.unwrap().unwrap().trouble.clone().unwrap().to_string();
+            assert!(trouble.contains("\"another\""), "{trouble}");
+        }
+    }
     running.leading().await;
     assert!(running.progress.borrow().epoch > 2);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_other_publisher_is_not_told_as_one() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let tenure = tenure(60);
+    let mut running = Running::elected(fixture.publisher(Fixture::options("one")).await, tenure.clone());
+    // Its own takeover that was not answered; a backup from before it; an outbox that was made anew.
+    for (lost, statement) in
+        [taken_by("one", 1), taken_by("another", -1), "DELETE FROM outbox_publishers".to_owned()]
+            .into_iter()
+            .enumerate()
+    {
+        running.leading().await;
+        let before = running.progress.borrow().epoch;
+        fixture.execute(&statement).await;
+        let began = Instant::now();
+        loop {
+            tenure.extend(boottime(), Duration::from_secs(60));
+            let progress = running.progress.borrow().clone();
+            assert!(!matches!(progress.trouble, Some(Trouble::Rival(_))), "{lost}: {:?}", progress.trouble);
+            // The outbox that was made anew begins with the first epoch again.
+            if progress.publishing && (progress.epoch != before || began.elapsed() > Duration::from_secs(5)) {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "{lost}: it does not come back");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fixture.append("a", lost as i64 + 1).await;
+        fixture.until("sent", lost + 1).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_elected_instead_is_no_rival() {
+    let Some(fixture) = Fixture::real().await else { return };
+    let tenure = tenure(60);
+    let mut running = Running::elected(fixture.publisher(Fixture::options("one")).await, tenure.clone());
+    running.leading().await;
+    fixture.execute(&taken_by("another", 1)).await;
+    let ended = running.progress.wait_for(|progress| !progress.leading);
+    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap();
+    // The next renewal is refused.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    tenure.end();
+    let progress = running.progress.clone();
+    running.ended().await;
+    assert_eq!(progress.borrow().trouble, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cause_is_told_and_not_that_a_pool_has_waited() {
+    let Some(server) = shop_testing::private_postgres(shop_testing::servers::Durability::Fast).await else {
+        return;
+    };
+    let Some(broker) = shop_testing::rabbitmq().await else { return };
+    let fixture = Fixture::on(&server.url, &broker.url).await;
+    let mut options = Fixture::options("one");
+    options.lease = Duration::from_secs(2);
+    let mut running = fixture.run(options).await;
+    running.leading().await;
+    let told = async |running: &mut Running, words: &str| {
+        let told = running.progress.wait_for(|progress| {
+            progress.trouble.as_ref().is_some_and(|trouble| trouble.to_string().contains(words))
+        });
+        let told = tokio::time::timeout(Duration::from_secs(25), told).await.map(drop);
+        assert!(told.is_ok(), "no {words:?}: {:?}", running.progress.borrow().trouble);
+    };
+    server.kill9().await;
+    told(&mut running, "nothing listens there").await;
+    server.start().await;
+    running.leading().await;
+    server.freeze().await;
+    told(&mut running, "no answer").await;
+    server.thaw().await;
+    running.leading().await;
     running.stop().await;
 }
 

@@ -1,0 +1,141 @@
+//! Why a database cannot be used, in words for people. A pool that has waited for a connection in vain says only that it has waited;
+//! the reason is asked for on a connection of its own.
+
+use std::{io, time::Duration};
+
+use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use sqlx::{Connection as _, Error, PgConnection};
+
+/// How long a connection of our own may take to say what is wrong.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is behind `error`, which `database` answered with.
+pub(crate) async fn cause(database: &DatabaseConnection, error: &DbErr) -> String {
+    match error {
+        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+            if database.get_database_backend() == DbBackend::Postgres =>
+        {
+            behind_the_wait(database).await
+        }
+        DbErr::Conn(RuntimeErr::SqlxError(driver))
+        | DbErr::Exec(RuntimeErr::SqlxError(driver))
+        | DbErr::Query(RuntimeErr::SqlxError(driver)) => words(driver),
+        error => error.to_string(),
+    }
+}
+
+async fn behind_the_wait(database: &DatabaseConnection) -> String {
+    let options = database.get_postgres_connection_pool().connect_options();
+    let asked = async {
+        let mut connection = PgConnection::connect_with(&options).await?;
+        connection.ping().await?;
+        connection.close().await
+    };
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(())) => "it takes a connection, but none of the publisher's own has become free".to_owned(),
+        Ok(Err(error)) => words(&error),
+        Err(_) => format!("no answer within {PATIENCE:?}"),
+    }
+}
+
+/// What an operator can act on comes first, the driver's own words after it.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => format!("nothing listens there: {error}"),
+            io::ErrorKind::TimedOut => format!("no answer: {error}"),
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                format!("there is no way to it: {error}")
+            }
+            _ if is_about_a_name(error) => format!("its name is not known: {error}"),
+            _ => format!("the connection broke: {error}"),
+        },
+        Error::Tls(error) => format!("TLS fails: {error}"),
+        Error::Database(error) => {
+            let said = error.message();
+            match error.code().as_deref().and_then(meaning) {
+                Some(meaning) => format!("{meaning}: {said}"),
+                None => said.to_owned(),
+            }
+        }
+        error => error.to_string(),
+    }
+}
+
+/// The standard library has no kind for it.
+fn is_about_a_name(error: &io::Error) -> bool {
+    error.to_string().contains("lookup address")
+}
+
+/// PostgreSQL's codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) of what is wrong with the server or with
+/// our right to use it.
+fn meaning(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" => "it refuses the password",
+        "28000" => "it refuses the login",
+        "3D000" => "it has no such database",
+        "42501" => "a right is missing",
+        "25006" => "it takes no writes, as a standby does",
+        "53100" => "its disk is full",
+        "53300" => "it has too many connections",
+        "57P01" | "57P02" => "it is shutting down",
+        "57P03" => "it is starting, or shutting down",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_network_says_is_told_in_words() {
+        let told = |kind, text: &str| words(&Error::Io(io::Error::new(kind, text)));
+        assert!(told(io::ErrorKind::ConnectionRefused, "os error 111").starts_with("nothing listens there"));
+        let name = "failed to lookup address information: Name or service not known";
+        assert!(told(io::ErrorKind::Other, name).starts_with("its name is not known"));
+        assert!(told(io::ErrorKind::UnexpectedEof, "eof").starts_with("the connection broke"));
+    }
+
+    #[test]
+    fn what_is_no_matter_of_the_server_keeps_its_own_words() {
+        assert_eq!(meaning("42P01"), None);
+        assert_eq!(meaning("28P01"), Some("it refuses the password"));
+    }
+
+    /// What is told of a database at `url`, whatever its pool says.
+    async fn told(url: String) -> String {
+        let mut options = sea_orm::ConnectOptions::new(url);
+        options.connect_lazy(true).acquire_timeout(Duration::from_secs(1)).sqlx_logging(false);
+        let database = sea_orm::Database::connect(options).await.unwrap();
+        let error = database.ping().await.unwrap_err();
+        let told = cause(&database, &error).await;
+        println!("{error}\n  {told}");
+        told
+    }
+
+    #[tokio::test]
+    async fn each_cause_has_its_words() {
+        let Some(postgres) = shop_testing::postgres().await else { return };
+        let url = postgres.url.as_str();
+        let (server, name) = url.rsplit_once('/').unwrap();
+        let (_, host) = server.rsplit_once('@').unwrap_or(("", server.trim_start_matches("postgres://")));
+        let role = format!("limited_{name}");
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let make = format!("CREATE ROLE {role} LOGIN CONNECTION LIMIT 0");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut connection).await.unwrap();
+        for (url, words) in [
+            ("postgres://shop@127.0.0.1:1/shop".to_owned(), "nothing listens there"),
+            ("postgres://shop@nowhere.invalid/shop".to_owned(), "its name is not known"),
+            (format!("{server}/elsewhere"), "it has no such database: "),
+            (format!("postgres://nobody_{name}@{host}/{name}"), "it refuses the login: "),
+            (format!("postgres://{role}@{host}/{name}"), "it has too many connections: "),
+            (format!("{url}?sslmode=require"), "TLS fails: "),
+        ] {
+            let told = told(url).await;
+            assert!(told.starts_with(words), "{told}");
+        }
+        let drop = format!("DROP ROLE {role}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut connection).await.unwrap();
+    }
+}
