@@ -16,6 +16,31 @@ pub struct DatabaseConfig {
     pub schema: String,
 }
 
+/// The most bytes that AMQP carries in a name.
+pub(crate) const SHORT: usize = 255;
+
+/// Whether the broker keeps this name of an exchange or a queue for itself.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.starts_with("amq.")
+}
+
+/// The name of the publishers' fence has it in it, with more.
+fn exchange(text: &str) -> Result<String, &'static str> {
+    if text.len() > SHORT / 2 { Err("it has more than 127 bytes") } else { queue(text) }
+}
+
+fn queue(text: &str) -> Result<String, &'static str> {
+    if is_reserved(text) { Err(crate::object::NOT_RESERVED) } else { short(text) }
+}
+
+fn short(text: &str) -> Result<String, &'static str> {
+    match text.len() {
+        0 => Err("it is empty"),
+        1..=SHORT => Ok(text.to_owned()),
+        _ => Err("it has more than 255 bytes"),
+    }
+}
+
 /// The publisher's environment variables.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
@@ -29,14 +54,14 @@ pub struct Config {
     #[arg(long, env = "OUTBOX_RABBITMQ_URL", hide_env_values = true)]
     pub rabbitmq_url: SecretString,
     /// The topic exchange to publish to; it is declared
-    #[arg(long, env = "OUTBOX_EXCHANGE", default_value = EXCHANGE)]
+    #[arg(long, env = "OUTBOX_EXCHANGE", default_value = EXCHANGE, value_parser = exchange)]
     pub exchange: String,
     /// A queue that keeps the last 10,000 of all events; `none` for none (events that no queue takes then
     /// become dead)
-    #[arg(long, env = "OUTBOX_EVENT_LOG", default_value = "shop_events.log")]
+    #[arg(long, env = "OUTBOX_EVENT_LOG", default_value = "shop_events.log", value_parser = queue)]
     pub event_log: String,
     /// Who publishes: the AMQP app_id
-    #[arg(long, env = "OUTBOX_APP_ID", default_value = "order_service")]
+    #[arg(long, env = "OUTBOX_APP_ID", default_value = "order_service", value_parser = short)]
     pub app_id: String,
     /// Messages that may be unconfirmed or unmarked at once: the most that a crash can duplicate
     #[arg(long, env = "OUTBOX_IN_FLIGHT", default_value_t = 400, value_parser = clap::value_parser!(u16).range(2..=2000))]
@@ -89,5 +114,20 @@ impl Config {
         options.retention =
             (self.retention_hours > 0).then(|| Duration::from_secs(u64::from(self.retention_hours) * 3600));
         options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_broker_would_refuse_are_refused_at_the_start() {
+        assert_eq!(exchange("shop_events"), Ok("shop_events".to_owned()));
+        assert_eq!(queue("none"), Ok("none".to_owned()));
+        assert!(exchange("amq.topic").is_err() && queue("amq.gen-1").is_err());
+        assert!(exchange("").is_err() && queue("").is_err() && short("").is_err());
+        assert!(exchange(&"x".repeat(127)).is_ok() && exchange(&"x".repeat(128)).is_err());
+        assert!(short(&"я".repeat(127)).is_ok() && short(&"я".repeat(128)).is_err(), "bytes, not letters");
     }
 }

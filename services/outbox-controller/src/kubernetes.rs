@@ -10,6 +10,7 @@ mod report;
 mod secrets;
 mod status;
 mod supervisor;
+mod term;
 mod worker;
 
 use std::{net::SocketAddr, time::Duration};

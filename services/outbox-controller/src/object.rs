@@ -5,12 +5,14 @@
 #![expect(unreachable_pub, reason = "kube's derive puts public helpers into functions")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, KubeSchema, core::Duration};
+use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Go's durations, without a sign: `1h30m`, `1.5s`.
-const DURATION: &str = r"^([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+$";
+/// Go's durations, without a sign: `1h30m`, `1.5s`. They are kept as they are written, so that one of no use is named with its field.
+const DURATION: &str = r"^([0-9]{1,12}(\.[0-9]{1,9})?(ms|s|m|h))+$";
+/// Those that CEL's `duration()` can hold, 292 years, as often as they fit into the longest text.
+const HELD: &str = "^([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?s|[0-9]{1,12}([.][0-9]{1,9})?ms)+$";
 
 /// The names of Secrets (RFC 1123), and of the keys in them.
 const SECRET: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
@@ -103,6 +105,7 @@ pub struct OutboxPublisherSpec {
     /// The AMQP `app_id` of every message: who publishes. The name of this object if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = short())]
     pub app_id: Option<String>,
     /// Messages that may be unconfirmed or unmarked at once: the most that a crash can duplicate.
     #[serde(default = "default_batch_size")]
@@ -111,18 +114,18 @@ pub struct OutboxPublisherSpec {
     /// How often an idle publisher looks by itself; commits wake it without. 5ms to 60s.
     #[serde(default = "default_poll_interval")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "100ms"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('5ms') && duration(self) <= duration('60s')").message("from 5ms to 60s"))]
-    pub poll_interval: Duration,
+    #[x_kube(validation = POLL_INTERVAL.rule())]
+    pub poll_interval: String,
     /// How long the broker may take to confirm a batch. 1s to 60s.
     #[serde(default = "default_publish_deadline")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "10s"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('60s')").message("from 1s to 60s"))]
-    pub publish_deadline: Duration,
+    #[x_kube(validation = PUBLISH_DEADLINE.rule())]
+    pub publish_deadline: String,
     /// How long sent messages are kept in the outbox; 0s: for ever.
     #[serde(default = "default_retention")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "168h"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('87600h')").message("from 0s to 87600h"))]
-    pub retention: Duration,
+    #[x_kube(validation = RETENTION.rule())]
+    pub retention: String,
     /// What happens to a message that the broker refuses.
     #[serde(default)]
     pub retry: RetrySpec,
@@ -144,7 +147,7 @@ pub struct DatabaseSpec {
 }
 
 /// A RabbitMQ, and what to publish to there.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BrokerSpec {
     /// The Secret that holds the broker's URL: `amqp://user:password@host:5672/vhost`, or `amqps://…`.
@@ -152,11 +155,13 @@ pub struct BrokerSpec {
     /// The topic exchange to publish to; it is declared, durable.
     #[serde(default = "default_exchange")]
     #[schemars(length(min = 1, max = 127), regex(pattern = "^[A-Za-z0-9_.:-]+$"))]
+    #[x_kube(validation = not_reserved())]
     pub exchange: String,
     /// A queue that keeps the last 10,000 of all events, declared and bound beside the exchange. Without one, an event that no
     /// queue takes becomes dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = not_reserved(), validation = short())]
     pub event_log: Option<String>,
 }
 
@@ -189,7 +194,7 @@ pub struct BrokerSecretRef {
 /// What happens to a message that the broker refuses: it is tried again, ever later, and then dead.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("duration(self.firstPause) <= duration(self.longestPause)").message("firstPause is at most longestPause"))]
+#[x_kube(validation = pauses_in_order())]
 pub struct RetrySpec {
     /// How often it is tried before it is dead.
     #[serde(default = "default_max_attempts")]
@@ -198,13 +203,13 @@ pub struct RetrySpec {
     /// The pause after the first try; each one after it is twice as long. 10ms to 24h.
     #[serde(default = "default_first_pause")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "1s"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('10ms') && duration(self) <= duration('24h')").message("from 10ms to 24h"))]
-    pub first_pause: Duration,
+    #[x_kube(validation = FIRST_PAUSE.rule())]
+    pub first_pause: String,
     /// The longest pause between two tries. 10ms to 24h.
     #[serde(default = "default_longest_pause")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "5m"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('10ms') && duration(self) <= duration('24h')").message("from 10ms to 24h"))]
-    pub longest_pause: Duration,
+    #[x_kube(validation = LONGEST_PAUSE.rule())]
+    pub longest_pause: String,
 }
 
 impl Default for RetrySpec {
@@ -279,32 +284,84 @@ pub struct RedriveStatus {
     pub time: Time,
 }
 
+/// The bounds of a duration, both included.
+pub(crate) struct Bounds {
+    pub(crate) least: &'static str,
+    pub(crate) most: &'static str,
+}
+
+pub(crate) const POLL_INTERVAL: Bounds = Bounds { least: "5ms", most: "60s" };
+pub(crate) const PUBLISH_DEADLINE: Bounds = Bounds { least: "1s", most: "60s" };
+pub(crate) const RETENTION: Bounds = Bounds { least: "0s", most: "87600h" };
+pub(crate) const FIRST_PAUSE: Bounds = Bounds { least: "10ms", most: "24h" };
+pub(crate) const LONGEST_PAUSE: Bounds = Bounds { least: "10ms", most: "24h" };
+
+impl Bounds {
+    /// What is asked for, in words.
+    pub(crate) fn words(&self) -> String {
+        let Self { least, most } = self;
+        format!("a duration from {least} to {most}, written with h, m, s and ms: 1h30m, 250ms")
+    }
+
+    /// `duration()` fails on what it cannot hold, and would tell of types instead of bounds.
+    fn rule(&self) -> Rule {
+        let Self { least, most } = self;
+        Rule::new(format!(
+            "self.matches('{HELD}') && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
+        ))
+        .message(self.words().as_str())
+    }
+}
+
+pub(crate) const PAUSES_IN_ORDER: &str = "firstPause is at most longestPause";
+pub(crate) const NOT_RESERVED: &str = "names that begin with amq. are the broker's own";
+pub(crate) const SHORT: &str = "at most 255 bytes: letters beyond ASCII count more than once";
+
+/// One that cannot be held is told of by its own rule.
+fn pauses_in_order() -> Rule {
+    Rule::new(format!(
+        "!self.firstPause.matches('{HELD}') || !self.longestPause.matches('{HELD}') || \
+         duration(self.firstPause) <= duration(self.longestPause)"
+    ))
+    .message(PAUSES_IN_ORDER)
+}
+
+/// The broker lets nobody declare such names.
+fn not_reserved() -> Rule {
+    Rule::new("!self.startsWith('amq.')").message(NOT_RESERVED)
+}
+
+/// AMQP's short texts are counted in bytes, a schema's in characters.
+fn short() -> Rule {
+    Rule::new("size(bytes(self)) <= 255").message(SHORT)
+}
+
 fn default_batch_size() -> i32 {
     400
 }
 
-fn default_poll_interval() -> Duration {
-    std::time::Duration::from_millis(100).into()
+fn default_poll_interval() -> String {
+    "100ms".to_owned()
 }
 
-fn default_publish_deadline() -> Duration {
-    std::time::Duration::from_secs(10).into()
+fn default_publish_deadline() -> String {
+    "10s".to_owned()
 }
 
-fn default_retention() -> Duration {
-    std::time::Duration::from_secs(168 * 3600).into()
+fn default_retention() -> String {
+    "168h".to_owned()
 }
 
 fn default_max_attempts() -> i32 {
     10
 }
 
-fn default_first_pause() -> Duration {
-    std::time::Duration::from_secs(1).into()
+fn default_first_pause() -> String {
+    "1s".to_owned()
 }
 
-fn default_longest_pause() -> Duration {
-    std::time::Duration::from_secs(300).into()
+fn default_longest_pause() -> String {
+    "5m".to_owned()
 }
 
 fn default_schema() -> String {

@@ -9,8 +9,9 @@ use shop_runtime::config::{DatabaseUrl, redacted};
 
 use super::secrets::Seen;
 use crate::{
+    config::{SHORT, is_reserved},
     fence,
-    object::{OutboxPublisher, OutboxPublisherSpec},
+    object::{self, OutboxPublisher, OutboxPublisherSpec},
 };
 
 /// All that a publisher is made of. Two that are equal need no change.
@@ -108,7 +109,9 @@ pub(super) fn plan(object: &OutboxPublisher, references: &References<'_>) -> Opt
 
 fn assemble(object: &OutboxPublisher, database: &str, broker: &str) -> Result<Plan, Problem> {
     let spec = &object.spec;
-    let retention: Duration = spec.retention.into();
+    // They were looked at before.
+    let span = |text: &str| duration(text).unwrap_or_default();
+    let retention = span(&spec.retention);
     Ok(Plan {
         database: database_url(spec, database)?,
         schema: spec.database.schema.clone(),
@@ -118,13 +121,13 @@ fn assemble(object: &OutboxPublisher, database: &str, broker: &str) -> Result<Pl
         event_log: spec.broker.event_log.clone(),
         app_id: spec.app_id.clone().or_else(|| object.metadata.name.clone()).unwrap_or_default(),
         batch_size: usize::try_from(spec.batch_size).unwrap_or(2),
-        poll_interval: spec.poll_interval.into(),
-        publish_deadline: spec.publish_deadline.into(),
+        poll_interval: span(&spec.poll_interval),
+        publish_deadline: span(&spec.publish_deadline),
         retention: (!retention.is_zero()).then_some(retention),
         retry: RetryPolicy {
             max_attempts: u32::try_from(spec.retry.max_attempts).unwrap_or(1),
-            first: spec.retry.first_pause.into(),
-            longest: spec.retry.longest_pause.into(),
+            first: span(&spec.retry.first_pause),
+            longest: span(&spec.retry.longest_pause),
         },
     })
 }
@@ -160,38 +163,60 @@ impl Plan {
 
 /// The bounds of the object's definition and the rules between its fields, for an API server that has not checked them.
 fn validate(spec: &OutboxPublisherSpec) -> Result<(), Problem> {
-    const MS: Duration = Duration::from_millis(1);
-    const S: Duration = Duration::from_secs(1);
-    const H: Duration = Duration::from_secs(3600);
     let invalid = |field, rule: &str| Err(Problem::Spec { field, rule: rule.to_owned() });
-    let outside = |duration: kube::core::Duration, least: Duration, most: Duration| {
-        duration.is_negative() || !(least..=most).contains(&Duration::from(duration))
-    };
     if !(2..=2000).contains(&spec.batch_size) {
         return invalid("batchSize", "from 2 to 2000");
-    }
-    if outside(spec.poll_interval, 5 * MS, 60 * S) {
-        return invalid("pollInterval", "from 5ms to 60s");
-    }
-    if outside(spec.publish_deadline, S, 60 * S) {
-        return invalid("publishDeadline", "from 1s to 60s");
-    }
-    if outside(spec.retention, Duration::ZERO, 87_600 * H) {
-        return invalid("retention", "from 0s to 87600h");
     }
     if !(1..=100).contains(&spec.retry.max_attempts) {
         return invalid("retry.maxAttempts", "from 1 to 100");
     }
-    if outside(spec.retry.first_pause, 10 * MS, 24 * H) {
-        return invalid("retry.firstPause", "from 10ms to 24h");
+    for (field, text, bounds) in [
+        ("pollInterval", &spec.poll_interval, object::POLL_INTERVAL),
+        ("publishDeadline", &spec.publish_deadline, object::PUBLISH_DEADLINE),
+        ("retention", &spec.retention, object::RETENTION),
+        ("retry.firstPause", &spec.retry.first_pause, object::FIRST_PAUSE),
+        ("retry.longestPause", &spec.retry.longest_pause, object::LONGEST_PAUSE),
+    ] {
+        let bound = |text| duration(text).unwrap_or_default();
+        if duration(text).is_none_or(|found| found < bound(bounds.least) || found > bound(bounds.most)) {
+            return invalid(field, &format!("{text:?} is not {}", bounds.words()));
+        }
     }
-    if outside(spec.retry.longest_pause, 10 * MS, 24 * H) {
-        return invalid("retry.longestPause", "from 10ms to 24h");
+    if duration(&spec.retry.first_pause) > duration(&spec.retry.longest_pause) {
+        return invalid("retry", object::PAUSES_IN_ORDER);
     }
-    if Duration::from(spec.retry.first_pause) > Duration::from(spec.retry.longest_pause) {
-        return invalid("retry", "firstPause is at most longestPause");
+    let names = [
+        ("broker.exchange", Some(&spec.broker.exchange)),
+        ("broker.eventLog", spec.broker.event_log.as_ref()),
+    ];
+    if let Some((field, _)) = names.into_iter().find(|(_, name)| name.is_some_and(|name| is_reserved(name))) {
+        return invalid(field, object::NOT_RESERVED);
+    }
+    let texts = [("appId", &spec.app_id), ("broker.eventLog", &spec.broker.event_log)];
+    for (field, text) in texts.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?))) {
+        if text.is_empty() {
+            return invalid(field, "it is empty");
+        }
+        if text.len() > SHORT {
+            return invalid(field, object::SHORT);
+        }
     }
     Ok(())
+}
+
+/// A duration as Go writes it, with units of hours to milliseconds and without a sign.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.split(|character: char| !character.is_ascii_digit()).map(str::len).max()?;
+    let is_known = |character: char| character.is_ascii_digit() || ".hms".contains(character);
+    let is_readable = text.starts_with(|first: char| first.is_ascii_digit())
+        && text.ends_with(['h', 'm', 's'])
+        && text.chars().all(is_known)
+        && text.len() <= 32
+        && digits <= 12;
+    if !is_readable {
+        return None;
+    }
+    text.parse::<kube::core::Duration>().ok().map(Duration::from)
 }
 
 /// The text under `key` of a Secret; `None` while it has not been looked at yet.
@@ -311,6 +336,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn durations_are_read_as_go_writes_them() {
+        for (text, milliseconds) in [
+            ("5ms", 5),
+            ("1.5h", 5_400_000),
+            ("1h30m", 5_400_000),
+            ("1m0.5s", 60_500),
+            ("0s", 0),
+            ("315360000000ms", 315_360_000_000),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+    }
+
+    #[test]
     fn zero_retention_keeps_for_ever() {
         let object = object(|spec| spec["retention"] = json!("0s"));
         assert_eq!(planned(&object, &database(), &broker()).unwrap().unwrap().retention, None);
@@ -348,12 +387,16 @@ pub(super) mod tests {
         };
         for (name, values) in [
             ("batchSize", vec![json!(1), json!(2001), json!(-5)]),
-            ("pollInterval", vec![json!("4ms"), json!("61s"), json!("-1s")]),
-            ("publishDeadline", vec![json!("999ms"), json!("2m")]),
-            ("retention", vec![json!("-1h"), json!("87601h")]),
+            ("pollInterval", vec![json!("4ms"), json!("61s"), json!("-1s"), json!("99999999h"), json!("")]),
+            ("publishDeadline", vec![json!("999ms"), json!("2m"), json!("10"), json!("0"), json!("1.s.5")]),
+            ("retention", vec![json!("-1h"), json!("87601h"), json!("7d"), json!("1e3h"), json!("five")]),
+            ("retention", vec![json!("9999999999999999999999999999999h"), json!("1h 30m"), json!("5us")]),
             ("retry.maxAttempts", vec![json!(0), json!(101)]),
             ("retry.firstPause", vec![json!("9ms"), json!("25h")]),
             ("retry.longestPause", vec![json!("9ms"), json!("25h")]),
+            ("broker.exchange", vec![json!("amq.topic"), json!("amq.")]),
+            ("broker.eventLog", vec![json!("amq.gen-1"), json!(""), json!("я".repeat(128))]),
+            ("appId", vec![json!(""), json!("я".repeat(128))]),
         ] {
             for value in values {
                 let problem = field(name, value.clone());

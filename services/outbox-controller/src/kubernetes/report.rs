@@ -9,13 +9,14 @@ use kube::{
     api::{Patch, PatchParams},
     core::{DeserializeGuard, ObjectMeta},
 };
-use shop_outbox::{OutboxMetrics, Progress, Stats, Store, Tenure};
+use shop_outbox::{OutboxMetrics, Progress, Store, Tenure, until_counted_again};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     events::Events,
     status::{Assessment, Notice, Situation, age, nobody_leads},
+    term::{SETTLE, Term},
     worker::{Context, Object, Planned, Running, elected},
 };
 use crate::{
@@ -25,10 +26,11 @@ use crate::{
 
 /// Who owns the status's fields, and who reports Events.
 const MANAGER: &str = "outbox-controller";
-/// How often numbers are written at most, and how soon a write that failed is tried again.
+/// How often numbers are written at most, and how soon a write that failed is tried again. Together with the time between two counts
+/// it is well below ten seconds: what is shown is never older while it changes.
 const PACE: Duration = Duration::from_secs(5);
-/// How long trouble lasts before it is told of: a connection that is made anew is no news.
-const SETTLE: Duration = Duration::from_secs(2);
+/// How often it is seen to that what waits is counted, where no publisher does.
+const NEXT_COUNT: Duration = Duration::from_secs(2);
 /// How long a request to the API server, or a look into the database, may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long the last word of a leader that stops may take: its successor waits for it.
@@ -47,49 +49,6 @@ pub(super) struct Reporter {
     stop: CancellationToken,
     /// None while another leads.
     term: Option<Term>,
-}
-
-/// What is known during one time of leadership.
-struct Term {
-    /// As it is in the API server, as far as is known, at this `resourceVersion`.
-    written: OutboxPublisherStatus,
-    version: Option<String>,
-    /// When a write was last tried, and whether it failed.
-    tried: Option<(Instant, bool)>,
-    /// What `status.published` was when our own count was zero.
-    published_before: i64,
-    /// As last looked at.
-    progress: Progress,
-    /// What was counted while nothing is published, when, and how long it took.
-    counted: Option<(Stats, Instant, Duration)>,
-    /// Since when it does not do what it should, and whether it is only starting since then.
-    troubled: Option<(Instant, bool)>,
-    /// Done, and perhaps not acknowledged yet.
-    redriven: Option<RedriveStatus>,
-}
-
-impl Term {
-    fn stats(&self) -> Option<Stats> {
-        self.progress.stats.or(self.counted.map(|(stats, ..)| stats))
-    }
-
-    fn is_acknowledged(&self) -> bool {
-        self.redriven.is_none() || self.written.redrive == self.redriven
-    }
-
-    /// How long to wait before it is told that something is in the way; `None` when it has lasted long enough.
-    fn settling(&mut self, assessment: &Assessment) -> Option<Duration> {
-        if assessment.ready.holds {
-            self.troubled = None;
-            return None;
-        }
-        // Of one trouble after another the first counts: what goes back and forth between two is to be told, too.
-        let starting = assessment.is_starting();
-        let before = self.troubled.filter(|(_, was_starting)| *was_starting == starting);
-        let (since, _) = *self.troubled.insert(before.unwrap_or_else(|| (Instant::now(), starting)));
-        let lasted = since.elapsed();
-        (assessment.passing && lasted < SETTLE).then(|| SETTLE - lasted)
-    }
 }
 
 impl Reporter {
@@ -160,16 +119,7 @@ impl Reporter {
             }
             tokio::time::sleep(SETTLE).await;
         };
-        Term {
-            published_before: written.published.unwrap_or_default() - self.published(),
-            written,
-            version,
-            tried: None,
-            progress: Progress::default(),
-            counted: None,
-            troubled: None,
-            redriven: None,
-        }
+        Term::new(written, version, self.published())
     }
 
     /// Looks at everything, and writes what has become different. Answers how long that holds if nothing happens.
@@ -200,11 +150,40 @@ impl Reporter {
             || status.observed_generation != term.written.observed_generation
             || !term.is_acknowledged();
         // News goes out at once, but not to an API server that has just refused.
-        let is_due = term.tried.is_none_or(|(at, failed)| at.elapsed() >= PACE || (is_news && !failed));
-        if status != term.written && is_due && !tenure.is_over() {
+        let paced = term.tried.map_or(Duration::ZERO, |(at, _)| PACE.saturating_sub(at.elapsed()));
+        let is_due = paced.is_zero() || (is_news && term.tried.is_none_or(|(_, failed)| !failed));
+        let differs = status != term.written;
+        if differs && is_due && !tenure.is_over() {
             self.write_and_tell(term, status, told.map(|(assessment, _)| assessment)).await;
         }
-        wait.unwrap_or(PACE)
+        let next = if differs && !is_due { paced } else { PACE };
+        let grace = self.warn_after_the_grace(term, told.map(|(assessment, _)| assessment)).await;
+        [wait, grace].into_iter().flatten().fold(next.min(NEXT_COUNT), Duration::min)
+    }
+
+    /// Tells a Warning that was held back, once it is time; answers when that is.
+    async fn warn_after_the_grace(&mut self, term: &mut Term, told: Option<&Assessment>) -> Option<Duration> {
+        let assessment = told?;
+        term.has_worked |= assessment.ready.holds;
+        let grace = self.grace(term, assessment);
+        if !grace.is_zero() {
+            term.spared = assessment.warning();
+            return term.spared.is_some().then_some(grace);
+        }
+        let spared = term.spared.take().filter(|spared| spared.reason == assessment.ready.reason);
+        if spared.is_some()
+            && let Some(warning) = assessment.warning()
+        {
+            self.tell(&warning).await;
+        }
+        None
+    }
+
+    /// How long what is in the way is no Warning yet.
+    fn grace(&self, term: &Term, assessment: &Assessment) -> Duration {
+        let made = self.objects.borrow().metadata().creation_timestamp.clone();
+        let age = made.map(|made| self.now().0.as_second() - made.0.as_second());
+        term.grace(assessment, age)
     }
 
     /// Takes over what others have written to the status meanwhile.
@@ -227,7 +206,7 @@ impl Reporter {
             return;
         }
         term.progress = Progress::default();
-        let due = term.counted.is_none_or(|(_, at, took)| at.elapsed() >= PACE.max(took * 50));
+        let due = term.counted.is_none_or(|(_, at, took)| at.elapsed() >= until_counted_again(took));
         if due {
             let asked = Instant::now();
             if let Ok(Ok(stats)) = tokio::time::timeout(PATIENCE, running.store.stats()).await {
@@ -340,7 +319,8 @@ impl Reporter {
             let note = format!("{count} dead messages are tried again (nonce {nonce:?})");
             news.push(Notice { warning: false, reason: "Redriven", note });
         }
-        for notice in &news {
+        let spared = assessment.is_some_and(|told| !self.grace(term, told).is_zero());
+        for notice in news.iter().filter(|notice| !(spared && notice.warning)) {
             self.tell(notice).await;
         }
     }

@@ -49,6 +49,8 @@ pub(super) struct Assessment {
     dead: i64,
     /// It may be over in a moment, and is not worth telling until it has lasted.
     pub(super) passing: bool,
+    /// What a first installation brings about by itself: the object is there before what it refers to.
+    pub(super) may_be_early: bool,
 }
 
 impl Assessment {
@@ -76,6 +78,7 @@ impl Assessment {
             dead,
             // What the object says is known at once; what goes on beneath may be a hand-over, or a restart.
             passing: situation.planned.is_ok() && !ready,
+            may_be_early: situation.planned.as_ref().err().is_none_or(Problem::may_pass),
         }
     }
 
@@ -119,16 +122,20 @@ impl Assessment {
         self.findings().map(condition).into()
     }
 
+    /// The Event that goes with what is in the way, if anything is.
+    pub(super) fn warning(&self) -> Option<Notice> {
+        let warning = !self.ready.holds && !self.is_starting();
+        warning.then(|| Notice { warning, reason: self.ready.reason, note: self.ready.message.clone() })
+    }
+
     /// What is worth an Event, of all that has changed since `before`, when so many messages were dead.
     pub(super) fn news(&self, before: &[Condition], dead_before: i64) -> Vec<Notice> {
         let mut news = Vec::new();
         let was = find(before, READY).map(|condition| condition.reason.as_str());
         if was != Some(self.ready.reason) {
             let note = self.ready.message.clone();
+            news.extend(self.warning());
             match (self.ready.holds, self.publishing.holds) {
-                (false, _) if !self.is_starting() => {
-                    news.push(Notice { warning: true, reason: self.ready.reason, note });
-                }
                 (true, false) => news.push(Notice { warning: false, reason: self.ready.reason, note }),
                 (true, true) if was.is_some_and(|reason| ![STARTING, NO_LEADER].contains(&reason)) => {
                     news.push(Notice { warning: false, reason: "PublishingResumed", note });
@@ -185,6 +192,7 @@ fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
                 plan.broker
             ),
         ),
+        Trouble::Predecessor(error) => (STARTING, error.clone()),
         Trouble::Rival(error) => {
             ("AnotherPublisher", format!("{error}; an outbox is published by one object or process alone"))
         }
@@ -276,6 +284,7 @@ mod tests {
             (Trouble::Database("relation \"outbox_publishers\" does not exist".to_owned()), "OutboxNotFound"),
             (Trouble::Broker("the broker is away".to_owned()), "BrokerUnreachable"),
             (Trouble::Rival("another publisher is connected".to_owned()), "AnotherPublisher"),
+            (Trouble::Predecessor("the broker keeps a connection".to_owned()), "Starting"),
         ] {
             let troubled = assess(&plan, false, Some(&trouble), 0);
             assert_eq!(reasons(&troubled)[..2], [(false, reason), (false, reason)]);
@@ -285,6 +294,9 @@ mod tests {
         let nowhere = assess(&problem, false, None, 0);
         assert_eq!(reasons(&nowhere)[..2], [(false, "SecretNotFound"), (false, "SecretNotFound")]);
         assert!(!nowhere.passing, "an object that cannot work is told of at once");
+        assert!(nowhere.may_be_early, "the Secret may come");
+        let wrong = Err(Problem::Spec { field: "batchSize", rule: "from 2 to 2000".to_owned() });
+        assert!(!assess(&wrong, false, None, 0).may_be_early, "it does not mend itself");
     }
 
     #[test]
@@ -325,6 +337,8 @@ mod tests {
         let before = working.conditions(&[], None, &at(1));
         assert!(!working.differs_from(&before) && troubled.differs_from(&before));
         assert_eq!(news(&troubled, &before), [(true, "BrokerUnreachable")]);
+        let after_itself = Trouble::Predecessor("the broker keeps a connection".to_owned());
+        assert_eq!(news(&assess(&plan, false, Some(&after_itself), 0), &before), []);
         let before = troubled.conditions(&before, None, &at(2));
         assert_eq!(news(&troubled, &before), []);
         assert_eq!(news(&working, &before), [(false, "PublishingResumed")]);

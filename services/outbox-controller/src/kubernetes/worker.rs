@@ -306,7 +306,9 @@ impl Worker {
         let connection =
             format!("outbox publisher {}/{name} of {}", self.context.namespace, self.context.identity);
         let transport = plan.broker()?.publisher(plan.transport(connection, lease));
-        let options = plan.options(&self.context.identity, lease);
+        // Two objects of one outbox are two publishers, though one process may be both.
+        let holder = format!("{} for {}/{name}", self.context.identity, self.context.namespace);
+        let options = plan.options(&holder, lease);
         let mut publisher = Publisher::new(store.clone(), transport, options, self.context.metrics.of(&name));
         let progress = Some(publisher.progress());
         self.running.send_replace(Some(Running { generation, store, progress }));

@@ -21,10 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Outbox {
     pub(crate) database: DatabaseConnection,
     pub(crate) tap: Tap,
-    pub(crate) postgres: TestDatabase,
+    pub(crate) postgres: Postgres,
     pub(crate) rabbitmq: TestBroker,
     pub(super) folder: TempDir,
     rows: std::cell::Cell<usize>,
+}
+
+/// Where the outbox is.
+pub(crate) struct Postgres {
+    pub(crate) url: String,
+    _database: Option<TestDatabase>,
 }
 
 /// The most that one publisher may have sent and not marked.
@@ -33,7 +39,17 @@ pub(crate) const IN_FLIGHT: usize = 100;
 impl Outbox {
     /// An empty one; `None` when a backend cannot be had.
     pub(crate) async fn take() -> Option<Self> {
-        let (postgres, rabbitmq) = (shop_testing::postgres().await?, shop_testing::rabbitmq().await?);
+        let database = shop_testing::postgres().await?;
+        Self::on(Postgres { url: database.url.clone(), _database: Some(database) }).await
+    }
+
+    /// An empty one on a server of the test's own.
+    pub(crate) async fn at(url: &str) -> Option<Self> {
+        Self::on(Postgres { url: url.to_owned(), _database: None }).await
+    }
+
+    async fn on(postgres: Postgres) -> Option<Self> {
+        let rabbitmq = shop_testing::rabbitmq().await?;
         let folder = tempfile::tempdir().unwrap();
         let binaries = std::env::var_os("SHOP_TEST_BIN_DIR").expect("run `cargo xtask test`");
         let mut migrate = Command::new(std::path::Path::new(&binaries).join("order"));
