@@ -57,7 +57,8 @@ pub use {
     kubernetes::{TestCluster, helm, kubernetes},
     postgres::{TestDatabase, postgres},
     private::{
-        Private, private_kubernetes, private_pgbouncer, private_postgres, private_rabbitmq, private_redis,
+        Private, private_kubernetes, private_pgbouncer, private_postgres, private_postgres_like,
+        private_rabbitmq, private_redis,
     },
     proxy::{Held, Proxy},
     rabbitmq::{TestBroker, rabbitmq},

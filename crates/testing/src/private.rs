@@ -5,7 +5,7 @@ use std::{
 
 use crate::{
     kubernetes::TestCluster,
-    servers::{Durability, Kind, PoolMode, Server},
+    servers::{Durability, Kind, PoolMode, Postgres, Server},
     skip::skip,
 };
 
@@ -36,6 +36,14 @@ pub async fn private_postgres(durability: Durability) -> Option<Private> {
 pub async fn private_pgbouncer(url: &str, mode: PoolMode) -> Option<Private> {
     let url = url.to_owned();
     start(Kind::PgBouncer, move || Server::pgbouncer(&url, mode)).await
+}
+
+/// Starts a PostgreSQL of the test's own that is not like all others.
+///
+/// # Panics
+/// Its binaries are here, and it does not start.
+pub async fn private_postgres_like(postgres: Postgres) -> Option<Private> {
+    start(Kind::Postgres, move || Server::postgres_like(&postgres)).await
 }
 
 /// Starts a Redis of the test's own.
@@ -105,6 +113,11 @@ impl Private {
         if let Err(error) = self.with(Server::start).await {
             panic!("{error:#}");
         }
+    }
+
+    /// Whether all of its processes run; frozen ones do.
+    pub async fn is_alive(&self) -> bool {
+        self.with(Server::is_alive).await
     }
 
     /// Stops all of its processes with SIGSTOP: connections stay open, and nothing answers.

@@ -35,23 +35,34 @@ pub(super) struct Folder {
 impl Folder {
     /// PostgreSQL refuses to run as root, and no server needs to: root starts each as `system_user`, or as `nobody`.
     pub(super) fn create(kind: &str, system_user: &str) -> anyhow::Result<Self> {
+        Self::create_in(None, kind, system_user)
+    }
+
+    /// The same in `parent`, which may be a small disk of its own.
+    pub(super) fn create_in(parent: Option<&Path>, kind: &str, system_user: &str) -> anyhow::Result<Self> {
         let owner = if rustix::process::geteuid().is_root() {
             let user = User::named(system_user).or_else(|| User::named("nobody"));
             Some(user.with_context(|| format!("there is neither a user {system_user} nor nobody"))?)
         } else {
             None
         };
-        Self::create_for(kind, owner)
+        Self::create_for(parent, kind, owner)
     }
 
     /// For a server that runs as we do, whoever that is.
     pub(super) fn create_ours(kind: &str) -> anyhow::Result<Self> {
-        Self::create_for(kind, None)
+        Self::create_for(None, kind, None)
     }
 
-    fn create_for(kind: &str, owner: Option<User>) -> anyhow::Result<Self> {
-        let parent = parent_folder(owner.is_some())?;
-        sweep(&parent);
+    fn create_for(parent: Option<&Path>, kind: &str, owner: Option<User>) -> anyhow::Result<Self> {
+        let parent = match parent {
+            Some(parent) => parent.to_owned(),
+            None => {
+                let parent = parent_folder(owner.is_some())?;
+                sweep(&parent);
+                parent
+            }
+        };
         let folder = tempfile::Builder::new()
             .prefix(&format!("{kind}-{}-", std::process::id()))
             .tempdir_in(&parent)

@@ -28,7 +28,7 @@ pub use find::on_path;
 use folder::Folder;
 pub use kubernetes::kubectl;
 pub use pgbouncer::{PoolMode, pgbouncer};
-pub use postgres::Durability;
+pub use postgres::{Durability, Postgres};
 use process::{Program, Running};
 pub use process::{ending_with_us, spawn};
 use rustix::process::Signal;
@@ -106,7 +106,15 @@ impl Server {
     /// # Errors
     /// The binaries are missing, or it does not come up; then the end of its log is in the error.
     pub fn postgres(durability: Durability) -> anyhow::Result<Self> {
-        on_free_ports(|| postgres::server(durability))
+        Self::postgres_like(&Postgres::new(durability))
+    }
+
+    /// Starts a PostgreSQL that is not like all others.
+    ///
+    /// # Errors
+    /// As [`Server::postgres`].
+    pub fn postgres_like(postgres: &Postgres) -> anyhow::Result<Self> {
+        on_free_ports(|| postgres::server(postgres))
     }
 
     /// Starts PgBouncer in front of the PostgreSQL of [`Server::postgres`] at `url`.
@@ -193,6 +201,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(30));
         }
         Ok(())
+    }
+
+    /// Whether all of its processes run; frozen ones do.
+    pub fn is_alive(&mut self) -> bool {
+        !self.running.is_empty() && self.running.iter_mut().all(Running::is_alive)
     }
 
     /// Kills all of its processes at once, as a power cut would.

@@ -16,6 +16,26 @@ pub enum Durability {
     Fast,
 }
 
+/// A PostgreSQL that is not like all others.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    /// Whether it survives a power cut.
+    pub durability: Durability,
+    /// The folder for its own; such as a small disk, to fill.
+    pub folder: Option<PathBuf>,
+    /// The URL of a running server, as a superuser, which it is a streaming standby of.
+    pub standby_of: Option<String>,
+    /// More settings: `name=value`.
+    pub settings: Vec<String>,
+}
+
+impl Postgres {
+    /// One like all others.
+    pub fn new(durability: Durability) -> Self {
+        Self { durability, folder: None, standby_of: None, settings: Vec::new() }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Binaries {
     initdb: PathBuf,
@@ -56,14 +76,12 @@ pub(super) fn pg_isready() -> anyhow::Result<PathBuf> {
     Ok(Binaries::find()?.pg_isready)
 }
 
-pub(super) fn server(durability: Durability) -> anyhow::Result<Server> {
+pub(super) fn server(postgres: &Postgres) -> anyhow::Result<Server> {
     let binaries = Binaries::find()?;
-    let folder = Folder::create("postgres", "postgres")?;
+    let folder = Folder::create_in(postgres.folder.as_deref(), "postgres", "postgres")?;
     let port = free_port()?;
     let data = folder.text("data");
-    // C.UTF-8 is in every glibc, and lower() knows Cyrillic in it.
-    let initdb = ["-D", &data, "-U", "shop", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
-    program(binaries.initdb, initdb.map(ToOwned::to_owned).to_vec()).run(&folder)?;
+    fill(&binaries, postgres, &data).run(&folder)?;
     let mut settings = vec![
         "listen_addresses=127.0.0.1".to_owned(),
         format!("port={port}"),
@@ -74,7 +92,8 @@ pub(super) fn server(durability: Durability) -> anyhow::Result<Server> {
         // /dev/shm is small in containers.
         "dynamic_shared_memory_type=mmap".to_owned(),
     ];
-    if durability == Durability::Fast {
+    settings.extend(postgres.settings.iter().cloned());
+    if postgres.durability == Durability::Fast {
         settings
             .extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(ToOwned::to_owned));
     }
@@ -92,6 +111,31 @@ pub(super) fn server(durability: Durability) -> anyhow::Result<Server> {
         running: Vec::new(),
         folder,
     })
+}
+
+/// What makes the folder `data`: an empty server's, or a copy of another's.
+fn fill(binaries: &Binaries, postgres: &Postgres, data: &str) -> Program {
+    let (path, arguments) = match &postgres.standby_of {
+        // C.UTF-8 is in every glibc, and lower() knows Cyrillic in it.
+        None => (
+            binaries.initdb.clone(),
+            vec!["-D", data, "-U", "shop", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+        ),
+        Some(url) => (
+            binaries.initdb.with_file_name("pg_basebackup"),
+            vec![
+                "-D",
+                data,
+                "-d",
+                url,
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--write-recovery-conf",
+                "--no-sync",
+            ],
+        ),
+    };
+    program(path, arguments.into_iter().map(ToOwned::to_owned).collect())
 }
 
 fn program(path: PathBuf, arguments: Vec<String>) -> Program {
