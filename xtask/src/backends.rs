@@ -113,6 +113,19 @@ pub(crate) fn start(kinds: &[Kind], durability: Durability) -> Starting {
         .filter(|backend| kinds.contains(&backend.kind))
         .filter(|backend| std::env::var_os(backend.variable).is_none_or(|value| value.is_empty()))
         .collect();
+    install_missing(&wanted);
+    let starting =
+        wanted.into_iter().map(|backend| (backend, thread::spawn(move || backend.start(durability))));
+    Starting(starting.collect())
+}
+
+/// Installs what can be installed, for a program that starts servers of its own.
+pub(crate) fn install(kinds: &[Kind]) {
+    let wanted: Vec<&Backend> = BACKENDS.iter().filter(|backend| kinds.contains(&backend.kind)).collect();
+    install_missing(&wanted);
+}
+
+fn install_missing(wanted: &[&Backend]) {
     let missing = wanted.iter().filter(|backend| backend.kind.find().is_err());
     let packages: Vec<&str> = missing.flat_map(|backend| backend.packages).copied().collect();
     if !packages.is_empty()
@@ -120,9 +133,6 @@ pub(crate) fn start(kinds: &[Kind], durability: Durability) -> Starting {
     {
         eprintln!("{} cannot be installed: {error:#}", packages.join(", "));
     }
-    let starting =
-        wanted.into_iter().map(|backend| (backend, thread::spawn(move || backend.start(durability))));
-    Starting(starting.collect())
 }
 
 impl Starting {

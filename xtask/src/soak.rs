@@ -18,6 +18,8 @@ enum What {
     Outbox(Outbox),
     /// Let orders flow through faults of the controller's leader
     Controller(Controller),
+    /// Let orders flow through a failover, a full disk, a rotated password, frozen and killed backends
+    Surroundings(Surroundings),
 }
 
 #[derive(Args)]
@@ -55,10 +57,24 @@ struct Controller {
     retry_period_seconds: String,
 }
 
+#[derive(Args)]
+struct Surroundings {
+    /// How long faults go on; what has begun by then is finished
+    #[arg(long, default_value = "10")]
+    minutes: String,
+    /// What the faults are, and when; any, when it is not given
+    #[arg(long)]
+    seed: Option<String>,
+    /// Faults of these kinds only: `failed-over`, `disk-full`, …
+    #[arg(long)]
+    only: Option<String>,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.what {
         What::Outbox(arguments) => outbox(arguments),
         What::Controller(arguments) => controller(arguments),
+        What::Surroundings(arguments) => surroundings(arguments),
     }
 }
 
@@ -74,6 +90,17 @@ fn controller(arguments: &Controller) -> anyhow::Result<()> {
     arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
     let packages = ["bench", "order", "outbox-controller"];
     bench::released(&packages, &[Kind::Postgres, Kind::RabbitMq], Durability::Fast, &arguments)
+}
+
+/// Runs release builds, on backends of the run's own: it breaks them.
+fn surroundings(arguments: &Surroundings) -> anyhow::Result<()> {
+    let Surroundings { minutes, seed, only } = arguments;
+    backends::install(&[Kind::Postgres, Kind::Redis, Kind::RabbitMq]);
+    let mut arguments = vec!["surroundings", "--minutes", minutes];
+    arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
+    arguments.extend(only.iter().flat_map(|only| ["--only", only]));
+    let packages = ["auth", "bench", "catalog", "order", "outbox-controller", "web"];
+    bench::released(&packages, &[], Durability::Durable, &arguments)
 }
 
 /// Runs the model's test for long. `cargo test`, because cargo-nextest would end it in its second minute.

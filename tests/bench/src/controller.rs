@@ -12,7 +12,11 @@ pub(crate) mod soak;
 use std::time::{Duration, Instant};
 
 /// Waits until `state` is so.
-async fn until(what: &str, patience: Duration, mut state: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+pub(crate) async fn until(
+    what: &str,
+    patience: Duration,
+    mut state: impl AsyncFnMut() -> bool,
+) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     while !state().await {
         anyhow::ensure!(Instant::now() < deadline, "it was waited in vain until {what}");

@@ -13,6 +13,7 @@ mod pgbench;
 mod process;
 mod report;
 mod services;
+mod surroundings;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -35,6 +36,8 @@ enum Kind {
     Handover(controller::handover::Arguments),
     /// The controller among faults, with orders flowing
     Soak(controller::soak::Arguments),
+    /// The shop on what it really runs on, which fails in every way, with orders flowing
+    Surroundings(surroundings::Arguments),
     /// How much memory idle services take, and how soon they are ready
     Footprint(footprint::Arguments),
     /// Serve one recorded answer: what the catalog is compared with
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
         Kind::Outbox(arguments) => outbox::run(&arguments).await,
         Kind::Handover(arguments) => controller::handover::run(&arguments).await,
         Kind::Soak(arguments) => controller::soak::run(&arguments).await,
+        Kind::Surroundings(arguments) => surroundings::run(&arguments).await,
         Kind::Footprint(arguments) => footprint::run(&arguments).await,
         Kind::Bare { listen, recorded } => bare::serve(listen, &recorded).await,
     };

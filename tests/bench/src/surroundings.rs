@@ -1,0 +1,154 @@
+//! The shop in the surroundings that it really has: `cargo xtask soak surroundings`
+//!
+//! Real services on a pair of PostgreSQL servers that fail over, behind a pooler, with a Redis and a RabbitMQ of their own and an
+//! environment full of proxies. Customers order all the time, each order under a key of its own; faults come one after the other.
+
+mod fault;
+mod orders;
+mod pair;
+mod place;
+mod proxies;
+mod service;
+mod switch;
+mod verdict;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+use clap::Args;
+use shop_testing::Dice;
+use tempfile::TempDir;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use self::{
+    fault::{Kind, Planned},
+    orders::{Customers, Placed},
+    place::Place,
+    verdict::Verdict,
+};
+use crate::report;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The folder of the binaries
+    #[arg(long, env = "SHOP_TEST_BIN_DIR")]
+    binaries: PathBuf,
+    /// How long faults go on; what has begun by then is finished
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// How many faults at most
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    faults: usize,
+    /// Customers, each of whom orders again and again
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=50))]
+    customers: u8,
+    /// What the faults are, and when
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Faults of these kinds only
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Kind>,
+}
+
+/// What happened.
+struct Run {
+    /// Each fault, and how long it took until everything was as before.
+    faults: Vec<(Kind, Duration)>,
+    left_out: Vec<(Kind, &'static str)>,
+    placed: Placed,
+    verdict: Verdict,
+    took: Duration,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let seed = arguments.seed.unwrap_or_else(|| (Uuid::new_v4().as_u128() & 0xffff_ffff) as u64);
+    println!("## The shop in its surroundings\n\n{}; seed {seed}.\n", report::machine()?);
+    let folder = tempfile::tempdir()?;
+    match soak(arguments, seed, &folder).await {
+        Ok(run) if run.verdict.violations.is_empty() => {
+            print(&run);
+            Ok(())
+        }
+        outcome => {
+            // For whoever wants to know why.
+            eprintln!("the services' logs: {}", folder.keep().display());
+            eprintln!("again: cargo xtask soak surroundings --seed {seed}");
+            let run = outcome?;
+            print(&run);
+            bail!("promises were broken:\n- {}", run.verdict.violations.join("\n- "));
+        }
+    }
+}
+
+async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Result<Run> {
+    let mut dice = Dice::new(seed);
+    let mut place = Place::open(&arguments.binaries, folder.path()).await?;
+    let left_out = place.cannot();
+    let kinds: Vec<Kind> = Kind::ALL
+        .into_iter()
+        .filter(|kind| arguments.only.is_empty() || arguments.only.contains(kind))
+        .filter(|kind| left_out.iter().all(|(other, _)| other != kind))
+        .collect();
+    let customers = Customers::start(&place, arguments.customers, dice.below(u64::from(u32::MAX))).await?;
+    place.calm().await?;
+    let (began, length) = (Instant::now(), Duration::from_secs(60 * arguments.minutes));
+    let (mut faults, mut left) = (Vec::new(), Vec::new());
+    while faults.len() < arguments.faults && began.elapsed() < length {
+        if left.is_empty() {
+            left.clone_from(&kinds);
+        }
+        let kind = left.swap_remove(dice.below(left.len() as u64) as usize);
+        let planned = Planned { kind, lasts: dice.millis(500, 6_000) };
+        sleep(dice.millis(500, 2_500)).await;
+        faults.push((kind, endure(&mut place, planned, began).await?));
+    }
+    let placed = customers.finish().await?;
+    let took = began.elapsed();
+    let verdict = verdict::reach(&mut place, &placed).await?;
+    place.strike().await?;
+    Ok(Run { faults, left_out, placed, verdict, took })
+}
+
+/// Has a fault happen, and waits until it is overcome.
+async fn endure(place: &mut Place, planned: Planned, start: Instant) -> anyhow::Result<Duration> {
+    let began = Instant::now();
+    println!("{:6.1} s  {}", (began - start).as_secs_f64(), planned.kind.name());
+    place.suffer(planned).await?;
+    place.calm().await?;
+    println!("{:6.1} s  as before", start.elapsed().as_secs_f64());
+    Ok(began.elapsed())
+}
+
+fn print(run: &Run) {
+    println!("\n| what happened | times | until all was as before, at most, s |\n|---|--:|--:|");
+    for kind in Kind::ALL {
+        let took: Vec<Duration> =
+            run.faults.iter().filter(|(other, _)| *other == kind).map(|(_, took)| *took).collect();
+        if let Some(longest) = took.iter().max() {
+            println!("| {} | {} | {:.1} |", kind.name(), took.len(), longest.as_secs_f64());
+        }
+    }
+    for (kind, why) in &run.left_out {
+        println!("| {} | left out: {why} | |", kind.name());
+    }
+    let Placed { acknowledged, answers, repeated, .. } = &run.placed;
+    let answers: Vec<String> = answers.iter().map(|(answer, times)| format!("{answer}: {times}")).collect();
+    println!(
+        "\n{} orders in {:.0} s, {repeated} asked for again under their keys; {} events, {} of them delivered twice or more. \
+         What was answered ({}).\n",
+        acknowledged.len(),
+        run.took.as_secs_f64(),
+        run.verdict.events,
+        run.verdict.redelivered,
+        answers.join(", "),
+    );
+    if run.verdict.violations.is_empty() {
+        println!(
+            "Every 201 has its row and its event, nothing is there twice, and no proxy was asked for anything.\n"
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! Customers who order again and again. Each order has a key of its own, under which it is asked for until it is answered: through
+//! refusals, broken connections and silence.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use shop_testing::Dice;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use uuid::Uuid;
+
+use super::place::Place;
+use crate::load::{Connection, end_of_head};
+
+/// What one try may take. Longer than the service's own time-outs.
+const TRY: Duration = Duration::from_secs(20);
+/// What an order may take in all, faults included.
+const ORDER: Duration = Duration::from_secs(180);
+/// Until a customer orders again.
+const PAUSE: (u64, u64) = (20, 120);
+/// Until an order is tried again, or as long as the answer says.
+const RETRY: (u64, u64) = (100, 700);
+/// How many of a hundred orders are asked for once more after they were answered.
+const AGAIN: u64 = 10;
+const PASSWORD: &str = "a long enough phrase for a soak";
+
+/// What customers were told.
+#[derive(Debug, Default)]
+pub(crate) struct Placed {
+    /// The order that was answered with 201, by its key.
+    pub(crate) acknowledged: HashMap<Uuid, Uuid>,
+    /// How often a key was asked for again after that.
+    pub(crate) repeated: u64,
+    /// How often each answer was given; `no answer` is one.
+    pub(crate) answers: BTreeMap<String, u64>,
+    /// What must not have been answered.
+    pub(crate) contradictions: Vec<String>,
+}
+
+impl Placed {
+    fn add(&mut self, other: Self) {
+        self.acknowledged.extend(other.acknowledged);
+        self.repeated += other.repeated;
+        for (answer, times) in other.answers {
+            *self.answers.entry(answer).or_default() += times;
+        }
+        self.contradictions.extend(other.contradictions);
+    }
+}
+
+pub(crate) struct Customers {
+    customers: JoinSet<anyhow::Result<Placed>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Customers {
+    /// Registers `count` customers, who order until [`Customers::finish`].
+    pub(crate) async fn start(place: &Place, count: u8, seed: u64) -> anyhow::Result<Self> {
+        let (stop, stopping) = watch::channel(false);
+        let mut customers = JoinSet::new();
+        for number in 0..count {
+            let email = format!("customer-{number}@example.com");
+            let token = log_in(place.auth(), &email).await?;
+            let mut dice = Dice::new(seed + u64::from(number));
+            let customer = Customer {
+                till: Till::new(place.order()),
+                token,
+                email,
+                dice: Dice::new(dice.below(u64::from(u32::MAX))),
+                placed: Placed::default(),
+                stop: stopping.clone(),
+            };
+            customers.spawn(customer.order_again_and_again());
+        }
+        Ok(Self { customers, stop })
+    }
+
+    /// Has each finish what it has begun; answers what they were told.
+    pub(crate) async fn finish(mut self) -> anyhow::Result<Placed> {
+        self.stop.send_replace(true);
+        let mut all = Placed::default();
+        while let Some(placed) = self.customers.join_next().await {
+            all.add(placed??);
+        }
+        Ok(all)
+    }
+}
+
+struct Customer {
+    till: Till,
+    token: String,
+    email: String,
+    dice: Dice,
+    placed: Placed,
+    stop: watch::Receiver<bool>,
+}
+
+impl Customer {
+    async fn order_again_and_again(mut self) -> anyhow::Result<Placed> {
+        while !*self.stop.borrow() {
+            let key = Uuid::new_v4();
+            let body = format!(
+                r#"{{"customer_email":"{}","items":[{{"product_id":1,"quantity":1}},{{"product_id":2,"quantity":1}}]}}"#,
+                self.email
+            );
+            let order = self.insist(key, &body).await?;
+            self.placed.acknowledged.insert(key, order);
+            if self.dice.chance(AGAIN) {
+                let same = self.insist(key, &body).await?;
+                self.placed.repeated += 1;
+                if same != order {
+                    self.placed
+                        .contradictions
+                        .push(format!("the key {key} was answered with {order}, then with {same}"));
+                }
+            }
+            sleep(self.dice.millis(PAUSE.0, PAUSE.1)).await;
+        }
+        Ok(self.placed)
+    }
+
+    /// Asks until it is answered with 201.
+    async fn insist(&mut self, key: Uuid, body: &str) -> anyhow::Result<Uuid> {
+        let headers = format!("authorization: Bearer {}\r\nidempotency-key: {key}\r\n", self.token);
+        let deadline = Instant::now() + ORDER;
+        loop {
+            let answer = self.till.post("/orders", &headers, body).await;
+            let told = match &answer {
+                Ok(answer) => answer.status.to_string(),
+                Err(_) => "no answer".to_owned(),
+            };
+            *self.placed.answers.entry(told).or_default() += 1;
+            let mut pause = self.dice.millis(RETRY.0, RETRY.1);
+            match answer {
+                Ok(Answer { status: 201, body, .. }) => return order_in(&body),
+                // A try before this one is not over yet, there are too many, or it cannot be done now.
+                Ok(Answer { status: 409 | 425 | 429 | 502 | 503 | 504 | 507, retry_after, .. }) => {
+                    pause = pause.max(retry_after.unwrap_or_default());
+                }
+                Ok(Answer { status, body, .. }) => {
+                    let wrong = format!("an order was answered with {status}: {body}");
+                    if !self.placed.contradictions.contains(&wrong) && self.placed.contradictions.len() < 20 {
+                        self.placed.contradictions.push(wrong);
+                    }
+                }
+                Err(_) => {}
+            }
+            if Instant::now() > deadline {
+                bail!("the order {key} was not answered within {ORDER:?}; last: {:?}", self.placed.answers);
+            }
+            sleep(pause).await;
+        }
+    }
+}
+
+/// Registers, if that has not happened yet, and logs in.
+async fn log_in(auth: SocketAddr, email: &str) -> anyhow::Result<String> {
+    let mut till = Till::new(auth);
+    let body = format!(r#"{{"email":"{email}","password":"{PASSWORD}"}}"#);
+    let deadline = Instant::now() + ORDER;
+    loop {
+        // It may be there from the try before.
+        let _ = till.post("/auth/register", "", &body).await;
+        match till.post("/auth/token", "", &body).await {
+            Ok(Answer { status: 200, body, .. }) => {
+                let text = text_of(&body, "access_token").context("a login without a token")?;
+                return Ok(text.to_owned());
+            }
+            answer if Instant::now() > deadline => bail!("{email} cannot log in: {answer:?}"),
+            _ => sleep(Duration::from_millis(500)).await,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    retry_after: Option<Duration>,
+    body: String,
+}
+
+/// A connection that is opened again after it broke.
+struct Till {
+    address: SocketAddr,
+    connection: Option<Connection>,
+}
+
+impl Till {
+    fn new(address: SocketAddr) -> Self {
+        Self { address, connection: None }
+    }
+
+    async fn post(&mut self, path: &str, headers: &str, body: &str) -> anyhow::Result<Answer> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.address).await?,
+        };
+        let status = tokio::time::timeout(TRY, connection.ask(request.as_bytes())).await??;
+        let text = String::from_utf8_lossy(&connection.answer).into_owned();
+        let (head, body) = text.split_at(end_of_head(&connection.answer).unwrap_or(text.len()));
+        let header = |name: &str| {
+            let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+            lines.find_map(|(found, value)| found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned()))
+        };
+        if header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
+            self.connection = Some(connection);
+        }
+        let retry_after =
+            header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        Ok(Answer { status, retry_after, body: body.to_owned() })
+    }
+}
+
+fn order_in(body: &str) -> anyhow::Result<Uuid> {
+    let id = text_of(body, "id").or_else(|| text_of(body, "order_id"));
+    id.and_then(|id| Uuid::try_parse(id).ok()).with_context(|| format!("a 201 that names no order: {body}"))
+}
+
+/// The text of a field of a JSON object that was written without spaces.
+fn text_of<'a>(json: &'a str, field: &str) -> Option<&'a str> {
+    let (_, rest) = json.split_once(&format!("\"{field}\":\""))?;
+    rest.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_found_in_its_answer() {
+        let id = Uuid::nil();
+        assert_eq!(order_in(&format!(r#"{{"id":"{id}","status":"pending"}}"#)).unwrap(), id);
+        assert!(order_in("{}").is_err());
+    }
+}

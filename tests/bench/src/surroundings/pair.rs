@@ -1,0 +1,249 @@
+//! Two PostgreSQL servers, one the streaming standby of the other, and an address that leads to the one that takes writes.
+//!
+//! Replication is synchronous: a commit that was answered is on both, so no failover may lose it. Each server has a small disk of its
+//! own, where one can be mounted.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use shop_testing::{
+    Private, private_postgres_like,
+    servers::{Durability, Postgres},
+};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::time::sleep;
+
+use super::switch::Switch;
+
+/// The role that the services log in as.
+pub(crate) const ROLE: &str = "shop_app";
+/// Enough for WAL and data of a long run, and soon filled.
+const DISK: &str = "size=400m,mode=1777";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder to keep a server in.
+struct Disk {
+    folder: PathBuf,
+    mounted: bool,
+}
+
+impl Disk {
+    fn new(folder: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "shop-soak"]).arg(&folder).output();
+        let mounted = mount.is_ok_and(|output| output.status.success());
+        if !mounted && rustix::process::geteuid().is_root() {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777))?;
+        }
+        Ok(Self { folder, mounted })
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.folder.join("ballast")
+    }
+
+    /// Leaves no byte free.
+    fn fill(&self) -> anyhow::Result<()> {
+        let mut file = File::create(self.ballast())?;
+        for size in [1 << 20, 4096, 1] {
+            let chunk = vec![0; size];
+            while file.write_all(&chunk).is_ok() {}
+        }
+        Ok(())
+    }
+
+    fn empty(&self) -> anyhow::Result<()> {
+        Ok(fs::remove_file(self.ballast())?)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.mounted {
+            // Lazily: a server's last file may be on its way to be closed.
+            let _ = Command::new("umount").arg("--lazy").arg(&self.folder).output();
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A server and its disk, which outlives it.
+struct Member {
+    server: Private,
+    disk: Disk,
+}
+
+pub(crate) struct Pair {
+    primary: Member,
+    standby: Member,
+    pub(crate) switch: Switch,
+}
+
+impl Pair {
+    /// An empty pair with the role [`ROLE`], who may make schemas and logs in with `password`.
+    pub(crate) async fn open(password: &str) -> anyhow::Result<Self> {
+        let folder = folder()?;
+        let (one, other) = (Disk::new(folder.join("disk-1"))?, Disk::new(folder.join("disk-2"))?);
+        let server = private_postgres_like(like(&one, None)).await.context("PostgreSQL is not installed")?;
+        let primary = Member { server, disk: one };
+        let mut connection = connect(&primary.server).await?;
+        let hba = "COPY (SELECT unnest(ARRAY['host all shop all trust', 'host replication shop all trust',
+                   'host all all all scram-sha-256'])) TO ";
+        let file: String = sqlx::query_scalar("SELECT setting FROM pg_settings WHERE name = 'hba_file'")
+            .fetch_one(&mut connection)
+            .await?;
+        for statement in [
+            format!("{hba} '{file}'"),
+            format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{password}'"),
+            format!("GRANT CREATE ON DATABASE postgres TO {ROLE}"),
+            // What comes through the pooler does so as this one, and makes the outbox.
+            format!("GRANT shop TO {ROLE}"),
+            // What a standby calls itself. Copied with all else: whichever takes writes waits for the other, while there is none too.
+            "ALTER SYSTEM SET synchronous_standby_names = 'walreceiver'".to_owned(),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        }
+        let standby = Member { server: standby_of(&primary.server, &other).await?, disk: other };
+        let switch = Switch::to(address(&primary.server)?).await?;
+        Ok(Self { primary, standby, switch })
+    }
+
+    /// A connection to the server that takes writes, as a superuser.
+    pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {
+        connect(&self.primary.server).await
+    }
+
+    pub(crate) fn primary(&self) -> &Private {
+        &self.primary.server
+    }
+
+    pub(crate) fn has_small_disks(&self) -> bool {
+        self.primary.disk.mounted && self.standby.disk.mounted
+    }
+
+    /// Fills the disk of the server that takes writes, makes room after `lasts`, and starts the server if it has ended over it.
+    pub(crate) async fn fill_the_disk(&self, lasts: Duration) -> anyhow::Result<()> {
+        let disk = &self.primary.disk;
+        tokio::task::block_in_place(|| disk.fill())?;
+        sleep(lasts).await;
+        disk.empty()?;
+        if !self.primary.server.is_alive().await {
+            self.primary.server.kill9().await;
+            self.primary.server.start().await;
+        }
+        Ok(())
+    }
+
+    /// The server that takes writes is lost, and its standby takes its place.
+    pub(crate) async fn fail_over(&mut self) -> anyhow::Result<()> {
+        self.primary.server.kill9().await;
+        self.promote().await?;
+        self.renew_standby().await
+    }
+
+    /// The server that takes writes is told to take none, and its standby takes its place; the old one goes on answering those who
+    /// are connected to it, for as long as `lasts`.
+    pub(crate) async fn switch_over(&mut self, lasts: Duration) -> anyhow::Result<()> {
+        let mut old = self.connect().await?;
+        for statement in ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"] {
+            sqlx::raw_sql(statement).execute(&mut old).await?;
+        }
+        self.until_writers_are_done(&mut old).await?;
+        self.promote().await?;
+        let mut new = self.connect().await?;
+        for statement in ["ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"] {
+            sqlx::raw_sql(statement).execute(&mut new).await?;
+        }
+        sleep(lasts).await;
+        // What still wrote to the old one, if anything did, was never answered: no standby has confirmed it.
+        self.renew_standby().await
+    }
+
+    /// Whatever had begun to write has ended, and the standby has it.
+    async fn until_writers_are_done(&self, old: &mut PgConnection) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let busy = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid())
+                        OR EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn IS DISTINCT FROM pg_current_wal_lsn())";
+        while sqlx::query_scalar::<_, bool>(busy).fetch_one(&mut *old).await? {
+            ensure!(Instant::now() < deadline, "the old server's transactions do not end");
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn promote(&mut self) -> anyhow::Result<()> {
+        std::mem::swap(&mut self.primary, &mut self.standby);
+        let mut connection = self.connect().await?;
+        let promoted: bool = sqlx::query_scalar("SELECT pg_promote()").fetch_one(&mut connection).await?;
+        ensure!(promoted, "the standby does not become a primary");
+        self.switch.turn(address(&self.primary.server)?);
+        Ok(())
+    }
+
+    /// Throws the old server away and makes a standby in its place: until it is there, no commit is answered.
+    async fn renew_standby(&mut self) -> anyhow::Result<()> {
+        self.standby.server.kill9().await;
+        for entry in fs::read_dir(&self.standby.disk.folder)? {
+            fs::remove_dir_all(entry?.path())?;
+        }
+        self.standby.server = standby_of(&self.primary.server, &self.standby.disk).await?;
+        Ok(())
+    }
+}
+
+fn like(disk: &Disk, standby_of: Option<String>) -> Postgres {
+    Postgres {
+        folder: Some(disk.folder.clone()),
+        standby_of,
+        settings: ["max_wal_size=96MB", "min_wal_size=32MB", "wal_sender_timeout=10s"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Postgres::new(Durability::Durable)
+    }
+}
+
+async fn standby_of(primary: &Private, disk: &Disk) -> anyhow::Result<Private> {
+    private_postgres_like(like(disk, Some(primary.url.clone()))).await.context("no standby")
+}
+
+async fn connect(server: &Private) -> anyhow::Result<PgConnection> {
+    Ok(PgConnection::connect(&server.url).await?)
+}
+
+/// Of `postgres://shop@127.0.0.1:<port>/postgres`.
+fn address(server: &Private) -> anyhow::Result<SocketAddr> {
+    let (_, rest) = server.url.split_once('@').context("no user")?;
+    let (address, _) = rest.split_once('/').context("no database")?;
+    Ok(address.parse()?)
+}
+
+/// A folder that servers can reach, who run as somebody else: a temporary one of ours is for nobody but us.
+fn folder() -> anyhow::Result<PathBuf> {
+    let parent = std::env::temp_dir().join("shop-soak");
+    for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
+        let owner = entry.file_name().to_string_lossy().parse::<u32>();
+        if owner.is_ok_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            sweep(&entry.path());
+        }
+    }
+    Ok(parent.join(std::process::id().to_string()))
+}
+
+/// Removes what a soak that was killed left.
+fn sweep(folder: &Path) {
+    for disk in fs::read_dir(folder).into_iter().flatten().flatten() {
+        // It may be no mount.
+        let _ = Command::new("umount").arg("--lazy").arg(disk.path()).output();
+    }
+    let _ = fs::remove_dir_all(folder);
+}

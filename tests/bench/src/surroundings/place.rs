@@ -1,0 +1,245 @@
+//! The shop and all that it stands on.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use shop_testing::{Private, private_rabbitmq, private_redis};
+use sqlx::{AssertSqlSafe, Connection as _};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{
+    fault::{Kind, Planned},
+    pair::{Pair, ROLE},
+    proxies::Proxies,
+    service::{Kubelet, Service},
+};
+use crate::{controller::until, outbox::broker::Broker};
+
+/// The exchange, and the queue that keeps what is published there.
+pub(crate) const EXCHANGE: &str = "shop_events";
+const JWT_SECRET: &str = "a secret for a soak, at least as long as HS256 wants it to be";
+const SESSION_SECRET: &str = "another secret for a soak, for the storefront's own cookies";
+
+/// How long all may take to be as before.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) struct Place {
+    pub(crate) pair: Pair,
+    pub(crate) proxies: Proxies,
+    redis: Private,
+    rabbitmq: Private,
+    kubelet: Kubelet,
+    secrets: Secrets,
+    rotations: u32,
+}
+
+/// The file that the services read the database's URL from.
+struct Secrets {
+    file: PathBuf,
+    database: SocketAddr,
+}
+
+impl Secrets {
+    /// Puts another URL in its place at once, as the kubelet does.
+    fn write(&self, password: &str) -> anyhow::Result<()> {
+        let new = self.file.with_extension("new");
+        fs::write(&new, format!("postgresql://{ROLE}:{password}@{}/postgres\n", self.database))?;
+        Ok(fs::rename(new, &self.file)?)
+    }
+}
+
+impl Place {
+    pub(crate) async fn open(binaries: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let password = Uuid::new_v4().simple().to_string();
+        let missing = "it is not installed; `cargo xtask` installs what it can";
+        let rabbitmq = private_rabbitmq().await.context("RabbitMQ").context(missing)?;
+        let redis = private_redis().await.context("Redis").context(missing)?;
+        let pair = Pair::open(&password).await?;
+        let proxies = Proxies::listen().await?;
+        let secrets = Secrets { file: folder.join("database-url"), database: pair.switch.address };
+        secrets.write(&password)?;
+        // The queue is there before the first event, so that none of them is returned.
+        drop(Broker::open(&rabbitmq.url, EXCHANGE).await?);
+        let shop = Shop {
+            binaries,
+            folder,
+            secrets: &secrets,
+            redis: &redis,
+            rabbitmq: &rabbitmq,
+            proxies: &proxies,
+        };
+        let kubelet = Kubelet::start(shop.services()?)?;
+        Ok(Self { pair, proxies, redis, rabbitmq, kubelet, secrets, rotations: 0 })
+    }
+
+    pub(crate) fn auth(&self) -> SocketAddr {
+        self.kubelet.services[0].address
+    }
+
+    pub(crate) fn order(&self) -> SocketAddr {
+        self.kubelet.services[2].address
+    }
+
+    pub(crate) fn rabbitmq(&self) -> &str {
+        &self.rabbitmq.url
+    }
+
+    /// What cannot happen here, and why.
+    pub(crate) fn cannot(&self) -> Vec<(Kind, &'static str)> {
+        let mut left_out = Vec::new();
+        if !self.pair.has_small_disks() {
+            left_out.push((Kind::DiskFull, "only root can mount a small disk"));
+        }
+        left_out.extend([
+            (Kind::PasswordRotated, "services do not read their addresses anew yet"),
+            (Kind::PoolerFrozen, "there is no pooler yet"),
+            (Kind::PoolerKilled, "there is no pooler yet"),
+        ]);
+        left_out
+    }
+
+    /// Has `fault` happen; afterwards it is over, and its effects may be not.
+    pub(crate) async fn suffer(&mut self, fault: Planned) -> anyhow::Result<()> {
+        let lasts = fault.lasts;
+        match fault.kind {
+            Kind::FailedOver => self.pair.fail_over().await?,
+            Kind::SwitchedOver => self.pair.switch_over(2 * lasts).await?,
+            Kind::DatabaseFrozen => freeze(self.pair.primary(), lasts).await,
+            Kind::DatabaseKilled => kill(self.pair.primary(), lasts).await,
+            Kind::DiskFull => self.pair.fill_the_disk(lasts).await?,
+            Kind::SessionsEnded => self.end_sessions().await?,
+            Kind::PasswordRotated => self.rotate_the_password().await?,
+            Kind::RedisFrozen => freeze(&self.redis, lasts).await,
+            Kind::RedisKilled => kill(&self.redis, lasts).await,
+            Kind::BrokerFrozen => freeze(&self.rabbitmq, lasts).await,
+            Kind::BrokerKilled => kill(&self.rabbitmq, lasts).await,
+            Kind::PoolerFrozen | Kind::PoolerKilled => {}
+        }
+        Ok(())
+    }
+
+    async fn end_sessions(&self) -> anyhow::Result<()> {
+        let mut connection = self.pair.connect().await?;
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1";
+        sqlx::query(end).bind(ROLE).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    /// As an operator does, or whatever does so for them: the role first, then the Secret; and no session outlives it.
+    async fn rotate_the_password(&mut self) -> anyhow::Result<()> {
+        self.rotations += 1;
+        let password = format!("{}-{}", Uuid::new_v4().simple(), self.rotations);
+        let mut connection = self.pair.connect().await?;
+        let alter = format!("ALTER ROLE {ROLE} PASSWORD '{password}'");
+        sqlx::raw_sql(AssertSqlSafe(alter)).execute(&mut connection).await?;
+        self.secrets.write(&password)?;
+        connection.close().await?;
+        self.end_sessions().await
+    }
+
+    /// Waits until all services are ready and nothing waits to be published.
+    pub(crate) async fn calm(&self) -> anyhow::Result<()> {
+        let calm = until("everything is as before", PATIENCE, async || {
+            self.kubelet.unready().await.is_empty()
+                && self.lag().await.is_ok_and(|lag| lag < Duration::from_secs(1))
+        });
+        if let Err(error) = calm.await {
+            let (unready, lag) = (self.kubelet.unready().await, self.lag().await);
+            return Err(error.context(format!("not ready: {unready:?}; the oldest event waits for {lag:?}")));
+        }
+        Ok(())
+    }
+
+    /// For how long the oldest event has waited.
+    async fn lag(&self) -> anyhow::Result<Duration> {
+        let mut connection = self.pair.connect().await?;
+        let oldest = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
+                      FROM orders.outbox_messages WHERE status = 'pending'";
+        let seconds: f64 = sqlx::query_scalar(oldest).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(Duration::from_secs_f64(seconds.max(0.0)))
+    }
+
+    /// Ends the services in order.
+    pub(crate) async fn strike(self) -> anyhow::Result<()> {
+        self.kubelet.stop().await
+    }
+}
+
+async fn freeze(server: &Private, lasts: Duration) {
+    server.freeze().await;
+    sleep(lasts).await;
+    server.thaw().await;
+}
+
+async fn kill(server: &Private, lasts: Duration) {
+    server.kill9().await;
+    sleep(lasts / 4).await;
+    server.start().await;
+}
+
+/// What the services are told.
+struct Shop<'a> {
+    binaries: &'a Path,
+    folder: &'a Path,
+    secrets: &'a Secrets,
+    redis: &'a Private,
+    rabbitmq: &'a Private,
+    proxies: &'a Proxies,
+}
+
+impl Shop<'_> {
+    /// auth, catalog, order, web and the publisher, as compose configures them.
+    fn services(&self) -> anyhow::Result<Vec<Service>> {
+        let database = fs::read_to_string(&self.secrets.file)?.trim().to_owned();
+        let auth =
+            self.service(("auth", "AUTH_LISTEN"), vec![("AUTH_DATABASE_URL", database.clone()), secret()])?;
+        let catalog = self.service(
+            ("catalog", "CATALOG_LISTEN"),
+            vec![
+                ("CATALOG_DATABASE_URL", database.clone()),
+                ("CATALOG_REDIS_URL", self.redis.url.clone()),
+                secret(),
+            ],
+        )?;
+        let order = self.order(catalog.url())?;
+        let web = self.service(
+            ("web", "WEB_LISTEN"),
+            vec![
+                ("WEB_SESSION_SECRET", SESSION_SECRET.to_owned()),
+                ("WEB_AUTH_URL", auth.url()),
+                ("WEB_CATALOG_URL", catalog.url()),
+                ("WEB_ORDER_URL", order.url()),
+            ],
+        )?;
+        let publisher = self.service(
+            ("outbox-controller", "OUTBOX_LISTEN"),
+            vec![("OUTBOX_DATABASE_URL", database), ("OUTBOX_RABBITMQ_URL", self.rabbitmq.url.clone())],
+        )?;
+        Ok(vec![auth, catalog, order, web, publisher])
+    }
+
+    fn order(&self, catalog: String) -> anyhow::Result<Service> {
+        let names = ("order", "ORDER_LISTEN");
+        let database = fs::read_to_string(&self.secrets.file)?.trim().to_owned();
+        self.service(names, vec![("ORDER_DATABASE_URL", database), ("ORDER_CATALOG_URL", catalog), secret()])
+    }
+
+    fn service(
+        &self,
+        names: (&'static str, &'static str),
+        own: Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Service> {
+        Service::new(self.binaries, self.folder, names, own.into_iter().chain(self.proxies.environment()))
+    }
+}
+
+fn secret() -> (&'static str, String) {
+    ("AUTH_JWT_SECRET", JWT_SECRET.to_owned())
+}

@@ -1,0 +1,143 @@
+//! The shop's processes under something that starts them again, as a kubelet does.
+
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use shop_testing::servers;
+use tokio::task::JoinSet;
+
+use crate::process::{free_address, get};
+
+const LOOK: Duration = Duration::from_millis(500);
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How to start one.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    binary: PathBuf,
+    environment: Vec<(&'static str, String)>,
+    folder: PathBuf,
+}
+
+impl Service {
+    /// `binary` of the folder `binaries`, told by the variable `listen` where to; its log in `folder`.
+    pub(crate) fn new(
+        binaries: &std::path::Path,
+        folder: &std::path::Path,
+        (name, listen): (&'static str, &'static str),
+        environment: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let mut all = vec![
+            (listen, address.to_string()),
+            ("LOG_FORMAT", "json".to_owned()),
+            ("RUST_LOG", "info".to_owned()),
+        ];
+        all.extend(environment);
+        Ok(Self { name, address, binary: binaries.join(name), environment: all, folder: folder.to_owned() })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn spawn(&self) -> anyhow::Result<Child> {
+        let log =
+            File::options().create(true).append(true).open(self.folder.join(format!("{}.log", self.name)))?;
+        let mut command = servers::ending_with_us(&self.binary, "KILL");
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (*name, value.as_str())))
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        servers::spawn(command).with_context(|| self.binary.display().to_string())
+    }
+
+    pub(crate) async fn is_ready(&self) -> bool {
+        let answer = tokio::time::timeout(ANSWERS_WITHIN, get(self.address, "/readyz")).await;
+        matches!(answer, Ok(Ok((200, _))))
+    }
+}
+
+/// All of them, at work.
+pub(crate) struct Kubelet {
+    pub(crate) services: Vec<Service>,
+    children: Arc<Mutex<Vec<Child>>>,
+    restarts: JoinSet<anyhow::Result<()>>,
+}
+
+impl Kubelet {
+    pub(crate) fn start(services: Vec<Service>) -> anyhow::Result<Self> {
+        let children = services.iter().map(Service::spawn).collect::<anyhow::Result<Vec<_>>>()?;
+        let children = Arc::new(Mutex::new(children));
+        let mut restarts = JoinSet::new();
+        restarts.spawn(keep(services.clone(), Arc::clone(&children)));
+        Ok(Self { services, children, restarts })
+    }
+
+    /// The names of those that are not ready.
+    pub(crate) async fn unready(&self) -> Vec<&'static str> {
+        let mut unready = Vec::new();
+        for service in &self.services {
+            if !service.is_ready().await {
+                unready.push(service.name);
+            }
+        }
+        unready
+    }
+
+    /// Ends all in order.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.restarts.abort_all();
+        for (service, child) in self.services.iter().zip(lock(&self.children).iter_mut()) {
+            kill_process(Pid::from_child(child), Signal::TERM).with_context(|| service.name)?;
+        }
+        let all_ended = async {
+            while lock(&self.children).iter_mut().any(|child| matches!(child.try_wait(), Ok(None))) {
+                tokio::time::sleep(LOOK / 5).await;
+            }
+        };
+        tokio::time::timeout(STOPS_WITHIN, all_ended).await.context("a service does not stop")?;
+        Ok(())
+    }
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        for child in lock(&self.children).iter_mut() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn lock(children: &Mutex<Vec<Child>>) -> MutexGuard<'_, Vec<Child>> {
+    children.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts again whichever has ended.
+async fn keep(services: Vec<Service>, children: Arc<Mutex<Vec<Child>>>) -> anyhow::Result<()> {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        for (service, child) in services.iter().zip(lock(&children).iter_mut()) {
+            if let Some(status) = child.try_wait()? {
+                println!("          {} ended ({status}) and is started again", service.name);
+                *child = service.spawn()?;
+            }
+        }
+    }
+}
