@@ -94,6 +94,7 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
         .filter(|kind| left_out.iter().all(|(other, _)| other != kind))
         .collect();
     let customers = Customers::start(&place, arguments.customers, dice.below(u64::from(u32::MAX))).await?;
+    customers.are_served().await?;
     place.calm().await?;
     let (began, length) = (Instant::now(), Duration::from_secs(60 * arguments.minutes));
     let (mut faults, mut left) = (Vec::new(), Vec::new());
@@ -104,7 +105,7 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
         let kind = left.swap_remove(dice.below(left.len() as u64) as usize);
         let planned = Planned { kind, lasts: dice.millis(500, 6_000) };
         sleep(dice.millis(500, 2_500)).await;
-        faults.push((kind, endure(&mut place, planned, began).await?));
+        faults.push((kind, endure(&mut place, &customers, planned, began).await?));
     }
     let placed = customers.finish().await?;
     let took = began.elapsed();
@@ -114,10 +115,16 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
 }
 
 /// Has a fault happen, and waits until it is overcome.
-async fn endure(place: &mut Place, planned: Planned, start: Instant) -> anyhow::Result<Duration> {
+async fn endure(
+    place: &mut Place,
+    customers: &Customers,
+    planned: Planned,
+    start: Instant,
+) -> anyhow::Result<Duration> {
     let began = Instant::now();
     println!("{:6.1} s  {}", (began - start).as_secs_f64(), planned.kind.name());
     place.suffer(planned).await?;
+    customers.are_served().await?;
     place.calm().await?;
     println!("{:6.1} s  as before", start.elapsed().as_secs_f64());
     Ok(began.elapsed())

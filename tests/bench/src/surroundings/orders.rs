@@ -4,6 +4,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +21,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::place::Place;
-use crate::load::{Connection, end_of_head};
+use crate::{
+    controller::until,
+    load::{Connection, end_of_head},
+};
 
 /// What one try may take. Longer than the service's own time-outs.
 const TRY: Duration = Duration::from_secs(20);
@@ -57,6 +64,8 @@ impl Placed {
 
 pub(crate) struct Customers {
     customers: JoinSet<anyhow::Result<Placed>>,
+    count: u64,
+    answered: Arc<AtomicU64>,
     stop: watch::Sender<bool>,
 }
 
@@ -64,7 +73,7 @@ impl Customers {
     /// Registers `count` customers, who order until [`Customers::finish`].
     pub(crate) async fn start(place: &Place, count: u8, seed: u64) -> anyhow::Result<Self> {
         let (stop, stopping) = watch::channel(false);
-        let mut customers = JoinSet::new();
+        let (mut customers, answered) = (JoinSet::new(), Arc::<AtomicU64>::default());
         for number in 0..count {
             let email = format!("customer-{number}@example.com");
             let token = log_in(place.auth(), &email).await?;
@@ -75,11 +84,18 @@ impl Customers {
                 email,
                 dice: Dice::new(dice.below(u64::from(u32::MAX))),
                 placed: Placed::default(),
+                answered: Arc::clone(&answered),
                 stop: stopping.clone(),
             };
             customers.spawn(customer.order_again_and_again());
         }
-        Ok(Self { customers, stop })
+        Ok(Self { customers, count: count.into(), answered, stop })
+    }
+
+    /// Waits until as many orders as there are customers were answered from now on.
+    pub(crate) async fn are_served(&self) -> anyhow::Result<()> {
+        let wanted = self.answered.load(Ordering::Relaxed) + self.count;
+        until("customers are served", ORDER, async || self.answered.load(Ordering::Relaxed) >= wanted).await
     }
 
     /// Has each finish what it has begun; answers what they were told.
@@ -99,6 +115,7 @@ struct Customer {
     email: String,
     dice: Dice,
     placed: Placed,
+    answered: Arc<AtomicU64>,
     stop: watch::Receiver<bool>,
 }
 
@@ -112,6 +129,7 @@ impl Customer {
             );
             let order = self.insist(key, &body).await?;
             self.placed.acknowledged.insert(key, order);
+            self.answered.fetch_add(1, Ordering::Relaxed);
             if self.dice.chance(AGAIN) {
                 let same = self.insist(key, &body).await?;
                 self.placed.repeated += 1;

@@ -69,7 +69,7 @@ async fn an_installation_that_does_not_come_to_work_is_warned_of_after_a_minute(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_away_for_longer_than_the_lease_is_no_other_publisher() {
     let Some(cluster) = shop_testing::kubernetes().await else { return };
-    let Some(server) = shop_testing::private_postgres(Durability::Fast).await else { return };
+    let Some(server) = shop_testing::private_postgres(Durability::Durable).await else { return };
     let Some(outbox) = Outbox::at(&server.url).await else { return };
     let controlled = Controlled::on(cluster, outbox).await;
     controlled.apply(&controlled.object()).await;
