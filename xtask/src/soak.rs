@@ -95,7 +95,7 @@ fn controller(arguments: &Controller) -> anyhow::Result<()> {
 /// Runs release builds, on backends of the run's own: it breaks them.
 fn surroundings(arguments: &Surroundings) -> anyhow::Result<()> {
     let Surroundings { minutes, seed, only } = arguments;
-    backends::install(&[Kind::Postgres, Kind::Redis, Kind::RabbitMq]);
+    backends::install(&[Kind::Postgres, Kind::PgBouncer, Kind::Redis, Kind::RabbitMq]);
     let mut arguments = vec!["surroundings", "--minutes", minutes];
     arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
     arguments.extend(only.iter().flat_map(|only| ["--only", only]));

@@ -3,19 +3,22 @@
 
 use std::{io, time::Duration};
 
-use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use sea_orm::{ConnAcquireErr, DbBackend, DbErr, RuntimeErr};
 use sqlx::{Connection as _, Error, PgConnection};
+
+use crate::Store;
 
 /// How long a connection of our own may take to say what is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is behind `error`, which `database` answered with.
-pub(crate) async fn cause(database: &DatabaseConnection, error: &DbErr) -> String {
+/// What is behind `error`, which the database of `store` answered with.
+pub(crate) async fn cause(store: &Store, error: &DbErr) -> String {
+    let database = store.database();
     match error {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
             if database.get_database_backend() == DbBackend::Postgres =>
         {
-            behind_the_wait(database).await
+            behind_the_wait(store).await
         }
         DbErr::Conn(RuntimeErr::SqlxError(driver))
         | DbErr::Exec(RuntimeErr::SqlxError(driver))
@@ -24,15 +27,17 @@ pub(crate) async fn cause(database: &DatabaseConnection, error: &DbErr) -> Strin
     }
 }
 
-async fn behind_the_wait(database: &DatabaseConnection) -> String {
-    let options = database.get_postgres_connection_pool().connect_options();
+async fn behind_the_wait(store: &Store) -> String {
+    let options = store.database().get_postgres_connection_pool().connect_options();
     let asked = async {
         let mut connection = PgConnection::connect_with(&options).await?;
         connection.ping().await?;
         connection.close().await
     };
     match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(())) => "it takes a connection, but none of the publisher's own has become free".to_owned(),
+        Ok(Ok(())) => store.refusal().unwrap_or_else(|| {
+            "it takes a connection, but none of the publisher's own has become free".to_owned()
+        }),
         Ok(Err(error)) => words(&error),
         Err(_) => format!("no answer within {PATIENCE:?}"),
     }
@@ -109,7 +114,7 @@ mod tests {
         options.connect_lazy(true).acquire_timeout(Duration::from_secs(1)).sqlx_logging(false);
         let database = sea_orm::Database::connect(options).await.unwrap();
         let error = database.ping().await.unwrap_err();
-        let told = cause(&database, &error).await;
+        let told = cause(&Store::new(database, "publisher"), &error).await;
         println!("{error}\n  {told}");
         told
     }

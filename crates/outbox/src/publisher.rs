@@ -335,7 +335,7 @@ impl Publisher {
                 };
                 match taken {
                     Ok(lease) => Ok(lease),
-                    Err(error) => Err(Trouble::Database(cause(self.store.database(), &error).await)),
+                    Err(error) => Err(Trouble::Database(cause(&self.store, &error).await)),
                 }
             };
             // A database that is silent must not keep anybody: what was asked for may be done all the same, and is one more epoch.
@@ -368,7 +368,7 @@ impl Publisher {
     /// What `obstacle` is for people. It may have to ask, for some seconds at most.
     async fn trouble_behind(&mut self, obstacle: &Obstacle) -> Trouble {
         match obstacle {
-            Obstacle::Database(error) => Trouble::Database(cause(self.store.database(), error).await),
+            Obstacle::Database(error) => Trouble::Database(cause(&self.store, error).await),
             // A connection that was lost is not missed at once. What is shut out for longer is so by somebody who is alive.
             Obstacle::Broker(error @ PublishError::Fenced(name)) => {
                 let since = self.rivalry.shut_out.map(|since| since.elapsed()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The outbox's tables as the publisher uses them. Statements work on whole windows, never on one message.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -19,11 +19,15 @@ pub(crate) const COUNT_UP_TO: i64 = 100_000;
 
 /// The tables `outbox_messages` and `outbox_publishers` of one database (and, on PostgreSQL, of one schema: the
 /// first one in the connection's `search_path`).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     database: DatabaseConnection,
     pub(crate) publisher: String,
+    refusals: Option<Arc<Refusals>>,
 }
+
+/// Tells why the pool throws connections away.
+type Refusals = dyn Fn() -> Option<String> + Send + Sync;
 
 /// What an operator wants to know of an outbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -100,13 +104,32 @@ pub(crate) enum Fence {
     Lost,
 }
 
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("publisher", &self.publisher).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// The outbox in `database`; publishers that share `publisher` as their name exclude each other.
     ///
     /// On PostgreSQL each session of `database` is to be in the outbox's schema and to have the settings of [`SESSION`]; set them
     /// by a statement on each new connection (`after_connect`), because poolers drop start-up parameters.
     pub fn new(database: DatabaseConnection, publisher: impl Into<String>) -> Self {
-        Self { database, publisher: publisher.into() }
+        Self { database, publisher: publisher.into(), refusals: None }
+    }
+
+    /// Has `refusals` say why connections are thrown away, if they are: of a pool that looks at each, which the driver keeps silent
+    /// about.
+    #[must_use]
+    pub fn refusing(mut self, refusals: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.refusals = Some(Arc::new(refusals));
+        self
+    }
+
+    /// Why no connection of the pool can be had, if whoever made it knows.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.refusals.as_ref().and_then(|refusals| refusals())
     }
 
     pub(crate) fn database(&self) -> &DatabaseConnection {

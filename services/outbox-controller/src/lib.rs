@@ -71,7 +71,7 @@ pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow
     scope.metrics.register(|registry| metrics.register(registry));
 
     let holder = format!("{}/{}", scope.name, scope.clock.new_id());
-    let store = Store::new(database.connection().clone(), PUBLISHER);
+    let store = store(&database);
     let publisher = Publisher::new(store, transport, config.options(holder), metrics);
     let health = health(&scope, &database, publisher.progress());
     let stopping = scope.lifecycle.stopping();
@@ -86,6 +86,12 @@ pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow
 /// How sessions are opened to the outbox in `schema`: marks, claims, chores, and one that listens.
 fn sessions(schema: &str) -> Settings {
     Settings::from(schema).session(&shop_outbox::SESSION).connections(CONNECTIONS)
+}
+
+/// The outbox in `database`.
+fn store(database: &Database) -> Store {
+    let known = database.clone();
+    Store::new(database.connection().clone(), PUBLISHER).refusing(move || known.trouble())
 }
 
 /// The queue that publishers of one outbox exclude each other by, at their broker: told apart by the database, whose whole address

@@ -9,7 +9,6 @@ mod pair;
 mod place;
 mod proxies;
 mod service;
-mod switch;
 mod verdict;
 
 use std::{
@@ -94,8 +93,8 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
         .filter(|kind| left_out.iter().all(|(other, _)| other != kind))
         .collect();
     let customers = Customers::start(&place, arguments.customers, dice.below(u64::from(u32::MAX))).await?;
-    customers.are_served().await?;
     place.calm().await?;
+    customers.are_served().await?;
     let (began, length) = (Instant::now(), Duration::from_secs(60 * arguments.minutes));
     let (mut faults, mut left) = (Vec::new(), Vec::new());
     while faults.len() < arguments.faults && began.elapsed() < length {
@@ -124,8 +123,8 @@ async fn endure(
     let began = Instant::now();
     println!("{:6.1} s  {}", (began - start).as_secs_f64(), planned.kind.name());
     place.suffer(planned).await?;
-    customers.are_served().await?;
     place.calm().await?;
+    customers.are_served().await?;
     println!("{:6.1} s  as before", start.elapsed().as_secs_f64());
     Ok(began.elapsed())
 }

@@ -168,14 +168,19 @@ pub(super) fn nobody_leads(before: &[Condition], now: &Time) -> Vec<Condition> {
 /// What is in the way, and what somebody could do about it.
 fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
     match trouble {
-        Trouble::Database(error) if error.contains("does not exist") && error.contains("outbox_") => (
-            "OutboxNotFound",
-            format!(
-                "the database {:?} has no outbox in the schema {:?}: is spec.database.schema right, and has the service \
+        Trouble::Database(error)
+            if (error.contains("does not exist") && error.contains("outbox_"))
+                || error.contains("there is no schema") =>
+        {
+            (
+                "OutboxNotFound",
+                format!(
+                    "the database {:?} has no outbox in the schema {:?}: is spec.database.schema right, and has the service \
                  that writes it brought the schema up to date? ({error})",
-                plan.database, plan.schema
-            ),
-        ),
+                    plan.database, plan.schema
+                ),
+            )
+        }
         Trouble::Database(error) => (
             "DatabaseUnreachable",
             format!(
@@ -282,6 +287,7 @@ mod tests {
         for (trouble, reason) in [
             (Trouble::Database("connection refused".to_owned()), "DatabaseUnreachable"),
             (Trouble::Database("relation \"outbox_publishers\" does not exist".to_owned()), "OutboxNotFound"),
+            (Trouble::Database("there is no schema \"ordres\"".to_owned()), "OutboxNotFound"),
             (Trouble::Broker("the broker is away".to_owned()), "BrokerUnreachable"),
             (Trouble::Rival("another publisher is connected".to_owned()), "AnotherPublisher"),
             (Trouble::Predecessor("the broker keeps a connection".to_owned()), "Starting"),

@@ -25,7 +25,6 @@ use super::{
     secrets::{Followed, Seen},
 };
 use crate::{
-    PUBLISHER,
     election::{Elector, Leadership, Settings},
     object::OutboxPublisher,
     sessions,
@@ -296,7 +295,7 @@ impl Worker {
     ) -> anyhow::Result<()> {
         let name = self.objects.borrow().name().to_owned();
         let database = database::lazily(&plan.database, sessions(&plan.schema))?;
-        let store = Store::new(database.connection().clone(), PUBLISHER);
+        let store = crate::store(&database);
         if plan.paused {
             self.running.send_replace(Some(Running { generation, store, progress: None }));
             self.until_another(plan, plans).await;

@@ -6,94 +6,58 @@
 use std::{
     fs::{self, File},
     io::Write as _,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
 use shop_testing::{
-    Private, private_postgres_like,
+    Private, Proxy, SmallDisk, private_postgres_like,
     servers::{Durability, Postgres},
+    small_disk,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::time::sleep;
 
-use super::switch::Switch;
-
 /// The role that the services log in as.
 pub(crate) const ROLE: &str = "shop_app";
-/// Enough for WAL and data of a long run, and soon filled.
-const DISK: &str = "size=400m,mode=1777";
+/// In megabytes: enough for WAL and data of a long run, and soon filled.
+const DISK: u32 = 400;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A folder to keep a server in.
-struct Disk {
-    folder: PathBuf,
-    mounted: bool,
+/// Leaves no byte of it free.
+fn fill(disk: &SmallDisk) -> anyhow::Result<()> {
+    let mut file = File::create(ballast(disk))?;
+    for size in [1 << 20, 4096, 1] {
+        let chunk = vec![0; size];
+        while file.write_all(&chunk).is_ok() {}
+    }
+    Ok(())
 }
 
-impl Disk {
-    fn new(folder: PathBuf) -> anyhow::Result<Self> {
-        fs::create_dir_all(&folder)?;
-        let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "shop-soak"]).arg(&folder).output();
-        let mounted = mount.is_ok_and(|output| output.status.success());
-        if !mounted && rustix::process::geteuid().is_root() {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777))?;
-        }
-        Ok(Self { folder, mounted })
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.folder.join("ballast")
-    }
-
-    /// Leaves no byte free.
-    fn fill(&self) -> anyhow::Result<()> {
-        let mut file = File::create(self.ballast())?;
-        for size in [1 << 20, 4096, 1] {
-            let chunk = vec![0; size];
-            while file.write_all(&chunk).is_ok() {}
-        }
-        Ok(())
-    }
-
-    fn empty(&self) -> anyhow::Result<()> {
-        Ok(fs::remove_file(self.ballast())?)
-    }
+fn ballast(disk: &SmallDisk) -> PathBuf {
+    disk.path().join("ballast")
 }
 
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if self.mounted {
-            // Lazily: a server's last file may be on its way to be closed.
-            let _ = Command::new("umount").arg("--lazy").arg(&self.folder).output();
-        }
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// A server and its disk, which outlives it.
+/// A server and its disk, which outlives it; none where none can be mounted.
 struct Member {
     server: Private,
-    disk: Disk,
+    disk: Option<SmallDisk>,
 }
 
 pub(crate) struct Pair {
     primary: Member,
     standby: Member,
-    pub(crate) switch: Switch,
+    /// Leads to the one that takes writes. Open connections stay where they are.
+    pub(crate) switch: Proxy,
 }
 
 impl Pair {
     /// An empty pair with the role [`ROLE`], who may make schemas and logs in with `password`.
     pub(crate) async fn open(password: &str) -> anyhow::Result<Self> {
-        let folder = folder()?;
-        let (one, other) = (Disk::new(folder.join("disk-1"))?, Disk::new(folder.join("disk-2"))?);
-        let server = private_postgres_like(like(&one, None)).await.context("PostgreSQL is not installed")?;
+        let (one, other) = (small_disk(DISK), small_disk(DISK));
+        let server =
+            private_postgres_like(like(one.as_ref(), None)).await.context("PostgreSQL is not installed")?;
         let primary = Member { server, disk: one };
         let mut connection = connect(&primary.server).await?;
         let hba = "COPY (SELECT unnest(ARRAY['host all shop all trust', 'host replication shop all trust',
@@ -113,8 +77,8 @@ impl Pair {
         ] {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
         }
-        let standby = Member { server: standby_of(&primary.server, &other).await?, disk: other };
-        let switch = Switch::to(address(&primary.server)?).await?;
+        let standby = Member { server: standby_of(&primary.server, other.as_ref()).await?, disk: other };
+        let switch = Proxy::to(&primary.server.url).await;
         Ok(Self { primary, standby, switch })
     }
 
@@ -128,20 +92,23 @@ impl Pair {
     }
 
     pub(crate) fn has_small_disks(&self) -> bool {
-        self.primary.disk.mounted && self.standby.disk.mounted
+        self.primary.disk.is_some() && self.standby.disk.is_some()
     }
 
-    /// Fills the disk of the server that takes writes, makes room after `lasts`, and starts the server if it has ended over it.
+    /// Fills the disk of the server that takes writes, and makes room after `lasts`. It may end over it.
     pub(crate) async fn fill_the_disk(&self, lasts: Duration) -> anyhow::Result<()> {
-        let disk = &self.primary.disk;
-        tokio::task::block_in_place(|| disk.fill())?;
+        let disk = self.primary.disk.as_ref().context("no small disk")?;
+        tokio::task::block_in_place(|| fill(disk))?;
         sleep(lasts).await;
-        disk.empty()?;
+        Ok(fs::remove_file(ballast(disk))?)
+    }
+
+    /// Starts the server that takes writes again if it has ended by itself.
+    pub(crate) async fn revive(&self) {
         if !self.primary.server.is_alive().await {
             self.primary.server.kill9().await;
             self.primary.server.start().await;
         }
-        Ok(())
     }
 
     /// The server that takes writes is lost, and its standby takes its place.
@@ -186,24 +153,25 @@ impl Pair {
         let mut connection = self.connect().await?;
         let promoted: bool = sqlx::query_scalar("SELECT pg_promote()").fetch_one(&mut connection).await?;
         ensure!(promoted, "the standby does not become a primary");
-        self.switch.turn(address(&self.primary.server)?);
+        self.switch.switch_to(&self.primary.server.url);
         Ok(())
     }
 
     /// Throws the old server away and makes a standby in its place: until it is there, no commit is answered.
     async fn renew_standby(&mut self) -> anyhow::Result<()> {
         self.standby.server.kill9().await;
-        for entry in fs::read_dir(&self.standby.disk.folder)? {
+        // Its disk has no room for two.
+        for entry in self.standby.disk.iter().flat_map(|disk| fs::read_dir(disk.path())).flatten() {
             fs::remove_dir_all(entry?.path())?;
         }
-        self.standby.server = standby_of(&self.primary.server, &self.standby.disk).await?;
+        self.standby.server = standby_of(&self.primary.server, self.standby.disk.as_ref()).await?;
         Ok(())
     }
 }
 
-fn like(disk: &Disk, standby_of: Option<String>) -> Postgres {
+fn like(disk: Option<&SmallDisk>, standby_of: Option<String>) -> Postgres {
     Postgres {
-        folder: Some(disk.folder.clone()),
+        folder: disk.map(|disk| disk.path().to_owned()),
         standby_of,
         settings: ["max_wal_size=96MB", "min_wal_size=32MB", "wal_sender_timeout=10s"]
             .map(str::to_owned)
@@ -212,38 +180,10 @@ fn like(disk: &Disk, standby_of: Option<String>) -> Postgres {
     }
 }
 
-async fn standby_of(primary: &Private, disk: &Disk) -> anyhow::Result<Private> {
+async fn standby_of(primary: &Private, disk: Option<&SmallDisk>) -> anyhow::Result<Private> {
     private_postgres_like(like(disk, Some(primary.url.clone()))).await.context("no standby")
 }
 
 async fn connect(server: &Private) -> anyhow::Result<PgConnection> {
     Ok(PgConnection::connect(&server.url).await?)
-}
-
-/// Of `postgres://shop@127.0.0.1:<port>/postgres`.
-fn address(server: &Private) -> anyhow::Result<SocketAddr> {
-    let (_, rest) = server.url.split_once('@').context("no user")?;
-    let (address, _) = rest.split_once('/').context("no database")?;
-    Ok(address.parse()?)
-}
-
-/// A folder that servers can reach, who run as somebody else: a temporary one of ours is for nobody but us.
-fn folder() -> anyhow::Result<PathBuf> {
-    let parent = std::env::temp_dir().join("shop-soak");
-    for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
-        let owner = entry.file_name().to_string_lossy().parse::<u32>();
-        if owner.is_ok_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
-            sweep(&entry.path());
-        }
-    }
-    Ok(parent.join(std::process::id().to_string()))
-}
-
-/// Removes what a soak that was killed left.
-fn sweep(folder: &Path) {
-    for disk in fs::read_dir(folder).into_iter().flatten().flatten() {
-        // It may be no mount.
-        let _ = Command::new("umount").arg("--lazy").arg(disk.path()).output();
-    }
-    let _ = fs::remove_dir_all(folder);
 }

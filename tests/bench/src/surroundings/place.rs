@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use shop_testing::{Private, private_rabbitmq, private_redis};
+use shop_testing::{Private, private_pgbouncer, private_rabbitmq, private_redis, servers::PoolMode};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) struct Place {
     pub(crate) pair: Pair,
     pub(crate) proxies: Proxies,
+    /// Before the switch, in session mode.
+    pooler: Private,
     redis: Private,
     rabbitmq: Private,
     kubelet: Kubelet,
@@ -42,14 +44,15 @@ pub(crate) struct Place {
 /// The file that the services read the database's URL from.
 struct Secrets {
     file: PathBuf,
-    database: SocketAddr,
+    /// `127.0.0.1:<port>/postgres`
+    database: String,
 }
 
 impl Secrets {
     /// Puts another URL in its place at once, as the kubelet does.
     fn write(&self, password: &str) -> anyhow::Result<()> {
         let new = self.file.with_extension("new");
-        fs::write(&new, format!("postgresql://{ROLE}:{password}@{}/postgres\n", self.database))?;
+        fs::write(&new, format!("postgresql://{ROLE}:{password}@{}\n", self.database))?;
         Ok(fs::rename(new, &self.file)?)
     }
 }
@@ -62,10 +65,16 @@ impl Place {
         let redis = private_redis().await.context("Redis").context(missing)?;
         let pair = Pair::open(&password).await?;
         let proxies = Proxies::listen().await?;
-        let secrets = Secrets { file: folder.join("database-url"), database: pair.switch.address };
+        let (_, database) = pair.switch.url().split_once('@').context("a URL without a user")?;
+        let secrets = Secrets { file: folder.join("database-url"), database: database.to_owned() };
         secrets.write(&password)?;
         // The queue is there before the first event, so that none of them is returned.
         drop(Broker::open(&rabbitmq.url, EXCHANGE).await?);
+        let pooler = async |mode| {
+            private_pgbouncer(pair.switch.url(), mode).await.context("PgBouncer").context(missing)
+        };
+        let sharing = pooler(PoolMode::Transaction).await?;
+        let pooler = pooler(PoolMode::Session).await?;
         let shop = Shop {
             binaries,
             folder,
@@ -74,8 +83,9 @@ impl Place {
             rabbitmq: &rabbitmq,
             proxies: &proxies,
         };
-        let kubelet = Kubelet::start(shop.services()?)?;
-        Ok(Self { pair, proxies, redis, rabbitmq, kubelet, secrets, rotations: 0 })
+        refuses(&shop.order("http://127.0.0.1:9".to_owned(), &sharing)?).await?;
+        let kubelet = Kubelet::start(shop.services(&pooler)?)?;
+        Ok(Self { pair, proxies, pooler, redis, rabbitmq, kubelet, secrets, rotations: 0 })
     }
 
     pub(crate) fn auth(&self) -> SocketAddr {
@@ -96,11 +106,6 @@ impl Place {
         if !self.pair.has_small_disks() {
             left_out.push((Kind::DiskFull, "only root can mount a small disk"));
         }
-        left_out.extend([
-            (Kind::PasswordRotated, "services do not read their addresses anew yet"),
-            (Kind::PoolerFrozen, "there is no pooler yet"),
-            (Kind::PoolerKilled, "there is no pooler yet"),
-        ]);
         left_out
     }
 
@@ -119,15 +124,17 @@ impl Place {
             Kind::RedisKilled => kill(&self.redis, lasts).await,
             Kind::BrokerFrozen => freeze(&self.rabbitmq, lasts).await,
             Kind::BrokerKilled => kill(&self.rabbitmq, lasts).await,
-            Kind::PoolerFrozen | Kind::PoolerKilled => {}
+            Kind::PoolerFrozen => freeze(&self.pooler, lasts).await,
+            Kind::PoolerKilled => kill(&self.pooler, lasts).await,
         }
         Ok(())
     }
 
     async fn end_sessions(&self) -> anyhow::Result<()> {
         let mut connection = self.pair.connect().await?;
-        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1";
-        sqlx::query(end).bind(ROLE).execute(&mut connection).await?;
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        sqlx::query(end).execute(&mut connection).await?;
         Ok(connection.close().await?)
     }
 
@@ -146,6 +153,7 @@ impl Place {
     /// Waits until all services are ready and nothing waits to be published.
     pub(crate) async fn calm(&self) -> anyhow::Result<()> {
         let calm = until("everything is as before", PATIENCE, async || {
+            self.pair.revive().await;
             self.kubelet.unready().await.is_empty()
                 && self.lag().await.is_ok_and(|lag| lag < Duration::from_secs(1))
         });
@@ -184,6 +192,14 @@ async fn kill(server: &Private, lasts: Duration) {
     server.start().await;
 }
 
+/// A pooler that shares sessions among its clients is refused, in words.
+async fn refuses(order: &Service) -> anyhow::Result<()> {
+    let said = order.refuses(PATIENCE).await?;
+    anyhow::ensure!(said.contains("session"), "it does not say what is wrong with the pooler: {said}");
+    println!("PgBouncer in transaction mode is refused.");
+    Ok(())
+}
+
 /// What the services are told.
 struct Shop<'a> {
     binaries: &'a Path,
@@ -195,20 +211,20 @@ struct Shop<'a> {
 }
 
 impl Shop<'_> {
-    /// auth, catalog, order, web and the publisher, as compose configures them.
-    fn services(&self) -> anyhow::Result<Vec<Service>> {
-        let database = fs::read_to_string(&self.secrets.file)?.trim().to_owned();
-        let auth =
-            self.service(("auth", "AUTH_LISTEN"), vec![("AUTH_DATABASE_URL", database.clone()), secret()])?;
+    /// auth, catalog, order, web and the publisher, as compose configures them. Orders go through the pooler.
+    fn services(&self, pooler: &Private) -> anyhow::Result<Vec<Service>> {
+        let database = self.secrets.file.to_string_lossy().into_owned();
+        let auth = self
+            .service(("auth", "AUTH_LISTEN"), vec![("AUTH_DATABASE_URL_FILE", database.clone()), secret()])?;
         let catalog = self.service(
             ("catalog", "CATALOG_LISTEN"),
             vec![
-                ("CATALOG_DATABASE_URL", database.clone()),
+                ("CATALOG_DATABASE_URL_FILE", database.clone()),
                 ("CATALOG_REDIS_URL", self.redis.url.clone()),
                 secret(),
             ],
         )?;
-        let order = self.order(catalog.url())?;
+        let order = self.order(catalog.url(), pooler)?;
         let web = self.service(
             ("web", "WEB_LISTEN"),
             vec![
@@ -220,15 +236,17 @@ impl Shop<'_> {
         )?;
         let publisher = self.service(
             ("outbox-controller", "OUTBOX_LISTEN"),
-            vec![("OUTBOX_DATABASE_URL", database), ("OUTBOX_RABBITMQ_URL", self.rabbitmq.url.clone())],
+            vec![("OUTBOX_DATABASE_URL_FILE", database), ("OUTBOX_RABBITMQ_URL", self.rabbitmq.url.clone())],
         )?;
         Ok(vec![auth, catalog, order, web, publisher])
     }
 
-    fn order(&self, catalog: String) -> anyhow::Result<Service> {
+    fn order(&self, catalog: String, pooler: &Private) -> anyhow::Result<Service> {
         let names = ("order", "ORDER_LISTEN");
-        let database = fs::read_to_string(&self.secrets.file)?.trim().to_owned();
-        self.service(names, vec![("ORDER_DATABASE_URL", database), ("ORDER_CATALOG_URL", catalog), secret()])
+        self.service(
+            names,
+            vec![("ORDER_DATABASE_URL", pooler.url.clone()), ("ORDER_CATALOG_URL", catalog), secret()],
+        )
     }
 
     fn service(

@@ -66,6 +66,24 @@ impl Service {
         servers::spawn(command).with_context(|| self.binary.display().to_string())
     }
 
+    /// Starts it by itself, to see whether it refuses; answers what it has said by the time it ended.
+    pub(crate) async fn refuses(&self, within: Duration) -> anyhow::Result<String> {
+        let mut child = self.spawn()?;
+        let log = self.folder.join(format!("{}.log", self.name));
+        let ended = tokio::time::timeout(within, async {
+            while child.try_wait()?.is_none() {
+                tokio::time::sleep(LOOK / 5).await;
+            }
+            anyhow::Ok(())
+        });
+        let outcome = ended.await;
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+        outcome.with_context(|| format!("{} runs where it should refuse to", self.name))??;
+        Ok(std::fs::read_to_string(log)?)
+    }
+
     pub(crate) async fn is_ready(&self) -> bool {
         let answer = tokio::time::timeout(ANSWERS_WITHIN, get(self.address, "/readyz")).await;
         matches!(answer, Ok(Ok((200, _))))

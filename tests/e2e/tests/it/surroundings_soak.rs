@@ -6,7 +6,7 @@ use shop_testing::servers::{self, Kind};
 
 #[tokio::test]
 async fn every_order_that_was_answered_is_there_whatever_befell_its_surroundings() {
-    for kind in [Kind::Postgres, Kind::Redis, Kind::RabbitMq] {
+    for kind in [Kind::Postgres, Kind::PgBouncer, Kind::Redis, Kind::RabbitMq] {
         if let Err(missing) = kind.find() {
             return shop_testing::skip(&format!("{missing:#}"));
         }
