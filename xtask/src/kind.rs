@@ -100,6 +100,8 @@ impl Steps {
         self.run("kind", &load)?;
 
         self.kubectl(&["apply", "--filename", "k8s/namespace.yaml"])?;
+        // Helm installs definitions once, and upgrades none.
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", "k8s/crds"])?;
         self.helm(&[
             "upgrade",
             RELEASE,
@@ -107,6 +109,10 @@ impl Steps {
             "--install",
             "--values",
             "charts/shop/values-dev.yaml",
+            // Whatever has been changed by hand since, and over what Tilt or kubectl made.
+            "--server-side=true",
+            "--force-conflicts",
+            "--take-ownership",
             "--wait",
             "--timeout",
             "10m",

@@ -23,7 +23,9 @@ fn kind_up_makes_the_cluster_and_installs_what_it_has_built() {
             "kind load docker-image --name shop shop/auth:dev shop/catalog:dev shop/order:dev shop/web:dev shop/telegram:dev \
              shop/outbox-controller:dev",
             "kubectl --context kind-shop --namespace shop apply --filename k8s/namespace.yaml",
-            "helm upgrade shop charts/shop --install --values charts/shop/values-dev.yaml --wait --timeout 10m \
+            "kubectl --context kind-shop --namespace shop apply --server-side --force-conflicts --filename k8s/crds",
+            "helm upgrade shop charts/shop --install --values charts/shop/values-dev.yaml --server-side=true \
+             --force-conflicts --take-ownership --wait --timeout 10m \
              --kube-context kind-shop --namespace shop",
             "helm test shop --logs --timeout 5m --kube-context kind-shop --namespace shop",
         ]

@@ -107,6 +107,8 @@ struct Deploy {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Helm {
+    #[serde(default)]
+    flags: BTreeMap<String, Vec<String>>,
     releases: Vec<Release>,
     #[serde(rename = "hooks")]
     _hooks: Option<Hooks>,
@@ -214,6 +216,14 @@ fn every_profile_installs_the_chart() {
             }
         }
     }
+}
+
+/// Else Helm refuses whatever was changed by hand, or is there from Tilt.
+#[test]
+fn an_upgrade_goes_over_hand_changes() {
+    let flags = config().deploy.helm.unwrap().flags;
+    assert_eq!(flags["install"], ["--take-ownership"]);
+    assert_eq!(flags["upgrade"], ["--server-side=true", "--force-conflicts", "--take-ownership"]);
 }
 
 /// Skaffold puts its image in the place of one that has the artifact's name and no digest.
