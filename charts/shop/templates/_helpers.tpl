@@ -1,41 +1,96 @@
 {{- /* Names and labels. */ -}}
 
-{{- define "shop.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- /*
+A name that each API accepts, Services' included, which must begin with a letter and have no dots, although a release's may: `2024-shop`
+is shop-2024-shop, `my.shop` is my-shop. Of 40 characters at most, so that a component's name fits behind it into a label's 63.
+*/ -}}
+{{- define "shop.asName" -}}
+{{- $name := . | replace "." "-" -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- $name = printf "shop-%s" $name -}}
+{{- end -}}
+{{- $name | trunc 40 | trimAll "-" -}}
 {{- end -}}
 
-{{- /* 40 characters at most, so that a component's name fits behind it into a label's 63. */ -}}
+{{- define "shop.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimAll "-" -}}
+{{- end -}}
+
 {{- define "shop.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- include "shop.asName" .Values.fullnameOverride -}}
 {{- else -}}
 {{- $name := include "shop.name" . -}}
-{{- (contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name)) | trunc 40 | trimSuffix "-" -}}
+{{- contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) | include "shop.asName" -}}
 {{- end -}}
 {{- end -}}
+
+{{- /*
+Names and labels are written by toYaml or quote, never bare: a release may be called 123, true or 1e3, which YAML reads as something else
+than a name.
+*/ -}}
 
 {{- /* What never changes in the life of a release: selectors are immutable. */ -}}
 {{- define "shop.releaseLabels" -}}
-app.kubernetes.io/name: {{ include "shop.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- dict "app.kubernetes.io/name" (include "shop.name" .) "app.kubernetes.io/instance" .Release.Name | toYaml -}}
 {{- end -}}
 
 {{- /* (dict "root" $ "component" "auth") */ -}}
 {{- define "shop.selectorLabels" -}}
-{{ include "shop.releaseLabels" .root }}
-app.kubernetes.io/component: {{ .component }}
+{{- merge (dict "app.kubernetes.io/component" .component) (include "shop.releaseLabels" .root | fromYaml) | toYaml -}}
 {{- end -}}
 
-{{- /* (dict "root" $ "component" "auth") */ -}}
+{{- /*
+Labels that the values add, as strings; (dict "labels" .Values.commonLabels "what" "commonLabels"). Those by which selectors find pods,
+or Helm its objects, are refused: they would make an object that nothing finds, or that Helm does not take for its own.
+*/ -}}
+{{- define "shop.addedLabels" -}}
+{{- range $label, $_ := .labels -}}
+{{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/managed-by") -}}
+{{- fail (printf "%s must not set %s: selectors and Helm go by it" $.what $label) -}}
+{{- end -}}
+{{- end -}}
+{{- include "shop.strings" .labels -}}
+{{- end -}}
+
+{{- /* A dictionary whose values are all strings. YAML gives whole numbers as floats, which would be printed as 1e+06. */ -}}
+{{- define "shop.strings" -}}
+{{- $strings := dict -}}
+{{- range $name, $value := . -}}
+{{- $_ := set $strings $name (kindIs "float64" $value | ternary (printf "%.0f" $value) (toString $value)) -}}
+{{- end -}}
+{{- toYaml $strings -}}
+{{- end -}}
+
+{{- /* The labels of an object: (dict "root" $ "component" "auth"), and `labels` that go before all others. */ -}}
 {{- define "shop.labels" -}}
-{{ include "shop.selectorLabels" . }}
-app.kubernetes.io/part-of: shop
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." -}}
+{{- $labels := dict "app.kubernetes.io/managed-by" .root.Release.Service "helm.sh/chart" $chart -}}
+{{- $added := include "shop.strings" (.labels | default dict) | fromYaml -}}
+{{- mergeOverwrite $labels (include "shop.podLabels" (pick . "root" "component") | fromYaml) $added | toYaml -}}
+{{- end -}}
+
+{{- /*
+Of pods: not the chart's version, with which they would roll when nothing of theirs has changed. (dict "root" $ "component" "auth"), and
+`settings` with podLabels.
+*/ -}}
+{{- define "shop.podLabels" -}}
+{{- $version := .root.Chart.AppVersion | toString | replace "+" "_" | trunc 63 | trimAll "-_." -}}
+{{- $labels := dict "app.kubernetes.io/part-of" "shop" "app.kubernetes.io/version" $version -}}
+{{- $common := include "shop.addedLabels" (dict "labels" .root.Values.commonLabels "what" "commonLabels") | fromYaml -}}
+{{- $own := include "shop.addedLabels" (dict "labels" (dig "podLabels" dict (.settings | default dict)) "what" (printf "podLabels of %s" .component)) | fromYaml -}}
+{{- mergeOverwrite $labels $common $own (include "shop.selectorLabels" . | fromYaml) | toYaml -}}
+{{- end -}}
+
+{{- /* (dict "given" annotations of the values "own" the chart's): own ones that are checksums may not be replaced. */ -}}
+{{- define "shop.annotations" -}}
+{{- $own := .own -}}
+{{- range $name, $_ := .given -}}
+{{- if and (hasPrefix "checksum/" $name) (hasKey $own $name) -}}
+{{- fail (printf "podAnnotations must not set %s: by it pods roll when what they read has changed" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- mergeOverwrite (deepCopy $own) (include "shop.strings" .given | fromYaml) | toYaml -}}
 {{- end -}}
 
 {{- /* (dict "root" $ "image" .image "name" "services.auth.image"): registry/repository:tag, or @digest, which wins. */ -}}
@@ -52,16 +107,6 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{- /* Of pods: not the chart's version, with which they would roll when nothing of theirs has changed. */ -}}
-{{- define "shop.podLabels" -}}
-{{ include "shop.selectorLabels" . }}
-app.kubernetes.io/part-of: shop
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
-
 {{- /* The services that run, each with the defaults beneath it, as JSON: ($services := include … | fromJson). */ -}}
 {{- define "shop.services" -}}
 {{- $services := dict -}}
@@ -76,6 +121,14 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 {{- end -}}
 {{- end -}}
 {{- toJson $services -}}
+{{- end -}}
+
+{{- /*
+Whether this rendering sees the cluster: `helm template` does not. Helm keeps its releases as Secrets, so to list them is what it may do
+wherever it may install.
+*/ -}}
+{{- define "shop.seesCluster" -}}
+{{- not (empty (lookup "v1" "Secret" .Release.Namespace "")) -}}
 {{- end -}}
 
 {{- /* (dict "root" $ "service" "catalog"): where a service of this release is, for the others. */ -}}

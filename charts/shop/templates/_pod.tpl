@@ -1,13 +1,19 @@
 {{- /* What all pods of the chart have in common. `settings` are a service's, or the controller's, over serviceDefaults. */ -}}
 
-{{- /* The restricted profile of the Pod Security Standards; (dict "uid" 65532). */ -}}
+{{- /*
+The restricted profile of the Pod Security Standards: (dict "root" $), and "uid" and "fsGroup" where an image has a user of its own. Where
+the platform gives each namespace its user, as OpenShift does, it refuses every number but that.
+*/ -}}
 {{- define "shop.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: {{ .uid }}
-runAsGroup: {{ .uid }}
-{{- with .fsGroup }}
+{{- with .root.Values.podSecurity.runAsUser }}
+{{- $uid := int64 ($.uid | default .) }}
+runAsUser: {{ $uid }}
+runAsGroup: {{ $uid }}
+{{- with $.fsGroup }}
 fsGroup: {{ . }}
 fsGroupChangePolicy: OnRootMismatch
+{{- end }}
 {{- end }}
 seccompProfile:
   type: RuntimeDefault
@@ -31,7 +37,7 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .settings.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .settings.nodeSelector }}
 nodeSelector:
@@ -72,27 +78,29 @@ strategy:
   {{- toYaml $strategy | nindent 2 }}
 {{- end -}}
 
-{{- /* A process answers on /livez once it listens, and on /readyz whether its dependencies do. */ -}}
+{{- /*
+A process answers on /livez once it listens, and on /readyz whether its dependencies do; (dict "settings" … "port" "probes").
+*/ -}}
 {{- define "shop.probes" -}}
-{{- with .startupProbe }}
+{{- with .settings.startupProbe }}
 startupProbe:
   httpGet:
     path: /livez
-    port: http
+    port: {{ $.port }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .livenessProbe }}
+{{- with .settings.livenessProbe }}
 livenessProbe:
   httpGet:
     path: /livez
-    port: http
+    port: {{ $.port }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .readinessProbe }}
+{{- with .settings.readinessProbe }}
 readinessProbe:
   httpGet:
     path: /readyz
-    port: http
+    port: {{ $.port }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
@@ -131,8 +139,8 @@ readinessProbe:
 - name: OTEL_EXPORTER_OTLP_HEADERS
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
-      key: {{ $.Values.telemetry.otlp.headersSecret.key }}
+      name: {{ . | quote }}
+      key: {{ $.Values.telemetry.otlp.headersSecret.key | quote }}
 {{- end }}
 {{- end -}}
 
@@ -158,12 +166,12 @@ spec:
 apiVersion: v1
 kind: ServiceAccount
 metadata:
-  name: {{ include "shop.serviceAccountName" . }}
+  name: {{ include "shop.serviceAccountName" . | quote }}
   labels:
     {{- include "shop.labels" . | nindent 4 }}
   {{- with .settings.serviceAccount.annotations }}
   annotations:
-    {{- toYaml . | nindent 4 }}
+    {{- include "shop.strings" . | nindent 4 }}
   {{- end }}
 automountServiceAccountToken: false
 {{- end -}}

@@ -39,6 +39,20 @@ and a look-up of what the first install is only about to make would roll every p
 {{- toJson (dict "names" .names "found" $seen "given" .given) | sha256sum -}}
 {{- end -}}
 
+{{- /* Secrets that a pod's variables name beside those of `secrets` and the backing services', in JSON; (dict "root" $ "settings" …). */ -}}
+{{- define "shop.namedSecrets" -}}
+{{- $names := list -}}
+{{- with .root.Values.telemetry.otlp.headersSecret.name -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- range .settings.extraEnv -}}
+{{- with dig "valueFrom" "secretKeyRef" "name" "" . -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{- /* The backing services' addresses: {"name": …, "key": …} of a Secret; `own` goes before the release's. */ -}}
 
 {{- define "shop.database.secret" -}}

@@ -1,12 +1,37 @@
 {{- /* What an HTTP service's process is told. `service` is a service's settings over serviceDefaults. */ -}}
 
+{{- /*
+Its ports by their names, as a dictionary in JSON: `http` for what it is for, and `probes` for kubelet and Prometheus, which a service
+without a variable for that answers on `http` too.
+*/ -}}
+{{- define "shop.service.ports" -}}
+{{- $ports := dict -}}
+{{- if .variables.probes -}}
+{{- $_ := set $ports "probes" 9000 -}}
+{{- end -}}
+{{- if or .variables.listen (not .variables.probes) -}}
+{{- $_ := set $ports "http" 8000 -}}
+{{- end -}}
+{{- toJson $ports -}}
+{{- end -}}
+
+{{- /* Where kubelet and Prometheus ask. */ -}}
+{{- define "shop.service.probesPort" -}}
+{{- $ports := include "shop.service.ports" . | fromJson -}}
+{{- $ports.probes | default $ports.http -}}
+{{- end -}}
+
 {{- /* What is no secret, as a dictionary in JSON: (dict "root" $ "name" "auth" "service" $service). */ -}}
 {{- define "shop.service.env" -}}
 {{- $root := .root -}}
 {{- $service := .service -}}
 {{- $variables := include "shop.telemetry" $root | fromJson -}}
+{{- $ports := include "shop.service.ports" $service | fromJson -}}
 {{- with $service.variables.listen -}}
-{{- $_ := set $variables . "0.0.0.0:8000" -}}
+{{- $_ := set $variables . (printf "[::]:%v" $ports.http) -}}
+{{- end -}}
+{{- with $service.variables.probes -}}
+{{- $_ := set $variables . (printf "[::]:%v" $ports.probes) -}}
 {{- end -}}
 {{- if ne $service.tokens "none" -}}
 {{- $_ := set $variables "AUTH_JWT_ALGORITHM" $root.Values.tokens.algorithm -}}
@@ -46,13 +71,17 @@
 {{- toJson (mergeOverwrite $variables (deepCopy $service.secretEnv)) -}}
 {{- end -}}
 
-{{- /* All of its variables from Secrets: {VARIABLE: {name, key, optional}}, in JSON. */ -}}
+{{- /* All of its variables from Secrets: {VARIABLE: {name, key, optional, file}}, in JSON; with `file` the variable names that. */ -}}
 {{- define "shop.service.secretRefs" -}}
 {{- $root := .root -}}
 {{- $service := .service -}}
 {{- $refs := dict -}}
 {{- with $service.variables.database -}}
-{{- $_ := set $refs . (include "shop.database.secret" (dict "root" $root "own" $service.database.secret) | fromJson) -}}
+{{- $ref := include "shop.database.secret" (dict "root" $root "own" $service.database.secret) | fromJson -}}
+{{- if $service.database.file -}}
+{{- $_ := set $ref "file" "/run/secrets/database/url" -}}
+{{- end -}}
+{{- $_ := set $refs . $ref -}}
 {{- end -}}
 {{- with $service.variables.redis -}}
 {{- $_ := set $refs . (include "shop.redis.secret" (dict "root" $root "own" $service.redis.secret) | fromJson) -}}
@@ -65,4 +94,45 @@
 {{- $_ := set $refs $variable (dict "name" $name "key" $from.key "optional" ($from.optional | default false)) -}}
 {{- end -}}
 {{- toJson $refs -}}
+{{- end -}}
+
+{{- /* Lists in JSON. A directory, not a file of it by subPath: that would stay as it was when the pod began. */ -}}
+{{- define "shop.service.volumes" -}}
+{{- $volumes := list -}}
+{{- range (include "shop.service.secretRefs" . | fromJson) -}}
+{{- if .file -}}
+{{- $items := list (dict "key" .key "path" (base .file)) -}}
+{{- $volumes = append $volumes (dict "name" "database-url" "secret" (dict "secretName" .name "items" $items)) -}}
+{{- end -}}
+{{- end -}}
+{{- concat $volumes (.service.extraVolumes | default list) | toJson -}}
+{{- end -}}
+
+{{- define "shop.service.volumeMounts" -}}
+{{- $mounts := list -}}
+{{- range (include "shop.service.secretRefs" . | fromJson) -}}
+{{- if .file -}}
+{{- $mounts = append $mounts (dict "name" "database-url" "mountPath" (dir .file) "readOnly" true) -}}
+{{- end -}}
+{{- end -}}
+{{- concat $mounts (.service.extraVolumeMounts | default list) | toJson -}}
+{{- end -}}
+
+{{- /*
+What its pods roll with, besides plain variables: the values of Secrets that the chart makes, and the content of those that others keep.
+*/ -}}
+{{- define "shop.service.secretChecksum" -}}
+{{- $root := .root -}}
+{{- $given := dict -}}
+{{- range (include "shop.service.secretEnv" . | fromJson) -}}
+{{- $_ := set $given .secret (get $root.Values.secrets .secret) -}}
+{{- end -}}
+{{- if and $root.Values.devInfra.enabled (or .service.variables.database .service.variables.broker) -}}
+{{- $_ := set $given "devInfra" $root.Values.devInfra.password -}}
+{{- end -}}
+{{- $names := include "shop.namedSecrets" (dict "root" $root "settings" .service) | fromJsonArray -}}
+{{- range (include "shop.service.secretRefs" . | fromJson) -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- include "shop.secret.checksum" (dict "root" $root "names" ($names | uniq | sortAlpha) "given" $given) -}}
 {{- end -}}

@@ -8,7 +8,7 @@
 {{- if or (le (int $lease.durationSeconds) (int $lease.renewDeadlineSeconds)) (le (mul 10 $lease.renewDeadlineSeconds) (mul 12 $lease.retryPeriodSeconds)) -}}
 {{- fail "controller.lease: durationSeconds must be more than renewDeadlineSeconds, and that more than 1.2 retryPeriodSeconds" -}}
 {{- end -}}
-{{- $_ := set $variables "OUTBOX_LISTEN" "0.0.0.0:8081" -}}
+{{- $_ := set $variables "OUTBOX_LISTEN" "[::]:8081" -}}
 {{- $_ := set $variables "OUTBOX_LEASE_SECONDS" ($lease.durationSeconds | toString) -}}
 {{- $_ := set $variables "OUTBOX_RENEW_DEADLINE_SECONDS" ($lease.renewDeadlineSeconds | toString) -}}
 {{- $_ := set $variables "OUTBOX_RETRY_PERIOD_SECONDS" ($lease.retryPeriodSeconds | toString) -}}

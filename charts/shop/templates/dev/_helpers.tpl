@@ -19,11 +19,14 @@ metadata:
     {{- include "shop.labels" . | nindent 4 }}
 spec:
   type: {{ .type | default "ClusterIP" }}
+  {{- with .root.Values.serviceDefaults.service.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+  {{- end }}
   selector:
     {{- include "shop.selectorLabels" . | nindent 4 }}
   ports:
     {{- range $name, $port := .ports }}
-    - name: {{ $name }}
+    - name: {{ $name | quote }}
       port: {{ $port }}
       targetPort: {{ $name }}
       protocol: TCP
@@ -56,7 +59,7 @@ spec:
         accessModes: [ReadWriteOnce]
         resources:
           requests:
-            storage: {{ .root.Values.devInfra.storage }}
+            storage: {{ .root.Values.devInfra.storage | quote }}
   {{- end }}
   selector:
     matchLabels:
@@ -65,8 +68,10 @@ spec:
     metadata:
       labels:
         {{- include "shop.podLabels" . | nindent 8 }}
+      {{- if ne .component "redis" }}
       annotations:
-        checksum/password: {{ .root.Values.devInfra.password | sha256sum }}
+        checksum/password: {{ .root.Values.devInfra.password | sha256sum | quote }}
+      {{- end }}
     spec:
       {{- include "shop.dev.pod" (merge (dict "uid" 999) .) | nindent 6 }}
 {{- end -}}
@@ -76,7 +81,7 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: 30
 securityContext:
-  {{- include "shop.podSecurityContext" (dict "uid" .uid "fsGroup" .uid) | nindent 2 }}
+  {{- include "shop.podSecurityContext" (dict "root" .root "uid" .uid "fsGroup" .uid) | nindent 2 }}
 {{- include "shop.scheduling" (dict "root" .root "component" .component "settings" (omit .root.Values.serviceDefaults "topologySpreadConstraints")) }}
 {{- end -}}
 
@@ -88,7 +93,7 @@ volumes:
     emptyDir: {}
   {{- end }}
   {{- range .scratch }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
     emptyDir: {}
   {{- end }}
 {{- end -}}

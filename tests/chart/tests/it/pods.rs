@@ -162,7 +162,8 @@ fn no_secret_is_in_a_plain_variable() {
 fn external(set: &str) -> &'static [&'static str] {
     match set {
         "dev" => &[],
-        "everything" => &["collector", "orders-db-app", "pull", "smtp", "token-keys"],
+        // A rendering that sees no cluster generates none: shop-admin, and by default those of tokens and sessions.
+        "everything" => &["collector", "orders-db-app", "pull", "shop-admin", "smtp", "token-keys"],
         "production" => &[
             "registry",
             "shop-db-app",
@@ -172,7 +173,7 @@ fn external(set: &str) -> &'static [&'static str] {
             "shop-telegram-bot",
             "shop-token-keys",
         ],
-        _ => &["shop-db-app", "shop-rabbitmq-default-user", "shop-redis"],
+        _ => &["shop-db-app", "shop-rabbitmq-default-user", "shop-redis", "shop-session", "shop-tokens"],
     }
 }
 
@@ -183,11 +184,15 @@ fn every_secret_that_a_pod_names_is_rendered_or_known_to_be_external() {
         let from = variables
             .map(|variable| &variable["valueFrom"]["secretKeyRef"])
             .filter(|from| !from.is_null() && from["optional"] != true);
-        let pulls = list(&pod.spec["imagePullSecrets"]).map(|pull| (pull, None));
-        from.map(|from| (from, from["key"].as_str()))
-            .chain(pulls)
-            .filter_map(|(from, key)| {
-                let name = from["name"].as_str().unwrap();
+        let from = from.map(|from| (&from["name"], from["key"].as_str()));
+        let pulls = list(&pod.spec["imagePullSecrets"]).map(|pull| (&pull["name"], None));
+        let volumes = list(&pod.spec["volumes"]).map(|volume| &volume["secret"]);
+        let mounts = volumes.filter(|secret| !secret.is_null());
+        let mounts = mounts.map(|secret| (&secret["secretName"], secret["items"][0]["key"].as_str()));
+        from.chain(pulls)
+            .chain(mounts)
+            .filter_map(|(name, key)| {
+                let name = name.as_str().unwrap();
                 let rendered = objects.of_kind("Secret").find(|secret| name_of(secret) == name);
                 let has_key = |secret: &Value| key.is_none_or(|key| secret["data"][key].is_string());
                 let known = rendered.map_or_else(|| external(set).contains(&name), has_key);
@@ -195,6 +200,95 @@ fn every_secret_that_a_pod_names_is_rendered_or_known_to_be_external() {
             })
             .collect()
     });
+}
+
+/// Where both families of addresses are, and where only one is.
+#[test]
+fn everything_listens_on_every_address() {
+    check_pods(|_, objects, pod| {
+        let variables = pod.containers().flat_map(|container| list(&container["env"]));
+        let own =
+            variables.filter_map(|variable| Some((variable["name"].as_str()?, variable["value"].as_str()?)));
+        let maps = pod.containers().flat_map(|container| list(&container["envFrom"]));
+        let maps =
+            maps.map(|from| objects.named("ConfigMap", from["configMapRef"]["name"].as_str().unwrap()));
+        let mapped = maps.flat_map(|map| map["data"].as_object().unwrap());
+        let mapped = mapped.map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+        own.chain(mapped)
+            .filter(|(name, value)| name.contains("LISTEN") && !value.starts_with("[::]"))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    });
+}
+
+/// So that probes wait behind no request, and nothing exposed has metrics: a port of their own, which no Service has.
+#[test]
+fn probes_have_a_port_that_no_service_has() {
+    check_pods(|_, objects, pod| {
+        let is_ours = kind_of(pod.owner) == "Deployment" && pod.component() != "jaeger";
+        if !is_ours {
+            return vec![];
+        }
+        let mut wrong = Vec::new();
+        let container = pod.containers().next().unwrap();
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            if container[probe]["httpGet"]["port"] != "probes" {
+                wrong.push(format!("{probe}: {}", container[probe]));
+            }
+        }
+        let open = list(&container["ports"]).find(|port| port["name"] == "probes").unwrap();
+        let service = objects.of_kind("Service").find(|service| name_of(service) == pod.name());
+        for port in service.iter().flat_map(|service| list(&service["spec"]["ports"])) {
+            if port["targetPort"] == "probes" || port["targetPort"] == open["containerPort"] {
+                wrong.push(format!("Service: {port}"));
+            }
+        }
+        wrong
+    });
+}
+
+/// A variable is read once: the URL of a database, whose password is rotated, is a file, and not one by subPath, which never changes.
+#[test]
+fn the_urls_of_databases_are_files() {
+    let Some(helm) = Helm::find() else { return };
+    let objects = helm.render(&["--values", "values-production.yaml"]);
+    for (name, variable) in [
+        ("shop-auth", "AUTH_DATABASE_URL_FILE"),
+        ("shop-catalog", "CATALOG_DATABASE_URL_FILE"),
+        ("shop-order", "ORDER_DATABASE_URL_FILE"),
+    ] {
+        let spec = &objects.named("Deployment", name)["spec"]["template"]["spec"];
+        let container = &spec["containers"][0];
+        let file = list(&container["env"]).find(|env| env["name"] == variable).unwrap()["value"].as_str();
+        let (folder, file) = file.unwrap().rsplit_once('/').unwrap();
+        let mount = list(&container["volumeMounts"]).find(|mount| mount["mountPath"] == folder).unwrap();
+        assert_eq!(mount["readOnly"], true);
+        assert!(mount["subPath"].is_null());
+        let volume = list(&spec["volumes"]).find(|volume| volume["name"] == mount["name"]).unwrap();
+        let items = json!([{ "key": "uri", "path": file }]);
+        assert_eq!(volume["secret"], json!({ "secretName": "shop-db-app", "items": items }));
+        let plain = variable.strip_suffix("_FILE").unwrap();
+        assert!(list(&container["env"]).all(|env| env["name"] != plain), "{name}");
+    }
+}
+
+/// What makes an upgrade under load lose no request: a new pod is known before an old one goes, and no single slow look takes all away.
+#[test]
+fn an_upgrade_takes_no_pod_before_another_is_known() {
+    let Some(helm) = Helm::find() else { return };
+    for objects in [helm.render(&[]), helm.render(&["--values", "values-production.yaml"])] {
+        for name in ["shop-auth", "shop-catalog", "shop-order", "shop-web"] {
+            let deployment = &objects.named("Deployment", name)["spec"];
+            assert_eq!(
+                deployment["strategy"]["rollingUpdate"],
+                json!({ "maxSurge": 1, "maxUnavailable": 0 })
+            );
+            assert!(deployment["minReadySeconds"].as_u64() >= Some(5), "{name}");
+            let container = &deployment["template"]["spec"]["containers"][0];
+            assert!(container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64() >= Some(5), "{name}");
+            assert!(container["readinessProbe"]["failureThreshold"].as_u64() >= Some(3), "{name}");
+        }
+    }
 }
 
 #[test]

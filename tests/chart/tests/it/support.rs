@@ -36,9 +36,10 @@ impl Helm {
         command
     }
 
-    /// The manifests as text, or what helm says is wrong.
+    /// The manifests as text, the test's pod included, or what helm says is wrong.
     pub(crate) fn text(&self, arguments: &[&str]) -> Result<String, String> {
-        let all = [&["template", "shop", ".", "--namespace", "shop"], arguments].concat();
+        let template = ["template", "shop", ".", "--namespace", "shop", "--set", "tests.inTemplate=true"];
+        let all = [&template, arguments].concat();
         let output = self.command().args(all).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }

@@ -1,97 +1,8 @@
-//! Installs, upgrades and removes the chart on a real API server. No node is there, so no pod runs; but the server judges, defaults and keeps
-//! every object, and templates look them up.
-
-use std::{fs, path::Path};
+//! Installs, upgrades and removes the chart.
 
 use serde_json::{Value, json};
-use shop_testing::TestCluster;
-use tempfile::TempDir;
 
-use crate::support::{Helm, chart, list, name_of, root};
-
-/// What the oldest API server that the tests run on does not know.
-const TOO_NEW: &str = "serviceDefaults.podDisruptionBudget.enabled=false,serviceDefaults.topologySpreadConstraints=null,\
-                       serviceDefaults.preStopSeconds=0,devInfra.storage=";
-
-/// A release in a namespace of the test's own.
-struct Release {
-    helm: Helm,
-    cluster: TestCluster,
-    /// The chart for any version of Kubernetes.
-    chart: TempDir,
-}
-
-impl Release {
-    async fn none() -> Option<Self> {
-        let helm = Helm::find()?;
-        let cluster = shop_testing::kubernetes().await?;
-        let file = "k8s/crds/outboxpublishers.outbox.shop.dev.yaml";
-        cluster.install_crds(&root().join(file)).await;
-        let chart = tempfile::tempdir().unwrap();
-        copy(&self::chart(), chart.path());
-        let file = chart.path().join("Chart.yaml");
-        let text = fs::read_to_string(&file).unwrap();
-        fs::write(file, text.replace("kubeVersion: \">=1.30.0-0\"", "kubeVersion: \">=1.0.0-0\"")).unwrap();
-        Some(Self { helm, cluster, chart })
-    }
-
-    fn run(&self, verb: &str, arguments: &[&str]) {
-        let mut command = self.helm.command();
-        command
-            .env("KUBECONFIG", &self.cluster.kubeconfig)
-            .args([verb, "shop", "--namespace", &self.cluster.namespace])
-            .args(arguments);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "helm {verb}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// `install` or `upgrade`.
-    fn apply(&self, verb: &str, arguments: &[&str]) {
-        let chart = self.chart.path().display().to_string();
-        let always = [chart.as_str(), "--skip-crds", "--disable-openapi-validation", "--set", TOO_NEW];
-        self.run(verb, &[&always[..], arguments].concat());
-    }
-
-    /// What the server keeps of the release.
-    async fn kept(&self, kinds: &str) -> Vec<Value> {
-        let selector = "--selector=app.kubernetes.io/instance=shop";
-        let text = self.cluster.kubectl(&["get", kinds, selector, "--output=json"]).await;
-        let all: Value = serde_json::from_str(&text).unwrap();
-        list(&all["items"]).cloned().collect()
-    }
-
-    async fn secrets(&self) -> Vec<(String, Value)> {
-        let secrets = self.kept("secrets").await;
-        secrets.iter().map(|secret| (name_of(secret).to_owned(), secret["data"].clone())).collect()
-    }
-
-    /// The pods' templates, by the Deployment's name.
-    async fn templates(&self) -> Vec<(String, Value)> {
-        let deployments = self.kept("deployments").await;
-        deployments
-            .iter()
-            .map(|object| (name_of(object).to_owned(), object["spec"]["template"].clone()))
-            .collect()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
-
-fn changed<'a>(before: &'a [(String, Value)], after: &[(String, Value)]) -> Vec<&'a str> {
-    let changed = before.iter().filter(|object| !after.contains(object));
-    changed.map(|(name, _)| name.as_str()).collect()
-}
+use crate::release::{Release, changed};
 
 #[tokio::test]
 async fn an_upgrade_keeps_what_was_generated_and_rolls_nothing() {
@@ -113,6 +24,21 @@ async fn an_upgrade_keeps_what_was_generated_and_rolls_nothing() {
     release.apply("upgrade", &["--set", given]);
     assert_eq!(changed(&secrets, &release.secrets().await), ["shop-session"]);
     assert_eq!(changed(&templates, &release.templates().await), ["shop-web"]);
+}
+
+#[tokio::test]
+async fn a_changed_password_of_the_development_databases_rolls_what_reads_it() {
+    let Some(release) = Release::none().await else { return };
+    for old in ["", "first"] {
+        let verb = if old.is_empty() { "install" } else { "upgrade" };
+        release.apply(verb, &["--set", &format!("devInfra.enabled=true,devInfra.password={old}")]);
+        let before = release.templates().await;
+        release.apply("upgrade", &["--set", &format!("devInfra.enabled=true,devInfra.password={old}new")]);
+        let mut rolled = changed(&before, &release.templates().await);
+        rolled.sort_unstable();
+        // The controller takes it up by itself.
+        assert_eq!(rolled, ["shop-auth", "shop-catalog", "shop-order", "shop-postgres", "shop-rabbitmq"]);
+    }
 }
 
 /// As docs/operations.md has secrets rotated.
@@ -177,7 +103,7 @@ async fn the_api_server_accepts_every_set_of_values() {
                 "--values",
                 values,
                 "--set",
-                "serviceDefaults.priorityClassName=",
+                "serviceDefaults.priorityClassName=,tests.inTemplate=true",
             ])
             .args(["--show-only", "templates/tests/order.yaml"]);
         let pod = String::from_utf8(template.output().unwrap().stdout).unwrap();

@@ -3,7 +3,7 @@
 use crate::support::Helm;
 
 /// Values, as after `--set`.
-const ACCEPTED: [&str; 17] = [
+const ACCEPTED: [&str; 24] = [
     "nameOverride=store,fullnameOverride=market",
     "image.registry=registry.example.com:5000/team",
     "services.auth.image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -20,11 +20,18 @@ const ACCEPTED: [&str; 17] = [
     "ingress.enabled=true,ingress.className=nginx",
     "httpRoute.enabled=true,httpRoute.parentRefs[0].name=public",
     "telemetry.otlp.endpoint=http://collector:4318,telemetry.env.OTEL_TRACES_SAMPLER=always_off",
+    "podSecurity.runAsUser=null,devInfra.enabled=true",
+    "serviceDefaults.service.ipFamilyPolicy=SingleStack,services.web.service.ipFamilyPolicy=RequireDualStack",
+    "commonLabels.app\\.kubernetes\\.io/part-of=store,serviceDefaults.podLabels.app\\.kubernetes\\.io/version=a",
+    "commonLabels.a=1,commonLabels.b=true",
+    "services.web.variables.probes=,services.order.database.file=false",
+    "services.web.autoscaling.enabled=true,services.web.autoscaling.targetCPUUtilizationPercentage=70",
+    "networkPolicy.dns.peers[0].ipBlock.cidr=fd00::a/128,networkPolicy.apiServer.ports={16443}",
     "networkPolicy.enabled=false,tests.enabled=false,controller.enabled=false",
 ];
 
 /// Values, and what the error says of them.
-const REFUSED: [(&str, &str); 36] = [
+const REFUSED: [(&str, &str); 48] = [
     // No such value, wherever it is.
     ("replicas=3", "additional properties 'replicas' not allowed"),
     ("services.auth.replica=3", "at '/services/auth': additional properties 'replica' not allowed"),
@@ -60,6 +67,28 @@ const REFUSED: [(&str, &str); 36] = [
     ("controller.lease.retryPeriodSeconds=9", "controller.lease: durationSeconds must be more than"),
     ("devInfra.password=a/b", "at '/devInfra/password'"),
     ("admin.email=nobody", "at '/admin/email'"),
+    ("podSecurity.runAsUser=0", "at '/podSecurity/runAsUser': minimum: got 0, want 1"),
+    ("services.web.service.ipFamilyPolicy=Dual", "at '/services/web/service/ipFamilyPolicy'"),
+    (
+        "services.web.autoscaling.enabled=true,services.web.autoscaling.minReplicas=9",
+        "services.web.autoscaling: maxReplicas must not be less than minReplicas",
+    ),
+    ("outboxPublishers.orders.broker.exchange=amq.topic", "at '/outboxPublishers/orders/broker/exchange'"),
+    // Names and labels that would make what no API takes, or nothing finds.
+    ("nameOverride=Shop", "at '/nameOverride': 'Shop' does not match pattern"),
+    ("fullnameOverride=my.shop", "at '/fullnameOverride': 'my.shop' does not match pattern"),
+    ("fullnameOverride=2024", "at '/fullnameOverride': got number, want string"),
+    ("commonLabels.app\\.kubernetes\\.io/name=x", "commonLabels must not set app.kubernetes.io/name"),
+    (
+        "commonLabels.app\\.kubernetes\\.io/managed-by=x",
+        "commonLabels must not set app.kubernetes.io/managed-by",
+    ),
+    (
+        "services.web.podLabels.app\\.kubernetes\\.io/component=x",
+        "podLabels of web must not set app.kubernetes.io/component",
+    ),
+    ("services.web.podAnnotations.checksum/config=x", "podAnnotations must not set checksum/config"),
+    ("commonLabels.a=-b", "at '/commonLabels/a': '-b' does not match pattern"),
     // References that are not what they should be.
     ("services.web.image.tag=latest", "at '/services/web/image/tag': 'not' failed"),
     ("image.tag=latest", "at '/image/tag': 'not' failed"),
