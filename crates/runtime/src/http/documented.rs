@@ -77,13 +77,13 @@ impl Problems {
         for problem in self.0 {
             by_status.entry(problem.status().as_u16().to_string()).or_default().push(problem);
         }
-        by_status.into_iter().map(|(status, problems)| (status, response(problems).into())).collect()
+        by_status.into_iter().map(|(status, problems)| (status, response(&problems).into())).collect()
     }
 }
 
-fn response(problems: Vec<Problem>) -> Response {
+fn response(problems: &[Problem]) -> Response {
     let mut description: Vec<String> = Vec::new();
-    for problem in &problems {
+    for problem in problems {
         let line = format!("`{}`: {}", problem.slug(), problem.title());
         if !description.contains(&line) {
             description.push(line);
