@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn a_name_stays_a_name_whatever_is_in_it() {
-        let settings = Settings { session: Vec::new(), ..Settings::from(r#"a"b'c\d"#) };
+        let mut settings = Settings::from(r#"a"b'c\d"#);
+        settings.session.clear();
         assert_eq!(set(&settings), r#"SELECT set_config('search_path', E'"a""b''c\\d"', false)"#);
     }
 }

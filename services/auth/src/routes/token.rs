@@ -209,7 +209,7 @@ mod tests {
             let (_, hash) = store::find(&database, &account.email).await.unwrap().unwrap();
             assert!(hash.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
             assert_eq!(auth.login("user@example.com", "password123").await.status(), 200);
-            database.close().await.unwrap();
+            database.connection().clone().close().await.unwrap();
         })
         .await;
     }
