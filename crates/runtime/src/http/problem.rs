@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{database::Failure, telemetry};
+use crate::{Periodically, database::Failure, telemetry};
 
 /// Where the `type` of a problem is documented.
 const TYPES: &str = "https://shop.dev/problems/";
@@ -177,7 +177,10 @@ impl From<DbErr> for Problem {
     fn from(error: DbErr) -> Self {
         match Self::of_database(Failure::of(&error)) {
             Some(problem) => {
-                tracing::warn!(%error, "the database did not do what it was asked");
+                static UNDONE: Periodically = Periodically::line();
+                if let Some(count) = UNDONE.due() {
+                    tracing::warn!(%error, count, "the database did not do what it was asked");
+                }
                 problem
             }
             None => Self::internal(error),
