@@ -185,7 +185,7 @@ serviceDefaults:
   priorityClassName: '123'
   serviceAccount: {name: 'true', annotations: {a: 1}}
 services:
-  'on': {image: {repository: '12', tag: '30'}, secretEnv: {NULL: {secret: 'null', key: '123'}}, env: {ON: 'on', 'NO': '1e3'}}
+  'on': {image: {repository: '12', tag: '30'}, secretEnv: {'NULL': {secret: 'null', key: '123'}}, env: {'ON': 'on', 'NO': '1e3'}}
 secrets:
   'null': {keys: {'123': {value: 'x'}, 'true': {value: 'y'}}}
 image: {pullSecrets: [{name: '123'}]}
