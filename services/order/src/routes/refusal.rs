@@ -112,7 +112,16 @@ impl From<Refusal> for Problem {
             )
             .detail("Repeat the request in a moment to get its answer.")
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
-            Refusal::TooMany(too_many) => too_many_orders(too_many),
+            Refusal::TooMany(too_many) => {
+                static TOO_MANY: Periodically = Periodically::line();
+                if let Some(count) = TOO_MANY.due() {
+                    tracing::warn!(
+                        count,
+                        "guests' orders were refused: too many for an address or from a client"
+                    );
+                }
+                too_many_orders(too_many)
+            }
             Refusal::Database(error) => Self::from(error),
             Refusal::Other(error) => Self::internal(error),
         }
