@@ -19,11 +19,17 @@ pub enum Broker {
 }
 
 /// The text is not the address of a broker. What it is, is not told: it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidBrokerUrl {
     /// Not of the known form.
     #[error("a broker's URL is amqp://user:password@host:port/vhost, the same with amqps, or memory:")]
     Malformed,
+    /// A user name, a password or a virtual host with a character that ends it early.
+    #[error("there is a raw `{0}` in the user name, password or virtual host: percent-encode it")]
+    Raw(char),
+    /// A parameter of the address is about security, and is not heeded.
+    #[error("`{0}`: {1}")]
+    Parameter(String, &'static str),
     /// `memory:` in a process that has no exchange of its own to share.
     #[error("memory: is the broker of the all-in-one process only")]
     NotEmbedded,
@@ -46,7 +52,7 @@ impl Broker {
     /// An `amqp` URL without a path, with the path `/`, `//` or `/%2f` means the virtual host `/`.
     ///
     /// # Errors
-    /// Another scheme, no host, or `memory:` without an embedded broker.
+    /// Another scheme, no host, a parameter about security that cannot be heeded, or `memory:` without an embedded broker.
     pub fn open(url: &str, embedded: Option<&InProcessBroker>) -> Result<Self, InvalidBrokerUrl> {
         if url == "memory:" {
             return embedded.cloned().map(Self::InProcess).ok_or(InvalidBrokerUrl::NotEmbedded);

@@ -13,7 +13,11 @@ use shop_core::{Email, UserId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::http::Problem;
+use crate::{
+    config::{Demo, Secret},
+    http::Problem,
+    pem::Pem,
+};
 
 /// The `iss` of the shop's tokens.
 pub const ISSUER: &str = "shop";
@@ -40,6 +44,9 @@ pub struct TokenConfig {
     /// Another public key whose tokens are accepted, as PEM, while keys are rotated
     #[arg(long, env = "AUTH_JWT_OTHER_PUBLIC_KEY")]
     pub jwt_other_public_key: Option<String>,
+    /// Whether the documentation's example may be the secret.
+    #[command(flatten)]
+    pub demo: Demo,
 }
 
 /// Reads the name of an algorithm that the shop supports.
@@ -61,47 +68,43 @@ const UNSUPPORTED: &str = "expected HS256, HS384, HS512, RS256, ES256 or EdDSA";
 /// The key of an HS algorithm.
 ///
 /// # Errors
-/// Shorter than the hash's output, which RFC 7518 (section 3.2) forbids. The documentation's `change_me…`
-/// examples are accepted, with a warning, because the example must run.
-pub fn hmac_secret(secret: Option<&SecretString>, algorithm: Algorithm) -> anyhow::Result<&[u8]> {
+/// Shorter than the hash's output, which RFC 7518 (section 3.2) forbids, or one that can be guessed. The
+/// documentation's example is accepted in a demonstration alone.
+pub fn hmac_secret(config: &TokenConfig) -> anyhow::Result<&[u8]> {
+    let algorithm = config.jwt_algorithm;
+    let secret = config.jwt_secret.as_ref();
     let secret = secret.ok_or_else(|| anyhow::anyhow!("AUTH_JWT_SECRET must be set for {algorithm:?}"))?;
-    long_enough("AUTH_JWT_SECRET", secret, algorithm)
+    strong("AUTH_JWT_SECRET", Some("change_me_super_secret"), secret, config)
 }
 
-fn long_enough<'a>(
-    variable: &str,
+fn strong<'a>(
+    variable: &'static str,
+    example: Option<&'static str>,
     secret: &'a SecretString,
-    algorithm: Algorithm,
+    config: &TokenConfig,
 ) -> anyhow::Result<&'a [u8]> {
-    let secret = secret.expose_secret();
-    let least = match algorithm {
-        Algorithm::HS384 => 48,
-        Algorithm::HS512 => 64,
-        _ => 32,
+    let least = match config.jwt_algorithm {
+        Algorithm::HS384 => (48, "HS384, RFC 7518, 3.2"),
+        Algorithm::HS512 => (64, "HS512, RFC 7518, 3.2"),
+        _ => (32, "HS256, RFC 7518, 3.2"),
     };
-    if secret.starts_with("change_me") {
-        tracing::warn!("{variable} is an example from the documentation: anyone can make tokens. Change it");
-    } else if secret.len() < least {
-        anyhow::bail!(
-            "{variable} has {} bytes and {algorithm:?} needs {least} (RFC 7518, 3.2)",
-            secret.len()
-        );
-    }
-    Ok(secret.as_bytes())
+    Secret { variable, example, least: Some(least) }.check(secret, config.demo)?;
+    Ok(secret.expose_secret().as_bytes())
 }
 
 /// Reads a public key of an asymmetric algorithm, which `variable` holds as PEM.
 ///
 /// # Errors
-/// It is not one.
+/// It is not one: what it is instead, and how to make one of it.
 pub fn public_key(variable: &str, pem: &str, algorithm: Algorithm) -> anyhow::Result<DecodingKey> {
+    let pem = Pem::public(pem, algorithm).map_err(|why| anyhow::anyhow!("{variable} {why}"))?.to_string();
     let pem = pem.as_bytes();
     let key = match algorithm.family() {
         AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem),
         AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem),
         _ => DecodingKey::from_ed_pem(pem),
     };
-    key.map_err(|_| anyhow::anyhow!("{variable} is not a PEM key for {algorithm:?}"))
+    key.map_err(|_| anyhow::anyhow!("{variable} is a public key that {algorithm:?} cannot use"))
 }
 
 /// The key beside the one that signs: the next one before a rotation, the last one after it.
@@ -113,7 +116,7 @@ pub fn other_key(config: &TokenConfig) -> anyhow::Result<Option<DecodingKey>> {
     if algorithm.family() == AlgorithmFamily::Hmac {
         let secret = config.jwt_other_secret.as_ref();
         let secret =
-            secret.map(|secret| long_enough("AUTH_JWT_OTHER_SECRET", secret, algorithm)).transpose()?;
+            secret.map(|secret| strong("AUTH_JWT_OTHER_SECRET", None, secret, config)).transpose()?;
         return Ok(secret.map(DecodingKey::from_secret));
     }
     let pem = config.jwt_other_public_key.as_deref();
@@ -167,7 +170,7 @@ impl TokenVerifier {
     pub fn new(config: &TokenConfig) -> anyhow::Result<Self> {
         let algorithm = config.jwt_algorithm;
         let key = if algorithm.family() == AlgorithmFamily::Hmac {
-            DecodingKey::from_secret(hmac_secret(config.jwt_secret.as_ref(), algorithm)?)
+            DecodingKey::from_secret(hmac_secret(config)?)
         } else {
             let pem = config.jwt_public_key.as_deref();
             let pem =
@@ -329,6 +332,7 @@ mod tests {
             jwt_public_key: None,
             jwt_other_secret: other.map(text),
             jwt_other_public_key: None,
+            demo: Demo::default(),
         }
     }
 
@@ -366,12 +370,29 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_refused_and_the_examples_is_not() {
-        let secret = |text: &str| SecretString::from(text.to_owned());
-        assert!(hmac_secret(Some(&secret("short")), Algorithm::HS256).is_err());
-        assert!(hmac_secret(Some(&secret("change_me_super_secret")), Algorithm::HS256).is_ok());
-        assert!(hmac_secret(Some(&secret(&"x".repeat(32))), Algorithm::HS256).is_ok());
-        assert!(hmac_secret(Some(&secret(&"x".repeat(32))), Algorithm::HS512).is_err());
-        assert!(hmac_secret(None, Algorithm::HS256).is_err());
+    fn nobody_verifies_with_a_secret_that_can_be_guessed() {
+        let verifier = |secret: &str, algorithm: Algorithm, is_on: bool| {
+            let demo = Demo { is_on };
+            TokenVerifier::new(&TokenConfig {
+                jwt_algorithm: algorithm,
+                demo,
+                ..config(secret.as_bytes(), None)
+            })
+        };
+        let random = "4f1c0b7e9d2a4c558861b0d3f7a9e6c2";
+        assert!(verifier(random, Algorithm::HS256, false).is_ok());
+        assert!(verifier(random, Algorithm::HS512, false).is_err());
+        assert!(verifier("change_me_super_secret", Algorithm::HS256, true).is_ok());
+        for secret in ["change_me_super_secret", "change_me", "short", &"x".repeat(64)] {
+            assert!(verifier(secret, Algorithm::HS256, false).is_err(), "{secret}");
+        }
+        for secret in ["change_me", "change_me_session", "short"] {
+            assert!(verifier(secret, Algorithm::HS256, true).is_err(), "{secret}");
+        }
+        let missing = TokenConfig { jwt_secret: None, ..config(SECRET, None) };
+        assert_eq!(
+            TokenVerifier::new(&missing).unwrap_err().to_string(),
+            "AUTH_JWT_SECRET must be set for HS256"
+        );
     }
 }

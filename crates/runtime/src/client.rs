@@ -9,7 +9,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::http::origin;
 
-/// A client for calls between services: 2 seconds to connect, 5 in all, no redirects.
+/// A client for calls between services: 2 seconds to connect, 5 in all, no redirects, and no proxy, whatever the environment
+/// says.
 ///
 /// # Errors
 /// The system's TLS roots cannot be read.
@@ -21,6 +22,8 @@ pub fn client() -> anyhow::Result<reqwest::Client> {
         // Shorter than the servers' patience with an idle connection, so that no request meets one that is closing.
         .pool_idle_timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())
+        // Calls within the shop carry passwords and tokens: whatever HTTP_PROXY says, they go to nobody else.
+        .no_proxy()
         .user_agent(concat!("shop/", env!("CARGO_PKG_VERSION")))
         .build()?)
 }
@@ -69,5 +72,54 @@ impl Injector for Headers<'_> {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        env,
+        io::{ErrorKind, Read as _, Write as _},
+        net::TcpListener,
+        process::Command,
+        thread,
+    };
+
+    use super::*;
+
+    /// Where the child of the test calls; the environment is a process's own.
+    const TARGET: &str = "SHOP_TEST_TARGET";
+
+    #[test]
+    fn calls_between_services_use_no_proxy_whatever_the_environment_says() {
+        if let Ok(target) = env::var(TARGET) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let answer =
+                runtime.block_on(async { client().unwrap().post(target).body("password").send().await });
+            assert_eq!(answer.unwrap().status(), 200);
+            return;
+        }
+        let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
+        let mut child = Command::new(env::current_exe().unwrap());
+        child.args([
+            "--exact",
+            "client::tests::calls_between_services_use_no_proxy_whatever_the_environment_says",
+        ]);
+        child.env(TARGET, at(&target));
+        for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            child.env(name, at(&proxy));
+        }
+        proxy.set_nonblocking(true).unwrap();
+        let served = thread::spawn(move || {
+            let (mut call, _) = target.accept().unwrap();
+            let _ = call.read(&mut [0; 4096]).unwrap();
+            call.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        let succeeded = child.status().unwrap().success();
+        assert_eq!(proxy.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "the proxy was given the call");
+        assert!(succeeded);
+        served.join().unwrap();
     }
 }

@@ -12,7 +12,10 @@ pub mod health;
 pub mod http;
 mod lifecycle;
 pub mod metrics;
+mod otel;
+pub mod pem;
 mod periodically;
+pub mod seal;
 mod service;
 pub mod telemetry;
 

@@ -2,12 +2,13 @@
 
 use std::{fmt, io::IsTerminal as _, time::Duration};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use opentelemetry::{
     KeyValue, global,
     trace::{TraceContextExt as _, TracerProvider as _},
 };
-use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, WithExportConfig as _};
+use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
@@ -25,7 +26,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// Telemetry's environment variables. The exporter itself also reads the standard `OTEL_*` ones.
+use crate::otel::{Destination, Variables};
+
+/// Telemetry's environment variables. The standard `OTEL_*` ones are heeded too, or named at start.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryConfig {
@@ -95,9 +98,12 @@ pub fn init(service: &'static str, config: TelemetryConfig) -> anyhow::Result<Te
     let lines = tracing_subscriber::fmt::layer().event_format(WithTraceId { json });
     // Left alone on a terminal, where it heeds NO_COLOR.
     let lines = if json || !terminal { lines.with_ansi(false) } else { lines };
-    let exporter = config.otlp_endpoint.map(|endpoint| otlp_exporter(&endpoint)).transpose()?;
+    let otel = Variables::of_the_process().read(config.otlp_endpoint.as_deref())?;
+    let exporter = otel.destination.as_ref().map(otlp_exporter).transpose()?;
     let provider = tracer_provider(service, exporter);
-    global::set_text_map_propagator(TraceContextPropagator::new());
+    if otel.propagates {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+    }
     let tracer = provider.tracer(service);
     let spans = tracing_opentelemetry::layer()
         .with_tracer(tracer)
@@ -109,6 +115,12 @@ pub fn init(service: &'static str, config: TelemetryConfig) -> anyhow::Result<Te
         .with(lines.with_filter(filter))
         .with(spans.with_filter(traced()))
         .try_init()?;
+    if !otel.ignored.is_empty() {
+        tracing::warn!(
+            ignored = otel.ignored.join("; "),
+            "OpenTelemetry's variables that are set and not heeded"
+        );
+    }
     Ok(Telemetry(provider))
 }
 
@@ -136,16 +148,26 @@ fn tracer_provider<E: SpanExporter + 'static>(
 
 /// The exporter blocks on a thread of its own, which the batch processor owns; its client must be made outside of
 /// the async runtime.
-fn otlp_exporter(endpoint: &str) -> anyhow::Result<opentelemetry_otlp::SpanExporter> {
-    let mut builder = opentelemetry_otlp::SpanExporter::builder().with_http();
-    // The standard's variable for traces alone goes before the one for all signals, and the exporter reads it.
-    if std::env::var_os(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT).is_none_or(|endpoint| endpoint.is_empty()) {
-        builder = builder.with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')));
+fn otlp_exporter(destination: &Destination) -> anyhow::Result<opentelemetry_otlp::SpanExporter> {
+    let mut builder = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_endpoint(&destination.endpoint)
+        .with_protocol(destination.protocol);
+    if let Some(file) = &destination.authorities {
+        builder =
+            builder.with_http_client(client_that_trusts(file).context("OTEL_EXPORTER_OTLP_CERTIFICATE")?);
     }
     let build = || builder.build();
     let built =
         std::thread::spawn(build).join().map_err(|_| anyhow::anyhow!("the OTLP exporter panicked"))?;
     built.map_err(|error| anyhow::anyhow!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))
+}
+
+/// A client that also trusts the authorities in `file`.
+fn client_that_trusts(file: &str) -> anyhow::Result<reqwest::blocking::Client> {
+    let authorities = reqwest::Certificate::from_pem_bundle(&std::fs::read(file).context(file.to_owned())?)?;
+    let build = move || reqwest::blocking::Client::builder().tls_certs_merge(authorities).build();
+    Ok(std::thread::spawn(build).join().map_err(|_| anyhow::anyhow!("the OTLP client panicked"))??)
 }
 
 /// The current trace's id, 32 hex digits; `None` outside of a trace.

@@ -4,7 +4,10 @@ use chrono::TimeDelta;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use shop_core::Email;
-use shop_runtime::{auth::TokenConfig, config::DatabaseUrl};
+use shop_runtime::{
+    auth::TokenConfig,
+    config::{DatabaseUrl, Secret},
+};
 
 use crate::{
     admin::Admin,
@@ -23,7 +26,7 @@ pub struct Config {
     /// How tokens are signed and verified.
     #[command(flatten)]
     pub tokens: TokenConfig,
-    /// The private key of RS256, ES256 and EdDSA, as PKCS#8 PEM; the public one follows from it
+    /// The private key of RS256, ES256 and EdDSA, as PEM; the public one follows from it
     #[arg(long, env = "AUTH_JWT_PRIVATE_KEY", hide_env_values = true, help_heading = "Tokens")]
     pub jwt_private_key: Option<SecretString>,
     /// How long a token is valid, in minutes: 1 to 43200 (30 days)
@@ -43,6 +46,10 @@ pub struct Config {
     pub admin_password: Option<SecretString>,
 }
 
+/// What else is expected of it, the rules for passwords say.
+const ADMIN_PASSWORD: Secret =
+    Secret { variable: "AUTH_ADMIN_PASSWORD", example: Some("change_me_admin"), least: None };
+
 impl Config {
     pub(crate) fn token_lifetime(&self) -> TimeDelta {
         TimeDelta::minutes(self.jwt_expire_minutes.into())
@@ -52,6 +59,7 @@ impl Config {
     pub(crate) fn admin(&self) -> anyhow::Result<Option<Admin>> {
         match (&self.admin_email, &self.admin_password) {
             (Some(email), Some(password)) => {
+                ADMIN_PASSWORD.check(password, self.tokens.demo)?;
                 let password = NewPassword::try_from(Password::from(password.expose_secret()))
                     .map_err(|error| anyhow::anyhow!("AUTH_ADMIN_PASSWORD: {error}"))?;
                 Ok(Some(Admin { email: email.clone(), password }))
@@ -97,6 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn the_documentations_password_is_for_a_demonstration_alone() {
+        let admin = |password: &str, more: &[&str]| {
+            let arguments = ["--admin-email", "a@example.com", "--admin-password", password];
+            parse(&[&arguments, more].concat()).unwrap().admin()
+        };
+        assert!(admin("change_me_admin", &["--demo", "true"]).is_ok());
+        let told = admin("change_me_admin", &[]).unwrap_err().to_string();
+        assert!(told.starts_with("AUTH_ADMIN_PASSWORD is the documentation's example"), "{told}");
+        assert!(admin("change_me_2", &["--demo", "true"]).is_err());
+    }
+
+    #[test]
     fn a_lifetime_is_between_a_minute_and_a_month() {
         assert_eq!(parse(&[]).unwrap().token_lifetime(), TimeDelta::hours(1));
         for minutes in ["0", "43201", "-5", "soon"] {
@@ -136,7 +156,8 @@ mod tests {
         AUTH_JWT_PUBLIC_KEY: The public key of the other algorithms, as PEM
         AUTH_JWT_OTHER_SECRET: Another secret whose tokens are accepted, while secrets are rotated; nothing is signed with it
         AUTH_JWT_OTHER_PUBLIC_KEY: Another public key whose tokens are accepted, as PEM, while keys are rotated
-        AUTH_JWT_PRIVATE_KEY: The private key of RS256, ES256 and EdDSA, as PKCS#8 PEM; the public one follows from it
+        SHOP_DEMO: `true`: a demonstration that nobody else reaches, whose secrets may be the documentation's examples
+        AUTH_JWT_PRIVATE_KEY: The private key of RS256, ES256 and EdDSA, as PEM; the public one follows from it
         AUTH_JWT_EXPIRE_MINUTES: How long a token is valid, in minutes: 1 to 43200 (30 days)
         AUTH_ADMIN_EMAIL: The account that keeps the shop: made at start, or made admin, with the password below
         AUTH_ADMIN_PASSWORD: Its password, 8 to 128 characters; set at every start

@@ -18,7 +18,11 @@ use jsonwebtoken::Algorithm;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use shop_core::Clock;
-use shop_runtime::{Lifecycle, Scope, Service as _, auth::TokenConfig, config::DatabaseUrl};
+use shop_runtime::{
+    Lifecycle, Scope, Service as _,
+    auth::TokenConfig,
+    config::{DatabaseUrl, Demo},
+};
 
 use crate::{Auth, Config};
 
@@ -66,6 +70,7 @@ pub(crate) fn configuration(database_url: &str) -> Config {
             jwt_public_key: None,
             jwt_other_secret: None,
             jwt_other_public_key: None,
+            demo: Demo::default(),
         },
         jwt_private_key: None,
         jwt_expire_minutes: 60,

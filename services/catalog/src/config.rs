@@ -1,7 +1,10 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use shop_runtime::{auth::TokenConfig, config::DatabaseUrl};
+use shop_runtime::{
+    auth::TokenConfig,
+    config::{DatabaseUrl, RedisUrl},
+};
 
 /// The catalog's environment variables.
 #[derive(Args, Clone, Debug)]
@@ -12,9 +15,9 @@ pub struct Config {
     /// The database: postgresql://… or sqlite:…
     #[arg(long, env = "CATALOG_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
-    /// The cache: redis://… (7 or later), or `memory:` for one within this process
+    /// The cache: redis://… or rediss://… (7 or later), or `memory:` for one within this process
     #[arg(long, env = "CATALOG_REDIS_URL", hide_env_values = true)]
-    pub redis_url: String,
+    pub redis_url: RedisUrl,
     /// How callers are known.
     #[command(flatten)]
     pub tokens: TokenConfig,

@@ -54,10 +54,11 @@ impl Service for Catalog {
         let database = database::open::<Migrator>(&config.database_url, SCHEMA, &scope).await?;
         let mut health =
             Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness());
-        let cache: Arc<dyn Cache> = if config.redis_url == "memory:" {
-            Arc::new(MemoryCache::new(Timing::default(), scope.clock.clone()))
-        } else {
-            let redis = RedisCache::open(&config.redis_url, Timing::default(), &scope)
+        let products = Products::new(database);
+        config.redis_url.warn();
+        let cache: Arc<dyn Cache> = if let Some(url) = config.redis_url.expose() {
+            let key = products.cache_key().await.context("the key of the cache")?;
+            let redis = RedisCache::open(url, key.as_bytes(), Timing::default(), &scope)
                 .await
                 .context("CATALOG_REDIS_URL")?;
             health = health.uses("redis", {
@@ -68,8 +69,9 @@ impl Service for Catalog {
                 }
             });
             Arc::new(redis)
+        } else {
+            Arc::new(MemoryCache::new(Timing::default(), scope.clock.clone()))
         };
-        let products = Products::new(database);
         let listing = Listing::new(products.clone(), cache, &scope);
         let app = App::new(products, listing, tokens);
         let (routes, api) = routes::router(app);

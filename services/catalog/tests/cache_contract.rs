@@ -32,7 +32,7 @@ macro_rules! contract {
             async fn $case() {
                 let Some(redis) = shop_testing::redis().await else { return };
                 let scope = Scope::new("test_service", &Lifecycle::new());
-                super::$case(&RedisCache::open(&redis.url, $timing, &scope).await.unwrap()).await;
+                super::$case(&RedisCache::open(&redis.url, b"key", $timing, &scope).await.unwrap()).await;
             })+
         }
     };

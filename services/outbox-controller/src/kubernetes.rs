@@ -78,6 +78,8 @@ impl Service for KubernetesController {
         )
         .context("OUTBOX_LEASE_SECONDS, OUTBOX_RENEW_DEADLINE_SECONDS and OUTBOX_RETRY_PERIOD_SECONDS")?;
         let mut access = kube::Config::infer().await.context("no way to a Kubernetes API is configured")?;
+        // HTTPS_PROXY, which is meant for what is outside of the cluster.
+        access.proxy_url = None;
         access.connect_timeout = Some(CONNECT);
         access.read_timeout = Some(SILENCE);
         // A connection is used again after it was idle for long.

@@ -11,7 +11,12 @@ use catalog::Catalog;
 use order::Order;
 use outbox_controller::OutboxController;
 use shop_messaging::{Broker, in_process::InProcessBroker};
-use shop_runtime::{Lifecycle, Scope, Service, auth::TokenConfig, config::DatabaseUrl, http::HttpConfig};
+use shop_runtime::{
+    Lifecycle, Scope, Service,
+    auth::TokenConfig,
+    config::{DatabaseUrl, Demo, RedisUrl},
+    http::HttpConfig,
+};
 use telegram::Telegram;
 use url::Url;
 use web::Web;
@@ -52,6 +57,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         jwt_public_key: None,
         jwt_other_secret: None,
         jwt_other_public_key: None,
+        demo: Demo::default(),
     };
 
     let auth = auth::Config {
@@ -68,7 +74,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
     let catalog = catalog::Config {
         listen: config.catalog,
         database_url: database("catalog")?,
-        redis_url: "memory:".to_owned(),
+        redis_url: RedisUrl::MEMORY,
         tokens: tokens.clone(),
     };
     let catalog = start::<Catalog>(catalog, back, &inner).await?;
@@ -97,6 +103,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         catalog_url: url(catalog)?,
         order_url: url(order)?,
         trust_proxy: false,
+        demo: Demo::default(),
     };
     let web = start::<Web>(web, front, &config.http).await?;
 
@@ -108,7 +115,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         auth_url: url(auth)?,
         catalog_url: url(catalog)?,
         order_url: url(order)?,
-        redis_url: "memory:".to_owned(),
+        redis_url: RedisUrl::MEMORY,
     };
     start::<Telegram>(telegram, front, &inner).await?;
 

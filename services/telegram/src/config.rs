@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use shop_runtime::config::SecretString;
+use shop_runtime::config::{RedisUrl, SecretString};
 use url::Url;
 
 /// The bot's environment variables.
@@ -28,7 +28,7 @@ pub struct Config {
     pub order_url: Url,
     /// Where sessions are kept: redis://…, rediss://…, or `memory:` for this process alone
     #[arg(long, env = "TELEGRAM_REDIS_URL", default_value = "memory:", hide_env_values = true)]
-    pub redis_url: String,
+    pub redis_url: RedisUrl,
 }
 
 /// An address that paths can be added to.

@@ -51,7 +51,8 @@ impl Service for Telegram {
         if let Some(token) = &config.bot_token {
             let api = Api::new(token, config.api_url.clone())?;
             let shop = Shop::new(&config)?;
-            let sessions = sessions::open(&config.redis_url, scope.clock.clone())?;
+            config.redis_url.warn();
+            let sessions = sessions::open(&config.redis_url, token, scope.clock.clone())?;
             let connection = watch::Sender::new(Err("not connected yet".to_owned()));
             health = dependencies(health, &connection, &shop, &sessions);
             run_bot(&scope, api, shop, sessions, connection);

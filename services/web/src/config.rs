@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use cookie::Key;
 use sha2::{Digest as _, Sha512};
-use shop_runtime::config::{ExposeSecret as _, SecretString};
+use shop_runtime::config::{Demo, ExposeSecret as _, Secret, SecretString};
 use url::Url;
 
 /// The storefront's environment variables.
@@ -28,6 +28,9 @@ pub struct Config {
     /// Believe X-Forwarded-Proto, -Host and -Port, or Forwarded: set it only behind a proxy that writes them itself
     #[arg(long, env = "WEB_TRUST_PROXY", default_value_t = false, action = clap::ArgAction::Set)]
     pub trust_proxy: bool,
+    /// Whether the documentation's example may be the secret.
+    #[command(flatten)]
+    pub demo: Demo,
 }
 
 /// Reads the address of a service.
@@ -40,25 +43,21 @@ fn parse_upstream(text: &str) -> Result<Url, String> {
     }
 }
 
-/// The shortest secret that is accepted, in bytes: 256 bits, what the cipher's key has.
-const SHORTEST_SECRET: usize = 32;
+/// As many bits as the cipher's key has.
+const SESSION_SECRET: Secret = Secret {
+    variable: "WEB_SESSION_SECRET",
+    example: Some("change_me_session"),
+    least: Some((32, "256 bits")),
+};
 
 impl Config {
     /// The key of the cookies. Any length of secret is stretched to what the key derivation takes.
     ///
     /// # Errors
-    /// A secret below 32 bytes. The documentation's `change_me…` example is accepted, with a warning, because the
-    /// example must run.
+    /// A secret below 32 bytes, or one that can be guessed. The documentation's example is accepted in a demonstration alone.
     pub(crate) fn cookie_key(&self) -> anyhow::Result<Key> {
-        let secret = self.session_secret.expose_secret();
-        if secret.starts_with("change_me") {
-            tracing::warn!(
-                "WEB_SESSION_SECRET is an example from the documentation: anyone can make sessions. Change it"
-            );
-        } else if secret.len() < SHORTEST_SECRET {
-            anyhow::bail!("WEB_SESSION_SECRET has {} bytes and needs {SHORTEST_SECRET}", secret.len());
-        }
-        Ok(Key::derive_from(&Sha512::digest(secret.as_bytes())))
+        SESSION_SECRET.check(&self.session_secret, self.demo)?;
+        Ok(Key::derive_from(&Sha512::digest(self.session_secret.expose_secret().as_bytes())))
     }
 }
 
@@ -66,7 +65,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn with_secret(secret: &str) -> Config {
+    fn with_secret(secret: &str, is_on: bool) -> Config {
         let away: Url = "http://127.0.0.1:9".parse().unwrap();
         Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -75,20 +74,24 @@ mod tests {
             catalog_url: away.clone(),
             order_url: away,
             trust_proxy: false,
+            demo: Demo { is_on },
         }
     }
 
     #[test]
     fn a_short_secret_is_refused_without_telling_it() {
-        let error = with_secret("s3cret").cookie_key().unwrap_err().to_string();
-        assert_eq!(error, "WEB_SESSION_SECRET has 6 bytes and needs 32");
+        let error = with_secret("s3cret", true).cookie_key().unwrap_err().to_string();
+        assert_eq!(error, "WEB_SESSION_SECRET has 6 bytes and needs 32 (256 bits)");
     }
 
     #[test]
-    fn the_specifications_example_and_a_long_secret_are_accepted() {
-        let example = with_secret("change_me_session").cookie_key().unwrap();
-        let long = with_secret(&"x".repeat(32)).cookie_key().unwrap();
+    fn the_specifications_example_is_for_a_demonstration_alone() {
+        let example = with_secret("change_me_session", true).cookie_key().unwrap();
+        let long = with_secret("4f1c0b7e9d2a4c558861b0d3f7a9e6c2", false).cookie_key().unwrap();
         assert_ne!(example, long);
+        for secret in ["change_me_session", "change_me_and_forty_more_bytes_0123456789", &"x".repeat(32)] {
+            assert!(with_secret(secret, false).cookie_key().is_err(), "{secret}");
+        }
     }
 
     #[test]

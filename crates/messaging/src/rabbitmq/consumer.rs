@@ -34,6 +34,7 @@ impl RabbitMq {
         handler: &H,
         stop: &CancellationToken,
     ) {
+        self.uri.warn();
         let mut failures = 0;
         while !stop.is_cancelled() {
             let opened = stop.run_until_cancelled(Session::open(self, subscription)).await;

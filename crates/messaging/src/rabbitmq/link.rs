@@ -44,6 +44,10 @@ impl Link {
             // An error means that the process has a provider already.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
+        let authorities = match uri.authorities() {
+            Some(file) => Some(tokio::fs::read_to_string(file).await?),
+            None => None,
+        };
         let socket = Socket::default();
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connecting = Connection::connector(
@@ -61,7 +65,9 @@ impl Link {
                             slot.keep(plain.get_ref().as_fd().try_clone_to_owned()?.into())?;
                         }
                         if uri.is_tls() {
-                            Ok(stream.into_tls(uri.host(), TLSConfig::default()).await?)
+                            let trust =
+                                TLSConfig { cert_chain: authorities.as_deref(), ..TLSConfig::default() };
+                            Ok(stream.into_tls(uri.host(), trust).await?)
                         } else {
                             Ok(stream)
                         }

@@ -46,6 +46,7 @@ impl RabbitPublisher {
     /// A publisher, not yet connected.
     pub fn new(rabbitmq: &RabbitMq, options: PublisherOptions) -> Self {
         let uri = rabbitmq.uri.clone();
+        uri.warn();
         let uri = match options.heartbeat {
             Some(heartbeat) => uri.with_heartbeat(heartbeat),
             None => uri,

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 use url::{Host, Url};
@@ -14,33 +14,51 @@ const FRAME_MAX: u32 = 65_536;
 
 /// An AMQP address. Shown without its password.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Uri(AMQPUri);
+pub(super) struct Uri {
+    uri: AMQPUri,
+    /// A file with the certificates of who may have signed the broker's, beside those that the system trusts.
+    authorities: Option<String>,
+    /// Parameters that change nothing.
+    ignored: Vec<String>,
+}
 
 impl Uri {
     /// The parsed address, as lapin takes it.
     pub(super) fn expose(&self) -> &AMQPUri {
-        &self.0
+        &self.uri
+    }
+
+    /// The file with the certificates of authorities that are trusted beside the system's.
+    pub(super) fn authorities(&self) -> Option<&str> {
+        self.authorities.as_deref()
+    }
+
+    /// Names in the log what the address says and nobody heeds.
+    pub(super) fn warn(&self) {
+        if !self.ignored.is_empty() {
+            tracing::warn!(broker = %self, parameters = self.ignored.join(", "), "parameters that change nothing");
+        }
     }
 
     /// The same address, with heartbeats of `wanted` at most; 1 second is the shortest that there is.
     pub(super) fn with_heartbeat(mut self, wanted: Duration) -> Self {
         let wanted = u16::try_from(wanted.as_secs()).unwrap_or(u16::MAX).max(1);
-        let heartbeat = self.0.query.heartbeat.unwrap_or(HEARTBEAT);
+        let heartbeat = self.uri.query.heartbeat.unwrap_or(HEARTBEAT);
         // 0 turns them off.
-        self.0.query.heartbeat = Some(if heartbeat == 0 { wanted } else { heartbeat.min(wanted) });
+        self.uri.query.heartbeat = Some(if heartbeat == 0 { wanted } else { heartbeat.min(wanted) });
         self
     }
 
     pub(super) fn is_tls(&self) -> bool {
-        self.0.scheme == AMQPScheme::AMQPS
+        self.uri.scheme == AMQPScheme::AMQPS
     }
 
     pub(super) fn host(&self) -> &str {
-        &self.0.authority.host
+        &self.uri.authority.host
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.0.authority.port
+        self.uri.authority.port
     }
 }
 
@@ -48,7 +66,10 @@ impl FromStr for Uri {
     type Err = InvalidBrokerUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidBrokerUrl> {
+        let text = text.trim();
+        well_delimited(text)?;
         let url = Url::parse(text).map_err(|_| InvalidBrokerUrl::Malformed)?;
+        let (authorities, ignored) = parameters(&url)?;
         let mut uri: AMQPUri = text.parse().map_err(|_| InvalidBrokerUrl::Malformed)?;
         match url.host() {
             Some(Host::Domain("")) | None => return Err(InvalidBrokerUrl::Malformed),
@@ -65,13 +86,82 @@ impl FromStr for Uri {
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         uri.query.frame_max.get_or_insert(FRAME_MAX);
-        Ok(Self(uri))
+        Ok(Self { uri, authorities, ignored })
+    }
+}
+
+/// What RabbitMQ's own clients say about TLS, and others about security, by a word in the parameter's name.
+const SECURITY: [&str; 12] =
+    ["ssl", "tls", "cert", "verif", "peer", "server_name", "depth", "auth", "pass", "secret", "token", "key"];
+
+/// Reads the parameters that lapin does not: the authorities' file, and the names of those that change nothing.
+fn parameters(url: &Url) -> Result<(Option<String>, Vec<String>), InvalidBrokerUrl> {
+    let (mut authorities, mut ignored, mut seen) = (None, Vec::new(), BTreeSet::new());
+    for (name, value) in url.query_pairs() {
+        let plain = name.to_ascii_lowercase();
+        let is_word =
+            plain.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) && plain.len() <= 40;
+        let shown = if is_word { plain.clone() } else { "a parameter that has no proper name".to_owned() };
+        let refused = |why| Err(InvalidBrokerUrl::Parameter(shown.clone(), why));
+        if !seen.insert(plain.clone()) {
+            return refused("it is there twice");
+        }
+        let for_tls = url.scheme() == "amqps";
+        match (plain.as_str(), &*value) {
+            ("frame_max" | "channel_max" | "heartbeat" | "connection_timeout", number)
+                if number.parse::<u32>().is_ok() => {}
+            ("frame_max" | "channel_max" | "heartbeat" | "connection_timeout", _) => {
+                return refused("expected a number");
+            }
+            ("auth_mechanism", "plain" | "PLAIN") => {}
+            ("auth_mechanism", "external" | "EXTERNAL" | "amqplain" | "AMQPLAIN") => {}
+            ("cacertfile", file) if for_tls => authorities = Some(file.to_owned()),
+            // What is done anyway.
+            ("verify", "verify_peer") | ("fail_if_no_peer_cert", _) if for_tls => {}
+            ("server_name_indication", host) if for_tls && url.host_str() == Some(host) => {}
+            ("verify", "verify_none") => {
+                return refused("a certificate that nobody verifies protects nothing");
+            }
+            _ if SECURITY.iter().any(|word| plain.contains(word)) => {
+                return refused(if for_tls {
+                    "this part of the connection's security cannot be heeded here; leave it out"
+                } else {
+                    "amqp:// does not use TLS; write amqps://, and leave out what cannot be heeded"
+                });
+            }
+            _ => ignored.push(shown),
+        }
+    }
+    Ok((authorities, ignored))
+}
+
+/// Looks for a raw delimiter in the login or the virtual host: what is behind it would be taken for something else.
+fn well_delimited(text: &str) -> Result<(), InvalidBrokerUrl> {
+    let Some((_, rest)) = text.split_once("://") else { return Err(InvalidBrokerUrl::Malformed) };
+    if rest.chars().any(char::is_control) {
+        return Err(InvalidBrokerUrl::Malformed);
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
+    let is_code = |code: &str| code.len() >= 2 && code.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
+    if tail.contains('#') {
+        Err(InvalidBrokerUrl::Raw('#'))
+    } else if path.contains('@') {
+        Err(InvalidBrokerUrl::Raw('/'))
+    } else if query.contains('@') {
+        Err(InvalidBrokerUrl::Raw('?'))
+    } else if !login.split('%').skip(1).all(is_code) {
+        Err(InvalidBrokerUrl::Raw('%'))
+    } else {
+        Ok(())
     }
 }
 
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AMQPUri { scheme, authority, vhost, .. } = &self.0;
+        let AMQPUri { scheme, authority, vhost, .. } = &self.uri;
         write!(
             f,
             "{scheme}://{}:…@{}:{} (vhost {vhost})",
@@ -91,7 +181,7 @@ mod tests {
     use super::*;
 
     fn uri(text: &str) -> AMQPUri {
-        text.parse::<Uri>().unwrap().0
+        text.parse::<Uri>().unwrap().uri
     }
 
     #[test]
@@ -128,7 +218,7 @@ mod tests {
     fn a_publisher_can_ask_for_shorter_heartbeats_only() {
         let heartbeat = |address: &str, wanted: u64| {
             let uri = address.parse::<Uri>().unwrap().with_heartbeat(Duration::from_secs(wanted));
-            uri.0.query.heartbeat
+            uri.uri.query.heartbeat
         };
         assert_eq!(heartbeat("amqp://rabbitmq", 3), Some(3));
         assert_eq!(heartbeat("amqp://rabbitmq", 30), Some(HEARTBEAT));
@@ -142,6 +232,49 @@ mod tests {
         for text in ["", "rabbitmq:5672", "http://rabbitmq", "amqp:///shop", "amqp://rabbitmq:99999", &long] {
             assert_eq!(text.parse::<Uri>(), Err(InvalidBrokerUrl::Malformed), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_about_security_and_cannot_be_heeded_is_refused_and_named() {
+        for (query, named) in [
+            ("verify=verify_none", "`verify`"),
+            ("certfile=/c", "`certfile`"),
+            ("keyfile=/k", "`keyfile`"),
+            ("password=s3cret", "`password`"),
+            ("server_name_indication=disable", "`server_name_indication`"),
+            ("depth=3", "`depth`"),
+            ("ssl=true", "`ssl`"),
+            ("tls_verify=false", "`tls_verify`"),
+            ("auth_mechanism=anonymous", "`auth_mechanism`"),
+            ("heartbeat=soon", "`heartbeat`"),
+            ("heartbeat=1&heartbeat=2", "`heartbeat`"),
+        ] {
+            let told =
+                format!("amqps://shop:s3cret@rabbitmq/?{query}").parse::<Uri>().unwrap_err().to_string();
+            assert!(told.starts_with(named) && !told.contains("s3cret"), "{query}: {told}");
+        }
+        for query in ["verify=verify_peer", "cacertfile=/ca", "ssl_options=none"] {
+            assert!(format!("amqp://rabbitmq/?{query}").parse::<Uri>().is_err(), "{query}");
+        }
+        let uri: Uri =
+            "amqps://rabbitmq?verify=verify_peer&cacertfile=/ca.pem&server_name_indication=rabbitmq&blocked=1"
+                .parse()
+                .unwrap();
+        assert_eq!(
+            (uri.authorities(), uri.ignored.as_slice()),
+            (Some("/ca.pem"), ["blocked".to_owned()].as_slice())
+        );
+    }
+
+    #[test]
+    fn a_login_that_is_not_encoded_is_named_and_not_told() {
+        for (login, raw) in
+            [("shop:1/s3", '/'), ("shop:s/3", '/'), ("shop:1?s3", '?'), ("shop:1#s3", '#'), ("shop:s%3", '%')]
+        {
+            let uri = format!("amqp://{login}@rabbitmq/shop");
+            assert_eq!(uri.parse::<Uri>(), Err(InvalidBrokerUrl::Raw(raw)), "{uri}");
+        }
+        assert_eq!(uri(" amqp://shop:s3cret@rabbitmq//\n").vhost, "/");
     }
 
     #[test]

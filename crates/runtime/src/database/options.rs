@@ -8,9 +8,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use url::Url;
-
-use crate::config::DatabaseUrl;
+use crate::config::{DatabaseUrl, TargetSession};
 
 /// What a session is opened with: nothing that a pooler would not pass on. The rest is set by a statement (see `session`).
 pub(super) fn postgres(url: &DatabaseUrl, application: &str) -> Result<PgConnectOptions, sqlx::Error> {
@@ -41,7 +39,5 @@ pub(super) fn is_in_memory(url: &DatabaseUrl) -> bool {
 
 /// Whether a server that takes no writes will do (libpq's `target_session_attrs=any`).
 pub(super) fn any_server(url: &DatabaseUrl) -> bool {
-    Url::parse(url.expose()).is_ok_and(|url| {
-        url.query_pairs().any(|(name, value)| name == "target_session_attrs" && value == "any")
-    })
+    url.target_session() == TargetSession::Any
 }

@@ -8,7 +8,10 @@ use jsonwebtoken::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use shop_core::Clock;
-use shop_runtime::auth::{Claims, ISSUER, TokenConfig, TokenVerifier, hmac_secret, other_key, public_key};
+use shop_runtime::{
+    auth::{Claims, ISSUER, TokenConfig, TokenVerifier, hmac_secret, other_key, public_key},
+    pem::Pem,
+};
 
 use super::Account;
 
@@ -34,7 +37,7 @@ impl Tokens {
         let algorithm = config.jwt_algorithm;
         let mut header = Header::new(algorithm);
         if algorithm.family() == AlgorithmFamily::Hmac {
-            let secret = hmac_secret(config.jwt_secret.as_ref(), algorithm)?;
+            let secret = hmac_secret(config)?;
             let accepted = iter::once(DecodingKey::from_secret(secret)).chain(other_key(config)?);
             let verifier = TokenVerifier::with_keys(accepted, algorithm);
             let key = EncodingKey::from_secret(secret);
@@ -42,11 +45,11 @@ impl Tokens {
         }
         let pem = private_key
             .ok_or_else(|| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY must be set for {algorithm:?}"))?;
+        let pem = Pem::private(pem.expose_secret(), algorithm)
+            .map_err(|why| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY {why}"))?;
         // The library's errors are dropped on purpose: none may quote a private key.
-        let (key, public_key) =
-            read_private_key(pem.expose_secret().as_bytes(), algorithm).map_err(|_| {
-                anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY is not a PKCS#8 PEM key that {algorithm:?} can use")
-            })?;
+        let (key, public_key) = read_private_key(pem.to_string().as_bytes(), algorithm)
+            .map_err(|_| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY is a key that {algorithm:?} cannot use"))?;
         if let Some(configured) = &config.jwt_public_key {
             is_the_same_key(configured, algorithm, &public_key)?;
         }
@@ -130,20 +133,23 @@ fn is_the_same_key(configured: &str, algorithm: Algorithm, derived: &Jwk) -> any
 #[cfg(test)]
 mod tests {
     use shop_core::UserId;
-    use shop_runtime::auth::Role;
+    use shop_runtime::{auth::Role, config::Demo};
 
     use super::*;
     use crate::testing::keys;
+
+    const SECRET: &str = "a secret of the tests, which has the sixty-four bytes of HS512 and more";
 
     const ASYMMETRIC: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
     fn config(algorithm: Algorithm) -> TokenConfig {
         TokenConfig {
             jwt_algorithm: algorithm,
-            jwt_secret: Some("s".repeat(64).into()),
+            jwt_secret: Some(SECRET.into()),
             jwt_public_key: None,
             jwt_other_secret: None,
             jwt_other_public_key: None,
+            demo: Demo::default(),
         }
     }
 
@@ -234,7 +240,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             refusal(Algorithm::ES256, Some(&keys(Algorithm::EdDSA).private), None),
-            @"AUTH_JWT_PRIVATE_KEY is not a PKCS#8 PEM key that ES256 can use"
+            @"AUTH_JWT_PRIVATE_KEY is a key of the kind Ed25519, and ES256 needs one of P-256"
         );
         insta::assert_snapshot!(
             refusal(Algorithm::EdDSA, Some(&keys(Algorithm::EdDSA).private), Some(keys(Algorithm::EdDSA).public)),

@@ -6,6 +6,9 @@
 //! So a reader that looked at the database before the write cannot put the old list back, however slow it is; and since
 //! there is one claim at a time, over all replicas, one reader asks the database while the others wait for its list.
 //!
+//! Redis itself is not trusted: a list is believed with a seal alone that only a catalog can make (docs/adr/0013), and what has
+//! none, or no TTL, or another type, is removed and loaded anew.
+//!
 //! # How old an answer can be
 //! - A request that begins after a write was answered **by the same replica** sees it.
 //! - Elsewhere, Redis pushes the invalidation, which takes a network's delay; a request that joined a load already

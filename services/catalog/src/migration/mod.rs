@@ -2,6 +2,7 @@
 
 mod m0001_products;
 mod m0002_first_products;
+mod m0003_cache_key;
 
 use sea_orm_migration::prelude::*;
 
@@ -12,6 +13,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_products::Migration), Box::new(m0002_first_products::Migration)]
+        vec![
+            Box::new(m0001_products::Migration),
+            Box::new(m0002_first_products::Migration),
+            Box::new(m0003_cache_key::Migration),
+        ]
     }
 }

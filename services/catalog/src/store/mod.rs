@@ -4,8 +4,9 @@ mod product;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    sea_query::LikeExpr,
+    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+    sea_query::{LikeExpr, Query},
 };
 use shop_core::ProductId;
 use shop_runtime::database::Database;
@@ -22,6 +23,13 @@ pub(crate) struct Products {
 impl Products {
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
+    }
+
+    /// What the cached list is sealed with, the same for every replica.
+    pub(crate) async fn cache_key(&self) -> Result<String, DbErr> {
+        let select = Query::select().column("key").from("cache_key").to_owned();
+        let row = self.database.query_one(&select).await?;
+        row.ok_or_else(|| DbErr::RecordNotFound("the key of the cache".to_owned()))?.try_get("", "key")
     }
 
     /// The first `limit` products behind `after` that `filter` wants, by id.

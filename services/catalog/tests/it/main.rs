@@ -6,6 +6,7 @@ mod faults;
 mod hostile;
 mod replicas;
 mod shop;
+mod untrusted;
 
 /// Makes each case a test on the embedded backends, and one on the real ones.
 #[macro_export]

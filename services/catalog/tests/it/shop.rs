@@ -8,6 +8,7 @@ use shop_core::{Clock, UserId};
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
     auth::{Claims, ISSUER, Role, TokenConfig},
+    config::Demo,
     metrics::Metrics,
 };
 
@@ -64,13 +65,14 @@ impl Shop {
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             database_url: database_url.parse().unwrap(),
-            redis_url: redis_url.clone(),
+            redis_url: redis_url.parse().unwrap(),
             tokens: TokenConfig {
                 jwt_algorithm: Algorithm::HS256,
                 jwt_secret: Some(SECRET.to_owned().into()),
                 jwt_public_key: None,
                 jwt_other_secret: None,
                 jwt_other_public_key: None,
+                demo: Demo::default(),
             },
         };
         let lifecycle = Lifecycle::new();

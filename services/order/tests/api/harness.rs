@@ -12,6 +12,7 @@ use shop_core::{Clock, UserId};
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
     auth::{Claims, ISSUER, Role, TokenConfig},
+    config::Demo,
     database::{self, Database},
 };
 use shop_testing::TestDatabase;
@@ -182,6 +183,7 @@ impl Orders {
                 jwt_public_key: None,
                 jwt_other_secret: None,
                 jwt_other_public_key: None,
+                demo: Demo::default(),
             },
         };
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());

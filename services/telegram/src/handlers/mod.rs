@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use shop_core::Clock;
+use shop_runtime::Periodically;
 use teloxide::types::{CallbackQuery, Chat, ChatId, Me, Message, MessageId, Update, UpdateKind, User};
 use tracing::{Instrument as _, field::Empty};
 use uuid::Uuid;
@@ -270,7 +271,10 @@ impl Parts {
 }
 
 fn sessions_away(error: &anyhow::Error) -> Trouble {
-    tracing::warn!(error = format!("{error:#}"), "the sessions are away");
+    static AWAY: Periodically = Periodically::line();
+    if let Some(count) = AWAY.due() {
+        tracing::warn!(error = format!("{error:#}"), count, "the sessions are away");
+    }
     Trouble::Away
 }
 

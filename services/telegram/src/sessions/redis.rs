@@ -9,7 +9,11 @@ use redis::{
 };
 use serde::{Deserialize, Serialize};
 use shop_core::Clock;
-use shop_runtime::config::{ExposeSecret as _, SecretString};
+use shop_runtime::{
+    Periodically,
+    config::{ExposeSecret as _, SecretString},
+    seal::Seal,
+};
 use teloxide::types::ChatId;
 
 use super::{Session, Sessions};
@@ -17,17 +21,23 @@ use super::{Session, Sessions};
 /// How long one command may take; a person is waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A value of more bytes than this is not read to its end, and so not believed: the shop's tokens are 4 KiB at most.
+const MAX_SESSION: usize = 16 * 1024;
+
 /// Sessions in a Redis, which forgets each when its token expires.
 pub(crate) struct RedisSessions {
     connection: ConnectionManager,
+    seal: Seal,
+    /// Values that were not believed.
+    disbelieved: Periodically,
     clock: Clock,
 }
 
 impl RedisSessions {
-    pub(crate) fn new(url: &str, clock: Clock) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: &str, secret: &SecretString, clock: Clock) -> anyhow::Result<Self> {
         // The driver's own message would repeat the address, and a password may be in it.
         let client = Client::open(url).map_err(|_| {
-            anyhow::anyhow!("TELEGRAM_REDIS_URL must begin with redis://, rediss:// or memory:")
+            anyhow::anyhow!("TELEGRAM_REDIS_URL is not an address that the driver understands")
         })?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(PATIENCE))
@@ -36,8 +46,35 @@ impl RedisSessions {
             .set_max_delay(Duration::from_secs(1));
         let connection = ConnectionManager::new_lazy_with_config(client, config)
             .map_err(|error| anyhow::anyhow!("TELEGRAM_REDIS_URL: {error}"))?;
-        Ok(Self { connection, clock })
+        let seal = Seal::new("telegram:session", secret.expose_secret().as_bytes());
+        Ok(Self { connection, seal, disbelieved: Periodically::new(Duration::from_secs(30)), clock })
     }
+
+    /// The session that a value of `chat`'s key holds, when the bot has put it there: a stranger's would make somebody order in
+    /// a stranger's name.
+    fn read(&self, chat: ChatId, value: &[u8]) -> Option<Session> {
+        // Serde's error would quote what it stumbled over, and that may be the token.
+        let Stored { token, expires_at, seal } = serde_json::from_slice(value).ok()?;
+        let session = Session { token: SecretString::from(token), expires_at };
+        self.seal.is_of(&seal, &sealed(chat, &session).each_ref().map(Vec::as_slice)).then_some(session)
+    }
+
+    /// Removes what is no session.
+    async fn discard(&self, chat: ChatId) -> anyhow::Result<()> {
+        if let Some(times) = self.disbelieved.due() {
+            tracing::warn!(
+                times,
+                "a session in Redis was not put there by this bot: it is removed, and its chat has to log in again"
+            );
+        }
+        self.remove(chat).await
+    }
+}
+
+/// What a session's seal is made of: it is good for its own chat alone.
+fn sealed(chat: ChatId, session: &Session) -> [Vec<u8>; 3] {
+    let expires_at = session.expires_at.timestamp_micros();
+    [chat.to_string().into(), session.token.expose_secret().into(), expires_at.to_string().into()]
 }
 
 /// The value under a chat's key.
@@ -45,6 +82,7 @@ impl RedisSessions {
 struct Stored {
     token: String,
     expires_at: DateTime<Utc>,
+    seal: String,
 }
 
 fn key(chat: ChatId) -> String {
@@ -54,20 +92,34 @@ fn key(chat: ChatId) -> String {
 #[async_trait]
 impl Sessions for RedisSessions {
     async fn get(&self, chat: ChatId) -> anyhow::Result<Option<Session>> {
-        let value = self.connection.clone().get(key(chat)).await.context("the session was not read")?;
-        let Some(value) = value else { return Ok(None) };
-        let Ok(stored) = serde_json::from_str::<Stored>(&value) else {
-            // Serde's error would quote what it stumbled over, and that may be the token.
-            tracing::warn!("a session in Redis is not readable: its chat has to log in again");
-            return Ok(None);
+        let mut connection = self.connection.clone();
+        let mut read = redis::cmd("GETRANGE");
+        read.arg(key(chat)).arg(0).arg(MAX_SESSION);
+        let value: Vec<u8> = match read.query_async(&mut connection).await {
+            Ok(value) => value,
+            // Not even a string.
+            Err(error) if error.code() == Some("WRONGTYPE") => {
+                self.discard(chat).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error).context("the session was not read"),
         };
-        let session = Session { token: SecretString::from(stored.token), expires_at: stored.expires_at };
-        Ok(Some(session).filter(|session| session.expires_at > self.clock.now()))
+        if value.is_empty() {
+            return Ok(None);
+        }
+        let session = self.read(chat, &value);
+        if session.is_none() {
+            self.discard(chat).await?;
+        }
+        Ok(session.filter(|session| session.expires_at > self.clock.now()))
     }
 
     async fn put(&self, chat: ChatId, session: &Session) -> anyhow::Result<()> {
-        let stored =
-            Stored { token: session.token.expose_secret().to_owned(), expires_at: session.expires_at };
+        let stored = Stored {
+            token: session.token.expose_secret().to_owned(),
+            expires_at: session.expires_at,
+            seal: self.seal.of(&sealed(chat, session).each_ref().map(Vec::as_slice)),
+        };
         let until = u64::try_from(session.expires_at.timestamp_millis()).unwrap_or_default().max(1);
         let options = SetOptions::default().with_expiration(SetExpiry::PXAT(until));
         let value = serde_json::to_string(&stored)?;

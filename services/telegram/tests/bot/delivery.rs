@@ -39,7 +39,7 @@ async fn after_a_crash_an_order_is_asked_for_again_and_placed_once() {
     let (api, shop) = (BotApi::start(), FakeShop::start().await);
     let Some(redis) = shop_testing::redis().await else { return };
     let config = config(&api, &shop);
-    let config = telegram::Config { redis_url: redis.url.clone(), ..config };
+    let config = telegram::Config { redis_url: redis.url.parse().unwrap(), ..config };
     let crashing =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     crashing.spawn(Bot::start(config.clone()));

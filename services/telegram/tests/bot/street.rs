@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
-use shop_runtime::{Lifecycle, Scope, Service as _};
+use shop_runtime::{Lifecycle, Scope, Service as _, config::RedisUrl};
 pub(crate) use shop_testing::bot_api::Message;
 use shop_testing::bot_api::{BotApi, TOKEN};
 use telegram::{Config, Telegram};
@@ -31,7 +31,7 @@ pub(crate) fn config(api: &BotApi, shop: &FakeShop) -> Config {
         auth_url: shop.clone(),
         catalog_url: shop.clone(),
         order_url: shop,
-        redis_url: "memory:".to_owned(),
+        redis_url: RedisUrl::MEMORY,
     }
 }
 

@@ -11,7 +11,7 @@ mod upstream;
 mod words;
 
 use shop_core::Clock;
-use shop_runtime::{Lifecycle, Scope, Service as _};
+use shop_runtime::{Lifecycle, Scope, Service as _, config::Demo};
 
 use crate::{browser::Browser, upstream::Upstreams};
 
@@ -44,6 +44,7 @@ impl Shop {
             catalog_url: upstreams.catalog.url(),
             order_url: upstreams.order.url(),
             trust_proxy: false,
+            demo: Demo::default(),
         };
         change(&mut config);
         let lifecycle = Lifecycle::new();

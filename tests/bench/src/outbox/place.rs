@@ -205,7 +205,9 @@ pub(crate) async fn migrate(binaries: &Path, database_url: &str) -> anyhow::Resu
     let mut command = Command::new(binaries.join("order"));
     command.arg("migrate").env_clear().env("ORDER_DATABASE_URL", database_url);
     // Not used for this, and asked for.
-    command.env("ORDER_CATALOG_URL", "http://127.0.0.1:9").env("AUTH_JWT_SECRET", "x".repeat(64));
+    command
+        .env("ORDER_CATALOG_URL", "http://127.0.0.1:9")
+        .env("AUTH_JWT_SECRET", "a secret for measurements, as long as HS256 wants it to be");
     let output = command.stdin(Stdio::null()).output().await.context("order migrate")?;
     ensure!(output.status.success(), "order migrate: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())

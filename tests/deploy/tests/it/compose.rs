@@ -82,6 +82,17 @@ const ONLY_IN_COMPOSE: [(&str, &[&str]); 3] = [
 ];
 
 #[test]
+fn only_compose_is_a_demonstration() {
+    for (target, (_, service)) in ours() {
+        let demo = service["environment"]["SHOP_DEMO"].as_str();
+        let has_secrets = matches!(target.as_str(), "auth" | "catalog" | "order" | "web");
+        assert_eq!(demo, has_secrets.then_some("${SHOP_DEMO:-true}"), "{target}");
+    }
+    let chart = tree::read("charts/shop/values.yaml") + &tree::read("charts/shop/templates/_service.tpl");
+    assert!(!chart.contains("SHOP_DEMO"));
+}
+
+#[test]
 fn compose_and_the_chart_set_the_same_variables() {
     let values = tree::yaml("charts/shop/values.yaml");
     for (target, (_, service)) in ours() {
@@ -101,6 +112,8 @@ fn compose_and_the_chart_set_the_same_variables() {
             .filter(|variable| {
                 !common(variable) && !matches!(*variable, "RUST_LOG" | "LOG_FORMAT" | "TRUST_TRACEPARENT")
             })
+            // A demonstration is compose's own, and never a cluster.
+            .filter(|variable| *variable != "SHOP_DEMO")
             .filter(|variable| !only.contains(variable))
             .collect();
 

@@ -1,18 +1,19 @@
 use std::{
     future::Future,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
     time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisResult,
+    AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisError, RedisResult,
     aio::{MultiplexedConnection, SendError},
 };
+use shop_runtime::Periodically;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CLAIM, LIST, NEXT,
+    CLAIM, LIST, NEXT, SEAL,
     state::{Looked, State},
 };
 use crate::{cache::Away, page::Page};
@@ -25,17 +26,30 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 
 /// The one connection to Redis, kept open by [`Link::keep_connected`], and what was learned over it.
 ///
-/// Any failure of a command closes it. While it is closed nobody waits: [`Link::run`] answers [`Away`] at once.
+/// Any failure of a command but an error that Redis itself answers closes it. While it is closed nobody waits: [`Link::run`] answers [`Away`] at once.
 pub(super) struct Link {
     client: Client,
     trust: Duration,
     state: RwLock<State>,
     closed: Notify,
+    /// What Redis answered instead of doing it.
+    refusals: Periodically,
+    last_refusal: Mutex<Option<(Instant, String)>>,
 }
+
+/// How often something is told of that comes with every request.
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(30);
 
 impl Link {
     pub(super) fn new(client: Client, trust: Duration) -> Arc<Self> {
-        Arc::new(Self { client, trust, state: RwLock::default(), closed: Notify::new() })
+        Arc::new(Self {
+            client,
+            trust,
+            state: RwLock::default(),
+            closed: Notify::new(),
+            refusals: Periodically::new(TELL_EVERY),
+            last_refusal: Mutex::default(),
+        })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -70,6 +84,10 @@ impl Link {
                 self.write().heard(number, sent_at, self.trust);
                 Ok(reply)
             }
+            Err(error) if is_an_answer(&error) => {
+                self.refused(&error);
+                Err(Away)
+            }
             Err(error) => {
                 if self.write().close(number) {
                     tracing::warn!(%error, "Redis is away; products come from the database");
@@ -78,6 +96,21 @@ impl Link {
                 Err(Away)
             }
         }
+    }
+
+    /// Redis has no room, is read-only, loads, or does not allow it: a new connection would hear the same.
+    fn refused(&self, error: &RedisError) {
+        let now = Instant::now();
+        if let Some(times) = self.refusals.due() {
+            tracing::warn!(%error, times, "Redis refuses; products come from the database");
+        }
+        *self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, error.to_string()));
+    }
+
+    /// What Redis refused lately.
+    pub(super) fn refusal(&self, now: Instant) -> Option<String> {
+        let last = self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(at, _)| now < *at + TELL_EVERY / 3).map(|(_, refusal)| refusal.clone())
     }
 
     pub(super) async fn ping(&self) -> Result<(), Away> {
@@ -93,7 +126,7 @@ impl Link {
 
     async fn pay(&self, debt: u64) -> Result<(), Away> {
         let remove = |mut redis: MultiplexedConnection| async move {
-            redis::cmd("DEL").arg(LIST).arg(NEXT).arg(CLAIM).exec_async(&mut redis).await
+            redis::cmd("DEL").arg(LIST).arg(NEXT).arg(SEAL).arg(CLAIM).exec_async(&mut redis).await
         };
         self.run(remove).await?;
         self.write().paid(debt);
@@ -174,4 +207,9 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// Whether Redis understood the command and would not carry it out, so that the connection is as good as before.
+fn is_an_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType)
 }

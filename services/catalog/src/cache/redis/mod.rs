@@ -5,6 +5,7 @@
 //! to remove, and the old value then stays until its TTL. [`State`] closes that gap with a generation.
 
 mod connection;
+mod sealed;
 mod state;
 
 use std::{
@@ -15,15 +16,15 @@ use std::{
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use bytes::Bytes;
 use redis::{
-    Client, IntoConnectionInfo as _, ProtocolVersion, RedisResult, Script, aio::MultiplexedConnection,
+    Client, IntoConnectionInfo as _, ProtocolVersion, RedisError, RedisResult, Script,
+    aio::MultiplexedConnection,
 };
 use shop_core::Clock;
-use shop_runtime::Scope;
+use shop_runtime::{Periodically, Scope, seal::Seal};
 use uuid::Uuid;
 
-use self::{connection::Link, state::Looked};
+use self::{connection::Link, sealed::Found, state::Looked};
 use super::{Away, Cache, Claim, Timing};
 use crate::page::Page;
 
@@ -31,6 +32,8 @@ use crate::page::Page;
 const LIST: &str = "catalog:products";
 /// Path and query of the page behind the list, when there is one. The braces put it into the list's cluster slot.
 const NEXT: &str = "{catalog:products}:next";
+/// The seal of both: what has none that fits was not put there by a catalog.
+const SEAL: &str = "{catalog:products}:seal";
 /// The token of the reader that may fill the list.
 const CLAIM: &str = "{catalog:products}:claim";
 
@@ -39,9 +42,15 @@ const CLAIM: &str = "{catalog:products}:claim";
 pub struct RedisCache {
     link: Arc<Link>,
     scripts: Arc<Scripts>,
+    seal: Seal,
+    /// Lists that were not believed.
+    disbelieved: Arc<Periodically>,
     timing: Timing,
     clock: Clock,
 }
+
+/// A list of more bytes than this is not read to its end, and so not believed: a hundred of the longest products are less.
+const MAX_LIST: usize = 4 << 20;
 
 struct Scripts {
     /// Takes the claim, unless the list is there or the claim is taken.
@@ -59,12 +68,12 @@ impl fmt::Debug for RedisCache {
 }
 
 impl RedisCache {
-    /// The cache at `url`. Redis may be away: then every question is answered [`Away`] at once, until a task of the
+    /// The cache at `url`, whose lists are sealed with `key`. Redis may be away: then every question is answered [`Away`] at once, until a task of the
     /// scope has reached it.
     ///
     /// # Errors
     /// `url` is not the address of a Redis.
-    pub async fn open(url: &str, timing: Timing, scope: &Scope) -> anyhow::Result<Self> {
+    pub async fn open(url: &str, key: &[u8], timing: Timing, scope: &Scope) -> anyhow::Result<Self> {
         // The error would repeat the address, and with it the password.
         let info = url.into_connection_info().ok().context("expected redis://…, rediss://… or `memory:`")?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
@@ -77,6 +86,8 @@ impl RedisCache {
             scripts: Arc::new(Scripts {
                 claim: Script::new(
                     "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end \
+                     local left = redis.call('PTTL', KEYS[2]) \
+                     if left == -1 or left > tonumber(ARGV[2]) then redis.call('DEL', KEYS[2]) end \
                      if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end return 0",
                 ),
                 fill: Script::new(
@@ -84,23 +95,63 @@ impl RedisCache {
                      redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4]) \
                      if ARGV[3] == '' then redis.call('DEL', KEYS[2]) \
                      else redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4]) end \
+                     redis.call('SET', KEYS[4], ARGV[5], 'PX', ARGV[4]) \
                      redis.call('DEL', KEYS[3]) return 1",
                 ),
                 release: Script::new(
                     "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0",
                 ),
             }),
+            seal: Seal::new("catalog:products", key),
+            disbelieved: Arc::new(Periodically::new(connection::TELL_EVERY)),
             timing,
             clock: scope.clock.clone(),
         })
     }
 
-    /// Whether Redis answers, for `/readyz`.
+    /// Whether Redis answers and does what it is told, for `/readyz`.
     ///
     /// # Errors
     /// It does not.
     pub async fn check(&self) -> anyhow::Result<()> {
-        self.link.ping().await.map_err(|Away| anyhow::anyhow!("Redis does not answer"))
+        self.link.ping().await.map_err(|Away| anyhow::anyhow!("Redis does not answer"))?;
+        match self.link.refusal(Instant::now()) {
+            Some(refusal) => Err(anyhow::anyhow!(refusal)),
+            None => Ok(()),
+        }
+    }
+
+    /// What is in Redis; `None` is what cannot be a list.
+    async fn read(&self) -> Result<Option<Found>, Away> {
+        // The remaining life first: it may then be that of the list before, which is shorter.
+        let read = |mut redis: MultiplexedConnection| async move {
+            let mut pipe = redis::pipe();
+            pipe.cmd("PTTL").arg(LIST);
+            for key in [LIST, NEXT, SEAL] {
+                pipe.cmd("GETRANGE").arg(key).arg(0).arg(MAX_LIST);
+            }
+            match pipe.query_async(&mut redis).await {
+                Ok((life, json, next, seal)) => Ok(Some(Found { life, json, next, seal })),
+                Err(error) if is_about_a_type(&error) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.link.run(read).await
+    }
+
+    /// Removes what no catalog has put there, so that it is loaded anew.
+    async fn discard(&self) -> Result<(), Away> {
+        if let Some(times) = self.disbelieved.due() {
+            tracing::warn!(
+                times,
+                key = LIST,
+                "what is in Redis was not put there by a catalog: it is removed"
+            );
+        }
+        let remove = |mut redis: MultiplexedConnection| async move {
+            redis::cmd("DEL").arg(LIST).arg(NEXT).arg(SEAL).exec_async(&mut redis).await
+        };
+        self.link.run(remove).await
     }
 }
 
@@ -113,18 +164,19 @@ impl Cache for RedisCache {
             Looked::Changing => return Ok(None),
             Looked::Ask { generation } => generation,
         };
-        // The remaining life first: it may then be that of the list before, which is shorter.
-        let read = |mut redis: MultiplexedConnection| async move {
-            let mut pipe = redis::pipe();
-            pipe.cmd("PTTL").arg(LIST).cmd("MGET").arg(LIST).arg(NEXT);
-            pipe.query_async::<(i64, (Option<Vec<u8>>, Option<String>))>(&mut redis).await
+        let found = self.read().await?;
+        if found.as_ref().is_some_and(Found::is_nothing) {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let Some((page, life)) = found.and_then(|found| found.open(&self.seal, now, self.timing.ttl)) else {
+            self.discard().await?;
+            return Ok(None);
         };
-        let (life, (json, next)) = self.link.run(read).await?;
-        let Some(json) = json else { return Ok(None) };
-        let page = Arc::new(Page::new(Bytes::from(json), next));
-        // Negative: the list came between the two commands, or somebody set it without a TTL.
-        if let Ok(life) = u64::try_from(life) {
-            self.link.keep(generation, &page, asked_at, Duration::from_millis(life));
+        let page = Arc::new(page);
+        // Without a life: the list came between the two commands.
+        if let Some(life) = life {
+            self.link.keep(generation, &page, asked_at, life);
         }
         Ok(Some(page))
     }
@@ -140,8 +192,9 @@ impl Cache for RedisCache {
 
     async fn fill(&self, Claim(token): Claim, page: &Page) -> Result<bool, Away> {
         let mut fill = self.scripts.fill.key(LIST);
-        fill.key(NEXT).key(CLAIM).arg(token.to_string()).arg(page.json().as_ref());
+        fill.key(NEXT).key(CLAIM).key(SEAL).arg(token.to_string()).arg(page.json().as_ref());
         fill.arg(page.next().unwrap_or_default()).arg(millis(self.timing.ttl));
+        fill.arg(sealed::seal(&self.seal, page, self.clock.now()));
         self.link.run(|mut redis| async move { fill.invoke_async(&mut redis).await }).await
     }
 
@@ -163,6 +216,12 @@ impl Scripts {
     async fn end_claim(&self, mut redis: MultiplexedConnection, token: Uuid) -> RedisResult<()> {
         self.release.key(CLAIM).arg(token.to_string()).invoke_async(&mut redis).await
     }
+}
+
+/// Whether a key holds something else than text.
+fn is_about_a_type(error: &RedisError) -> bool {
+    let errors = error.clone().into_server_errors();
+    errors.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "WRONGTYPE"))
 }
 
 fn millis(duration: Duration) -> u64 {

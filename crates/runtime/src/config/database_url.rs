@@ -1,0 +1,558 @@
+use std::{fmt, path::Path, str::FromStr, sync::Arc, time::Duration};
+
+use url::Url;
+
+use super::{
+    address::{self, InvalidAddress, Parameter},
+    redacted,
+};
+
+/// Where a database is: `postgres://`, `postgresql://`, `postgresql+asyncpg://` or `sqlite:`.
+///
+/// The spellings of libpq, SQLAlchemy, asyncpg and JDBC are understood, and put into the one that the driver knows. What
+/// cannot be heeded and has to do with security is refused; other parameters are named by [`DatabaseUrl::warn`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    url: String,
+    session: TargetSession,
+    connect_timeout: Option<Duration>,
+    remarks: Vec<String>,
+    file: Option<Arc<Path>>,
+}
+
+/// Which server a session may be on: libpq's `target_session_attrs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetSession {
+    /// Whichever answers.
+    Any,
+    /// One that takes writes, as all of the shop's services need it.
+    #[default]
+    ReadWrite,
+}
+
+impl DatabaseUrl {
+    /// Whether this is the embedded database.
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    /// Where it is, without who comes and how: host, port and the database's name, or the file.
+    pub fn place(&self) -> String {
+        match self.url.strip_prefix("sqlite:") {
+            Some(file) => file.split('?').next().unwrap_or_default().to_owned(),
+            None => Url::parse(&self.url).map_or_else(
+                |_| String::new(),
+                |url| {
+                    format!(
+                        "{}:{}{}",
+                        url.host_str().unwrap_or_default(),
+                        url.port().unwrap_or(5432),
+                        url.path()
+                    )
+                },
+            ),
+        }
+    }
+
+    /// The whole address, password included: for a driver, never for a log.
+    pub fn expose(&self) -> &str {
+        &self.url
+    }
+
+    /// Which server a session may be on.
+    pub fn target_session(&self) -> TargetSession {
+        self.session
+    }
+
+    /// How long a connection may take to be made, where the address says so: 1 to 60 seconds.
+    pub fn connect_timeout(&self) -> Option<Duration> {
+        self.connect_timeout
+    }
+
+    /// The file that the address was read from, which may change while the process runs.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The same address, which was read from `file`.
+    #[must_use]
+    pub fn from_file(self, file: Arc<Path>) -> Self {
+        Self { file: Some(file), ..self }
+    }
+
+    /// Names in the log what the address says and nobody heeds, and what it leaves open. Once, at start.
+    pub fn warn(&self) {
+        for remark in &self.remarks {
+            tracing::warn!(database = ?self, "{remark}");
+        }
+    }
+
+    fn sqlite(text: &str) -> Result<Self, InvalidAddress> {
+        for (name, _) in
+            url::form_urlencoded::parse(text.split_once('?').map_or("", |(_, query)| query).as_bytes())
+        {
+            if !matches!(&*name, "mode" | "cache" | "immutable" | "vfs") {
+                return Err(InvalidAddress::new(
+                    "SQLite has the parameters `mode`, `cache`, `immutable` and `vfs`, and there is another one",
+                ));
+            }
+        }
+        Ok(Self::plain(text.to_owned()))
+    }
+
+    fn plain(url: String) -> Self {
+        Self {
+            url,
+            session: TargetSession::default(),
+            connect_timeout: None,
+            remarks: Vec::new(),
+            file: None,
+        }
+    }
+
+    fn postgres(rest: &str) -> Result<Self, InvalidAddress> {
+        address::well_delimited(rest)?;
+        let hosts = rest.split(['/', '?']).next().and_then(|authority| authority.rsplit('@').next());
+        if hosts.is_some_and(|hosts| hosts.contains(',')) {
+            return Err(InvalidAddress::new(SEVERAL_HOSTS));
+        }
+        let mut url = Url::parse(&format!("postgres://{rest}")).map_err(|_| InvalidAddress::new(FORM))?;
+        let mut read = Reading::default();
+        for parameter in address::parameters(&url)? {
+            read.parameter(&parameter)?;
+        }
+        read.tls.settle(&mut read.kept, &mut read.remarks)?;
+        url.set_query(None);
+        if !read.kept.is_empty() {
+            url.query_pairs_mut().extend_pairs(&read.kept);
+        }
+        read.remarks.extend(address::ignored(&read.ignored));
+        let Reading { session, connect_timeout, remarks, .. } = read;
+        Ok(Self { session, connect_timeout, remarks, ..Self::plain(url.into()) })
+    }
+}
+
+const FORM: &str = "a database URL begins with postgresql:// (postgresql+asyncpg:// is the same) or sqlite:";
+
+const SEVERAL_HOSTS: &str =
+    "there are several hosts in it; name one, which always leads to the server that takes writes";
+
+impl FromStr for DatabaseUrl {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let text = text.trim();
+        if text.starts_with("sqlite:") {
+            return Self::sqlite(text);
+        }
+        // SQLAlchemy writes its driver behind a plus: postgresql+asyncpg, postgresql+psycopg.
+        match text.split_once("://") {
+            Some((scheme, rest)) if matches!(scheme.split('+').next(), Some("postgres" | "postgresql")) => {
+                Self::postgres(rest)
+            }
+            _ => Err(InvalidAddress::new(FORM)),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redacted(&self.url))
+    }
+}
+
+/// What the parameters of a PostgreSQL address say.
+#[derive(Default)]
+struct Reading {
+    tls: Tls,
+    session: TargetSession,
+    connect_timeout: Option<Duration>,
+    /// What the driver knows, as it knows it.
+    kept: Vec<(String, String)>,
+    ignored: Vec<String>,
+    remarks: Vec<String>,
+}
+
+impl Reading {
+    fn parameter(&mut self, parameter: &Parameter) -> Result<(), InvalidAddress> {
+        let mode = parameter.mode();
+        match (parameter.plain.as_str(), mode.as_str()) {
+            ("ssl", _) => self.tls.ssl(parameter)?,
+            ("sslmode", _) => self.tls.mode(parameter, Mode::named(parameter)?)?,
+            // What libpq took before it had sslmode; 0 is its default.
+            ("requiressl", _) => match parameter.switch() {
+                Some(true) => self.tls.mode(parameter, Mode::Require)?,
+                Some(false) => {}
+                None => return Err(parameter.refused("expected 0 or 1")),
+            },
+            ("sslrootcert" | "sslca", _) => self.tls.root = Some(parameter.value.clone()),
+            ("sslcert", _) => self.tls.certificate = Some(parameter.value.clone()),
+            ("sslkey", _) => self.tls.key = Some(parameter.value.clone()),
+            // What they ask for is what is done anyway: the driver offers no compression, tells the host's name, speaks
+            // TLS 1.2 and 1.3, and neither GSSAPI nor channel binding; `prefer` asks for no more than that.
+            ("sslcompression", "0")
+            | ("sslsni", "1")
+            | ("sslnegotiation", "postgres")
+            | ("sslcertmode", "allow")
+            | ("sslminprotocolversion", "tlsv1" | "tlsv1.1" | "tlsv1.2")
+            | ("sslmaxprotocolversion", "tlsv1.3")
+            | ("channelbinding", "disable" | "prefer")
+            | ("gssencmode", "disable" | "prefer") => {}
+            ("targetsessionattrs" | "targetservertype", _) => self.session = target_session(parameter)?,
+            ("connecttimeout", _) => self.connect_timeout = seconds(parameter)?,
+            ("host" | "hostaddr", _) if parameter.value.contains(',') => {
+                return Err(InvalidAddress::new(SEVERAL_HOSTS));
+            }
+            ("host" | "hostaddr" | "port" | "dbname" | "user" | "password" | "options", _) => {
+                self.keep(parameter)
+            }
+            ("applicationname", _) => {
+                self.kept.push(("application_name".to_owned(), parameter.value.clone()))
+            }
+            ("statementcachecapacity", _) => {
+                self.kept.push(("statement-cache-capacity".to_owned(), parameter.value.clone()));
+            }
+            (plain, _) if plain.starts_with("options[") => {
+                self.kept.push((parameter.name().to_owned(), parameter.value.clone()));
+            }
+            _ if parameter.is_about_security() => return Err(parameter.unheeded()),
+            _ => self.ignored.push(parameter.shown()),
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, parameter: &Parameter) {
+        self.kept.push((parameter.plain.clone(), parameter.value.clone()));
+    }
+}
+
+/// How much the server has to prove, from little to much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Mode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+impl Mode {
+    const ALL: [(&str, Self); 6] = [
+        ("disable", Self::Disable),
+        ("allow", Self::Allow),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
+
+    fn named(parameter: &Parameter) -> Result<Self, InvalidAddress> {
+        let mode = parameter.mode();
+        let known = Self::ALL.iter().find(|(name, _)| *name == mode).map(|(_, known)| *known);
+        known.ok_or_else(|| {
+            parameter.refused("expected disable, allow, prefer, require, verify-ca or verify-full")
+        })
+    }
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// What is said of TLS, in whatever spelling.
+#[derive(Default)]
+struct Tls {
+    mode: Option<Mode>,
+    root: Option<String>,
+    certificate: Option<String>,
+    key: Option<String>,
+}
+
+impl Tls {
+    /// asyncpg's `ssl` takes the modes of `sslmode`; `true` is `require`, as libpq reads it.
+    fn ssl(&mut self, parameter: &Parameter) -> Result<(), InvalidAddress> {
+        match parameter.switch() {
+            // Without TLS, or not asked for: asyncpg's and JDBC's `ssl=false`.
+            Some(false) => self.mode(parameter, Mode::Disable),
+            // Beside a stronger `sslmode` it adds nothing.
+            Some(true) if self.mode.is_some_and(|mode| mode >= Mode::Require) => Ok(()),
+            Some(true) => self.mode(parameter, Mode::Require),
+            None => self.mode(parameter, Mode::named(parameter)?),
+        }
+    }
+
+    fn mode(&mut self, parameter: &Parameter, mode: Mode) -> Result<(), InvalidAddress> {
+        match self.mode.replace(mode) {
+            Some(before) if before != mode => {
+                // `ssl=true&sslmode=verify-full`: the second says how.
+                if before == Mode::Require && mode > before {
+                    return Ok(());
+                }
+                Err(parameter.refused("another parameter says something else about TLS"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts it as the driver knows it.
+    fn settle(
+        &mut self,
+        kept: &mut Vec<(String, String)>,
+        remarks: &mut Vec<String>,
+    ) -> Result<(), InvalidAddress> {
+        self.settle_root()?;
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err(InvalidAddress::new("`sslcert` and `sslkey` go together"));
+        }
+        if self.certificate.is_some() && self.mode.is_none_or(|mode| mode < Mode::Require) {
+            return Err(InvalidAddress::new("`sslcert` needs `sslmode=require` or more"));
+        }
+        if let Some(mode) = self.mode {
+            if matches!(mode, Mode::Allow | Mode::Prefer) {
+                remarks.push(format!(
+                    "sslmode={} uses TLS where the server offers it, and plain text where it does not; \
+                     verify-full protects",
+                    mode.name()
+                ));
+            }
+            // The driver's `allow` never uses TLS at all.
+            let mode = if mode == Mode::Allow { Mode::Prefer } else { mode };
+            kept.push(("sslmode".to_owned(), mode.name().to_owned()));
+        }
+        let files = [("sslrootcert", &self.root), ("sslcert", &self.certificate), ("sslkey", &self.key)];
+        let files = files.into_iter().filter_map(|(name, file)| Some((name.to_owned(), file.clone()?)));
+        kept.extend(files);
+        Ok(())
+    }
+
+    /// libpq verifies against a root certificate in the mode `require` too, and the driver does not.
+    fn settle_root(&mut self) -> Result<(), InvalidAddress> {
+        match (self.root.as_deref(), self.mode) {
+            (None, _) => {}
+            // The roots that everybody trusts, which anybody can have a certificate of: only the name tells them apart.
+            (Some("system"), None | Some(Mode::VerifyFull)) => {
+                self.root = None;
+                self.mode = Some(Mode::VerifyFull);
+            }
+            (Some("system"), _) => {
+                return Err(InvalidAddress::new(
+                    "`sslrootcert=system` goes with `sslmode=verify-full` alone",
+                ));
+            }
+            (Some(_), Some(Mode::Require)) => self.mode = Some(Mode::VerifyCa),
+            (Some(_), Some(Mode::VerifyCa | Mode::VerifyFull)) => {}
+            (Some(_), _) => {
+                return Err(InvalidAddress::new(
+                    "`sslrootcert` verifies nothing without `sslmode=verify-full` or `verify-ca`",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn target_session(parameter: &Parameter) -> Result<TargetSession, InvalidAddress> {
+    match parameter.mode().as_str() {
+        "any" => Ok(TargetSession::Any),
+        // JDBC's names come last.
+        "read-write" | "primary" | "master" => Ok(TargetSession::ReadWrite),
+        _ => Err(parameter.refused("every service writes: expected read-write, primary or any")),
+    }
+}
+
+/// As libpq reads it: 0 is no limit of the address's own.
+fn seconds(parameter: &Parameter) -> Result<Option<Duration>, InvalidAddress> {
+    match parameter.value.trim().parse::<u64>() {
+        Ok(0) => Ok(None),
+        Ok(seconds) => Ok(Some(Duration::from_secs(seconds.min(60)))),
+        Err(_) => Err(parameter.refused("expected a number of seconds")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> DatabaseUrl {
+        text.parse().unwrap()
+    }
+
+    /// What the driver is told for these parameters.
+    fn told(query: &str) -> String {
+        let url = url(&format!("postgresql+asyncpg://shop:s3cret@db/shop?{query}"));
+        url.expose().strip_prefix("postgres://shop:s3cret@db/shop").unwrap().to_owned()
+    }
+
+    fn refusal(query: &str) -> String {
+        let text = format!("postgresql+asyncpg://shop:s3cret@db/shop?{query}");
+        let Err(error) = text.parse::<DatabaseUrl>() else { panic!("{query} is accepted") };
+        error.to_string()
+    }
+
+    #[test]
+    fn the_specifications_urls_are_understood() {
+        let url: DatabaseUrl = "postgresql+asyncpg://shop_user:change_me@db:5432/shop_db".parse().unwrap();
+        assert_eq!(url.expose(), "postgres://shop_user:change_me@db:5432/shop_db");
+        assert_eq!(format!("{url:?}"), "postgres://db:5432/shop_db");
+        assert_eq!(url.place(), "db:5432/shop_db");
+        assert_eq!(url.target_session(), TargetSession::ReadWrite);
+        assert_eq!("postgres://user:secret@db".parse::<DatabaseUrl>().unwrap().place(), "db:5432");
+        assert_eq!("sqlite:data/orders.db?mode=rw".parse::<DatabaseUrl>().unwrap().place(), "data/orders.db");
+        assert!("mysql://db/shop".parse::<DatabaseUrl>().is_err());
+        assert!("sqlite:data.db".parse::<DatabaseUrl>().unwrap().is_sqlite());
+        assert!("sqlite:data.db?key=s3cret".parse::<DatabaseUrl>().is_err());
+    }
+
+    #[test]
+    fn every_usual_spelling_of_tls_reaches_the_driver() {
+        for (query, mode) in [
+            ("ssl=require", "require"),
+            ("ssl=true", "require"),
+            ("ssl=1", "require"),
+            ("ssl=on", "require"),
+            ("ssl", "require"),
+            ("requiressl=1", "require"),
+            ("ssl=verify-full", "verify-full"),
+            ("ssl=verify_ca", "verify-ca"),
+            ("ssl=disable", "disable"),
+            ("ssl=false", "disable"),
+            ("ssl=prefer", "prefer"),
+            ("ssl=allow", "prefer"),
+            ("sslmode=REQUIRE", "require"),
+            ("sslmode=Verify_Full", "verify-full"),
+            ("SSLMode=require", "require"),
+            ("ssl-mode=require", "require"),
+            ("sslmode=allow", "prefer"),
+            ("ssl=true&sslmode=verify-full", "verify-full"),
+            ("sslmode=verify-full&ssl=true", "verify-full"),
+            ("ssl=require&sslmode=require", "require"),
+            ("sslrootcert=system", "verify-full"),
+        ] {
+            assert_eq!(told(query), format!("?sslmode={mode}"), "{query}");
+        }
+        // As libpq has it; the driver would encrypt to anybody.
+        assert_eq!(told("sslmode=require&sslrootcert=/ca.pem"), "?sslmode=verify-ca&sslrootcert=%2Fca.pem");
+        assert_eq!(told("channel_binding=prefer&gssencmode=disable&sslnegotiation=postgres"), "");
+        assert_eq!(
+            told("sslmode=verify-full&sslrootcert=/ca&sslcert=/c&sslkey=/k"),
+            "?sslmode=verify-full&sslrootcert=%2Fca&sslcert=%2Fc&sslkey=%2Fk"
+        );
+    }
+
+    #[test]
+    fn what_is_about_security_and_cannot_be_heeded_is_refused_and_named() {
+        for query in [
+            "channel_binding=require",
+            "gssencmode=require",
+            "sslnegotiation=direct",
+            "ssl_min_protocol_version=TLSv1.3",
+            "sslcrl=/crl",
+            "sslcrldir=/crl",
+            "sslpassword=s3cret",
+            "sslcompression=1",
+            "sslsni=0",
+            "sslcertmode=require",
+            "require_auth=scram-sha-256",
+            "requirepeer=postgres",
+            "krbsrvname=postgres",
+            "passfile=/pgpass",
+            "oauth_issuer=https://example.com",
+            "tls=true",
+            "tlsVersion=1.3",
+            "sslaccept=strict",
+            "sslfactory=org.postgresql.ssl.NonValidatingFactory",
+            "trustServerCertificate=true",
+            "sslmode=verify",
+            "ssl=maybe",
+            "requiressl=2",
+        ] {
+            let told = refusal(query);
+            let name = query.split('=').next().unwrap();
+            assert!(told.starts_with(&format!("`{name}`: ")) && !told.contains("s3cret"), "{query}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for query in [
+            "ssl=disable&sslmode=require",
+            "sslmode=require&ssl=false",
+            "ssl=verify-full&sslmode=verify-ca",
+            "requiressl=1&sslmode=disable",
+            "sslmode=prefer&ssl=require",
+            "sslmode=require&sslmode=require",
+            "sslmode=require&ssl-mode=disable",
+            "sslrootcert=/ca",
+            "sslmode=prefer&sslrootcert=/ca",
+            "sslmode=require&sslrootcert=system",
+            "sslmode=require&sslcert=/c",
+            "sslcert=/c&sslkey=/k",
+        ] {
+            refusal(query);
+        }
+    }
+
+    #[test]
+    fn only_a_server_that_takes_writes_is_a_target() {
+        let target =
+            |value: &str| url(&format!("postgres://db?target_session_attrs={value}")).target_session();
+        assert_eq!(
+            (target("read-write"), target("primary")),
+            (TargetSession::ReadWrite, TargetSession::ReadWrite)
+        );
+        assert_eq!(target("any"), TargetSession::Any);
+        assert_eq!(url("postgres://db?targetServerType=master").target_session(), TargetSession::ReadWrite);
+        for value in ["read-only", "standby", "prefer-standby", "secondary", ""] {
+            assert!(
+                refusal(&format!("target_session_attrs={value}")).contains("every service writes"),
+                "{value}"
+            );
+        }
+        assert!(
+            "postgres://a:1,b:2/shop"
+                .parse::<DatabaseUrl>()
+                .unwrap_err()
+                .to_string()
+                .contains("several hosts")
+        );
+        assert!(refusal("host=a,b").contains("several hosts"));
+    }
+
+    #[test]
+    fn what_else_is_unknown_is_named_and_changes_nothing() {
+        let url = url(
+            "postgresql+asyncpg://shop:s3cret@db/shop?prepared_statement_cache_size=0&pool_size=5&sslmode=allow",
+        );
+        insta::assert_snapshot!(url.remarks.join("\n"), @"
+        sslmode=allow uses TLS where the server offers it, and plain text where it does not; verify-full protects
+        `prepared_statement_cache_size` and `pool_size` are not known here and change nothing
+        ");
+        assert_eq!(url.expose(), "postgres://shop:s3cret@db/shop?sslmode=prefer");
+        assert_eq!(
+            told("application_name=me&options=-c%20work_mem%3D1MB"),
+            "?application_name=me&options=-c+work_mem%3D1MB"
+        );
+        let slow = url_of_connect_timeout;
+        assert_eq!((slow("3"), slow("0")), (Some(Duration::from_secs(3)), None));
+        assert!(refusal("connect_timeout=soon").contains("connect_timeout"));
+    }
+
+    fn url_of_connect_timeout(seconds: &str) -> Option<Duration> {
+        url(&format!("postgres://db?connect_timeout={seconds}")).connect_timeout()
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_named_and_not_told() {
+        for (password, named) in
+            [("s3/cret", "%2F"), ("s3?cret", "%3F"), ("s3#cret", "%23"), ("s3%cret", "%25")]
+        {
+            let told = format!("postgresql://shop:{password}@db/shop")
+                .parse::<DatabaseUrl>()
+                .unwrap_err()
+                .to_string();
+            assert!(told.contains(named) && !told.contains("s3") && !told.contains("cret"), "{told}");
+        }
+        assert_eq!(url(" postgresql://shop:s3cret@db/shop\n").expose(), "postgres://shop:s3cret@db/shop");
+    }
+}
