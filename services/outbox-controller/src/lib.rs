@@ -61,6 +61,7 @@ impl Service for OutboxController {
 pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow::Result<SocketAddr> {
     let schema = &config.database.schema;
     let database = database::connect(&config.database.database_url, sessions(schema)).await?;
+    database::follow(&database, &config.database.database_url, &scope);
     let transport = broker.publisher(PublisherOptions {
         event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
         fence: Some(fence(&config.exchange, &config.database.database_url, schema)),

@@ -35,7 +35,10 @@ use self::{
     session::Refusal,
     state::{Server, State},
 };
-use crate::{Scope, config::DatabaseUrl};
+use crate::{
+    Scope,
+    config::{self, DatabaseUrl},
+};
 
 /// How long a start waits for a database that does not answer yet, or not as it should.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -62,7 +65,15 @@ pub async fn open<M: MigratorTrait>(
     migrate::<M>(&database).await?;
     let watch = schema::ends_when_it_vanishes(database.clone(), scope.lifecycle.stopping());
     scope.lifecycle.spawn("database schema", watch);
+    follow(&database, url, scope);
     Ok(database)
+}
+
+/// Takes up what the file says that `url` was read from, whenever it changes: a rotated password needs no restart.
+pub fn follow(database: &Database, url: &DatabaseUrl, scope: &Scope) {
+    let database = database.clone();
+    let apply = move |url: &DatabaseUrl| database.reconnect_to(url);
+    scope.lifecycle.spawn("database address", config::follow(url.clone(), apply, scope.lifecycle.stopping()));
 }
 
 /// Opens a pool as `settings` (or the name of a schema alone) want it, some of its connections at once. PostgreSQL makes the
@@ -71,6 +82,7 @@ pub async fn open<M: MigratorTrait>(
 /// # Errors
 /// The database cannot be reached within 30 seconds, refuses, or is not what the shop can work with: its words say why.
 pub async fn connect(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow::Result<Database> {
+    url.warn();
     let settings = settings.into();
     let deadline = Instant::now() + START_PATIENCE;
     let mut pause = Duration::from_millis(200);
@@ -103,6 +115,7 @@ pub async fn attach(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow:
 /// # Errors
 /// The address cannot be understood.
 pub fn lazily(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow::Result<Database> {
+    url.warn();
     let made = pool::lazily(url, &settings.into());
     made.with_context(|| format!("the database {url:?} cannot be opened"))
 }

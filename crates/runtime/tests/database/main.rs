@@ -5,4 +5,5 @@ mod failover;
 mod full_disk;
 mod pooler;
 mod readiness;
+mod rotation;
 mod support;
