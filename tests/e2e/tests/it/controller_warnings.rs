@@ -84,18 +84,18 @@ async fn a_database_away_for_longer_than_the_lease_is_no_other_publisher() {
     };
     for frozen in [true, false] {
         if frozen {
-            server.freeze().await
+            server.freeze().await;
         } else {
-            server.kill9().await
+            server.kill9().await;
         }
         never_another(3 * LEASE).await;
         let (message, _) = controlled.until_condition(ORDERS, "Ready", "False", "DatabaseUnreachable").await;
         let cause = if frozen { "no answer" } else { "nothing listens there: Connection refused" };
         assert!(message.contains(cause), "{message}");
         if frozen {
-            server.thaw().await
+            server.thaw().await;
         } else {
-            server.start().await
+            server.start().await;
         }
         controlled.until_condition(ORDERS, "Ready", "True", "Publishing").await;
         never_another(LEASE).await;

@@ -30,7 +30,7 @@ async fn from_the_click_to_the_message_one_order_is_one_trace() {
     visitor.submit(&page, "/order", &[]).await;
 
     let is = |service: &'static str, name: &'static str| {
-        move |span: &&shop_testing::otlp::Span| span.service == service && span.name == name
+        move |span: &&Span| span.service == service && span.name == name
     };
     let wanted = [
         ("web_app", "POST /order"),
