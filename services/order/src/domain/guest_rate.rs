@@ -70,8 +70,12 @@ impl GuestRate {
                     *at = (*at).min(now + PERIOD);
                     (*at).max(now) + *cost
                 }
-                None if has_room(&restored) => now + *cost,
-                None => return Err(TooMany { retry_after: PERIOD }),
+                None => {
+                    if !has_room(&restored) {
+                        return Err(TooMany { retry_after: PERIOD });
+                    }
+                    now + *cost
+                }
             };
             if at - now > PERIOD {
                 return Err(TooMany { retry_after: at - now - PERIOD });
