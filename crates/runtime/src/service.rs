@@ -166,7 +166,7 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
         Some(Command::Migrate) => true,
         None => false,
     };
-    let telemetry = telemetry::init(S::NAME, telemetry)?;
+    let telemetry = telemetry::init(S::NAME, &telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         if migrate {

@@ -84,7 +84,7 @@ const HUSHED: [&str; 4] = [
 ///
 /// # Errors
 /// A malformed filter or endpoint. A collector that cannot be reached is no error: spans are dropped.
-pub fn init(service: &'static str, config: TelemetryConfig) -> anyhow::Result<Telemetry> {
+pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<Telemetry> {
     let mut filter = EnvFilter::try_new(&config.log).map_err(|error| anyhow::anyhow!("RUST_LOG: {error}"))?;
     for directive in HUSHED {
         filter = filter.add_directive(directive.parse()?);

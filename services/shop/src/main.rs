@@ -51,7 +51,7 @@ fn run() -> anyhow::Result<ExitCode> {
     if let Some(Command::Healthcheck) = command {
         return Ok(shop_runtime::healthcheck(config.http.probe_listen.unwrap_or(config.web)));
     }
-    let telemetry = telemetry::init("shop", telemetry)?;
+    let telemetry = telemetry::init("shop", &telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let lifecycle = Lifecycle::new();

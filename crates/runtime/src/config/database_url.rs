@@ -204,10 +204,10 @@ impl Reading {
                 return Err(InvalidAddress::new(SEVERAL_HOSTS));
             }
             ("host" | "hostaddr" | "port" | "dbname" | "user" | "password" | "options", _) => {
-                self.keep(parameter)
+                self.keep(parameter);
             }
             ("applicationname", _) => {
-                self.kept.push(("application_name".to_owned(), parameter.value.clone()))
+                self.kept.push(("application_name".to_owned(), parameter.value.clone()));
             }
             ("statementcachecapacity", _) => {
                 self.kept.push(("statement-cache-capacity".to_owned(), parameter.value.clone()));

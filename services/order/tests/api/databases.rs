@@ -74,7 +74,7 @@ async fn clients_that_go_away_in_the_middle_lose_nobody_s_order() {
     let place = async |number: u64| {
         // Each third goes away, at another moment of its order.
         let patience =
-            if number % 3 == 0 { Duration::from_micros(number * 97 % 9000) } else { Duration::MAX };
+            if number.is_multiple_of(3) { Duration::from_micros(number * 97 % 9000) } else { Duration::MAX };
         let order = one_of(Who::Guest, 1);
         match timeout(patience, orders.post_with_key(Who::Guest, &number.to_string(), &order)).await {
             Ok(answer) if answer.status == 201 => Some(answer.id()),
