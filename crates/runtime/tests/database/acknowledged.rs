@@ -42,8 +42,9 @@ async fn a_beginning_that_is_cancelled_does_not_swallow_what_is_written_next() {
     let proxy = Proxy::to(&postgres.url).await;
     let database = migrated(proxy.url(), Settings::from(SCHEMA).connections(1)).await;
     for id in 1..=5 {
-        // So that the connection is one that has just answered.
+        // So that the connection is one that has just answered, and is back.
         ids(&database).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         proxy.hold(Held::Answers);
         assert!(timeout(Duration::from_millis(50), database::begin(&database)).await.is_err());
         proxy.hold(Held::Nothing);

@@ -42,6 +42,7 @@ async fn a_full_disk_keeps_what_it_acknowledged_says_so_and_goes_on_when_there_i
             acknowledged.push(from + 999);
         }
     }
+    while fill(&database, 60_000, &mut acknowledged).await != Failure::Full {}
     assert!(database.check().await.is_err(), "it is not ready while there is no room");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert!(database.check().await.is_err(), "nor a moment later");
