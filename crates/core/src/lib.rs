@@ -9,6 +9,7 @@ pub mod events;
 mod id;
 mod money;
 mod order_status;
+pub mod password;
 pub mod text;
 
 pub use clock::Clock;

@@ -11,7 +11,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use shop_core::{Clock, Money, OrderId, ProductId, UserId, events::Event};
+use shop_core::{Clock, Email, Money, OrderId, ProductId, UserId, events::Event};
 use shop_outbox::NewMessage;
 use shop_runtime::database::{Database, Transaction};
 use thiserror::Error;
@@ -256,7 +256,7 @@ fn order(row: order::Model, items: Vec<Item>) -> Result<Order, DbErr> {
         id: OrderId(row.id),
         customer: Customer {
             account: row.customer_id.map(UserId),
-            email: row.customer_email.parse().map_err(|_| unreadable("customer_email"))?,
+            email: Email::from_stored(&row.customer_email).map_err(|_| unreadable("customer_email"))?,
         },
         items,
         total: money(row.total_amount, "total_amount")?,
