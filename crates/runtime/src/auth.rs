@@ -3,10 +3,10 @@
 use std::{fmt, iter, sync::Arc};
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use http::{header, request::Parts};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, errors::ErrorKind};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, TokenData, Validation};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use shop_core::{Email, UserId};
@@ -21,6 +21,15 @@ use crate::{
 
 /// The `iss` of the shop's tokens.
 pub const ISSUER: &str = "shop";
+
+/// The `aud` of the shop's tokens: its services, all of them.
+pub const AUDIENCE: &str = "shop";
+
+/// The longest life of a token, in minutes: 30 days.
+pub const MAX_LIFETIME_MINUTES: u32 = 43_200;
+
+/// How far the clocks of two machines may be apart, in seconds.
+const LEEWAY: u64 = 5;
 
 /// Tokens are at most this long, in bytes; a longer header is refused unread.
 const MAX_TOKEN: usize = 4096;
@@ -138,8 +147,28 @@ pub struct Claims {
     pub exp: i64,
     /// [`ISSUER`].
     pub iss: String,
+    /// [`AUDIENCE`]; a token of a version before this claim has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<Audience>,
     /// The token's own id.
     pub jti: Uuid,
+}
+
+/// Whom a token is for: one, or several (RFC 7519, section 4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One audience.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Audience {
+    /// The shop's services.
+    pub fn shop() -> Self {
+        Self::One(AUDIENCE.to_owned())
+    }
 }
 
 /// What an account may do.
@@ -154,11 +183,37 @@ pub enum Role {
 
 /// Verifies tokens with one algorithm, and one key, or two while keys are rotated.
 #[derive(Clone)]
-pub struct TokenVerifier(Arc<(Vec<DecodingKey>, Validation)>);
+pub struct TokenVerifier(Arc<Verifier>);
+
+struct Verifier {
+    keys: Vec<DecodingKey>,
+    validation: Validation,
+    /// Since then every token that is issued says what it is and whom it is for. One from before may lack it for what is left
+    /// of its life, so that an update logs nobody out.
+    strict_since: i64,
+}
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    TooLong,
+    Invalid,
+    Expired,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::unauthorized(match refusal {
+            Refusal::TooLong => "The token is too long.",
+            Refusal::Invalid => "The token is not valid.",
+            Refusal::Expired => "The token has expired.",
+        })
+    }
+}
 
 impl fmt::Debug for TokenVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenVerifier({:?})", self.0.1.algorithms)
+        write!(f, "TokenVerifier({:?})", self.0.validation.algorithms)
     }
 }
 
@@ -184,9 +239,13 @@ impl TokenVerifier {
     pub fn with_keys(keys: impl IntoIterator<Item = DecodingKey>, algorithm: Algorithm) -> Self {
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        validation.leeway = 5;
-        Self(Arc::new((keys.into_iter().collect(), validation)))
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY;
+        // Looked at last, by `Verifier::read`'s callers, which differ in it.
+        validation.validate_exp = false;
+        Self(Arc::new(Verifier { keys: keys.into_iter().collect(), validation, strict_since: now() }))
     }
 
     /// The claims of a valid token.
@@ -194,23 +253,65 @@ impl TokenVerifier {
     /// # Errors
     /// A 401 problem that says whether it has expired, and nothing else.
     pub fn verify(&self, token: &str) -> Result<Claims, Problem> {
-        let (keys, validation) = &*self.0;
-        if token.len() > MAX_TOKEN {
-            return Err(Problem::unauthorized("The token is too long."));
+        let claims = self.0.read(token)?;
+        if has_expired_before(&claims, now() - LEEWAY.cast_signed()) {
+            return Err(Refusal::Expired.into());
         }
-        let mut refusal = "The token is not valid.";
-        for key in keys {
-            match jsonwebtoken::decode::<Claims>(token, key, validation) {
-                Ok(token) => return Ok(token.claims),
-                // The signature was this key's.
-                Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
-                    refusal = "The token has expired.";
-                }
-                Err(_) => {}
-            }
-        }
-        Err(Problem::unauthorized(refusal))
+        Ok(claims)
     }
+
+    /// The claims of a token that is valid, or was until so long ago: it opens nothing any more, and still shows that its
+    /// bearer has logged in.
+    pub fn remembers(&self, token: &str, expired_for: TimeDelta) -> Option<Claims> {
+        let claims = self.0.read(token).ok()?;
+        (!has_expired_before(&claims, now() - expired_for.num_seconds())).then_some(claims)
+    }
+}
+
+impl Verifier {
+    /// The claims of a token that is right in everything but, perhaps, its age.
+    fn read(&self, token: &str) -> Result<Claims, Refusal> {
+        if token.len() > MAX_TOKEN {
+            return Err(Refusal::TooLong);
+        }
+        let decode = |key| jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok();
+        let TokenData { header, claims } = self.keys.iter().find_map(decode).ok_or(Refusal::Invalid)?;
+        let is_right = is_token_header(&header, self.is_old(&claims)) && self.is_token(&claims);
+        is_right.then_some(claims).ok_or(Refusal::Invalid)
+    }
+
+    fn is_token(&self, claims: &Claims) -> bool {
+        let longest = i64::from(MAX_LIFETIME_MINUTES) * 60;
+        claims.iat <= now() + LEEWAY.cast_signed()
+            && claims.exp.saturating_sub(claims.iat) <= longest
+            // The validation has compared it, if it is there.
+            && (claims.aud.is_some() || self.is_old(claims))
+    }
+
+    fn is_old(&self, claims: &Claims) -> bool {
+        claims.iat < self.strict_since
+    }
+}
+
+/// Whether a header is that of an access token: RFC 9068 calls it `at+jwt`, ours say `JWT`. There is no extension that would be
+/// understood here, so whatever is critical is not (RFC 7515, section 4.1.11).
+fn is_token_header(header: &Header, is_old: bool) -> bool {
+    let is_typ = match header.typ.as_deref() {
+        Some(typ) => {
+            ["JWT", "at+jwt", "application/at+jwt"].iter().any(|name| typ.eq_ignore_ascii_case(name))
+        }
+        None => is_old,
+    };
+    is_typ && header.crit.is_none() && !header.extras.inner().contains_key("b64")
+}
+
+fn has_expired_before(claims: &Claims, moment: i64) -> bool {
+    claims.exp < moment
+}
+
+/// Seconds since 1970, as the library reads them.
+fn now() -> i64 {
+    jsonwebtoken::get_current_timestamp().try_into().unwrap_or(i64::MAX)
 }
 
 /// The authenticated caller of a request; as an argument of a handler it makes a token necessary, as
@@ -301,7 +402,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::{EncodingKey, Header};
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    use jsonwebtoken::EncodingKey;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -316,12 +419,141 @@ mod tests {
             iat: now,
             exp: now + expires_in,
             iss: ISSUER.to_owned(),
+            aud: Some(Audience::shop()),
             jti: Uuid::nil(),
         }
     }
 
     fn token(algorithm: Algorithm, claims: &Claims) -> String {
         jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(SECRET)).unwrap()
+    }
+
+    /// A token whose header and claims are changed in whatever way; `null` takes a member away.
+    fn changed(claims: &Claims, header_changes: &Value, claim_changes: &Value) -> String {
+        let mut header = json!({ "alg": "HS256", "typ": "JWT" });
+        let mut claims = serde_json::to_value(claims).unwrap();
+        for (members, changes) in [(&mut header, header_changes), (&mut claims, claim_changes)] {
+            for (name, value) in changes.as_object().unwrap() {
+                members[name] = value.clone();
+            }
+            members.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        }
+        signed(&header.to_string(), &claims.to_string())
+    }
+
+    fn signed(header: &str, claims: &str) -> String {
+        let [header, claims] = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+        let message = format!("{header}.{claims}");
+        let key = EncodingKey::from_secret(SECRET);
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        format!("{message}.{signature}")
+    }
+
+    fn verifier() -> TokenVerifier {
+        TokenVerifier::new(&config(SECRET, None)).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_what_its_header_says_and_nothing_that_we_do_not_understand() {
+        let verify = |header: Value| verifier().verify(&changed(&claims(60), &header, &json!({}))).is_ok();
+        for header in [
+            json!({}),
+            json!({ "typ": "jwt" }),
+            json!({ "typ": "at+JWT" }),
+            json!({ "typ": "application/at+jwt" }),
+            json!({ "kid": "../../etc/passwd", "jku": "https://evil.example/keys", "cty": "JWT" }),
+        ] {
+            assert!(verify(header.clone()), "{header}");
+        }
+        for header in [
+            json!({ "crit": ["exp"] }),
+            json!({ "crit": ["b64"], "b64": false }),
+            json!({ "crit": ["http://example.com/UNDEFINED"], "http://example.com/UNDEFINED": true }),
+            json!({ "crit": [] }),
+            json!({ "crit": "exp" }),
+            json!({ "b64": false }),
+            json!({ "typ": "dpop+jwt" }),
+            json!({ "typ": "secevent+jwt" }),
+            json!({ "typ": "" }),
+            json!({ "typ": 5 }),
+            json!({ "typ": null }),
+            json!({ "alg": "HS384" }),
+            json!({ "alg": "none" }),
+            json!({ "alg": "RS256" }),
+            json!({ "alg": null }),
+        ] {
+            assert!(!verify(header.clone()), "{header}");
+        }
+        let claims = serde_json::to_string(&claims(60)).unwrap();
+        for header in [
+            r#"{"alg":"none","alg":"HS256","typ":"JWT"}"#,
+            r#"{"alg":"HS256","typ":"JWT","typ":"JWT"}"#,
+            r#"{"alg":"HS256","typ":"JWT"} "x""#,
+            r#"["HS256"]"#,
+        ] {
+            assert!(verifier().verify(&signed(header, &claims)).is_err(), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_token_says_from_when_until_when_and_for_whom() {
+        let now = now();
+        let verify = |changes: Value| verifier().verify(&changed(&claims(60), &json!({}), &changes)).is_ok();
+        let longest = i64::from(MAX_LIFETIME_MINUTES) * 60;
+        for changes in [
+            json!({ "nbf": now }),
+            json!({ "nbf": now + 3, "iat": now + 3 }),
+            json!({ "aud": ["elsewhere", "shop"] }),
+            json!({ "exp": now + longest }),
+            json!({ "iat": now - longest + 70 }),
+        ] {
+            assert!(verify(changes.clone()), "{changes}");
+        }
+        for changes in [
+            json!({ "nbf": now + 60 }),
+            json!({ "nbf": "soon" }),
+            json!({ "nbf": -1 }),
+            json!({ "iat": now + 60, "exp": now + 120 }),
+            json!({ "iat": null }),
+            json!({ "iat": now + 70 }),
+            json!({ "exp": null }),
+            json!({ "exp": now + longest + 60 }),
+            json!({ "exp": 4_102_444_800_u64 }),
+            json!({ "exp": u64::MAX }),
+            json!({ "iat": i64::MIN }),
+            json!({ "aud": null }),
+            json!({ "aud": "elsewhere" }),
+            json!({ "aud": ["elsewhere"] }),
+            json!({ "aud": [] }),
+            json!({ "aud": 5 }),
+            json!({ "aud": "" }),
+            json!({ "iss": ["elsewhere"] }),
+            json!({ "sub": null }),
+        ] {
+            assert!(!verify(changes.clone()), "{changes}");
+        }
+        let twice = serde_json::to_string(&claims(60)).unwrap().replacen('{', r#"{"roles":["admin"],"#, 1);
+        assert!(verifier().verify(&signed(r#"{"alg":"HS256","typ":"JWT"}"#, &twice)).is_err());
+    }
+
+    #[test]
+    fn a_token_of_the_version_before_is_good_until_it_expires() {
+        let old = changed(&claims(60), &json!({ "typ": null }), &json!({ "aud": null, "iat": now() - 60 }));
+        assert!(verifier().verify(&old).is_ok());
+        let wrong = changed(&claims(60), &json!({}), &json!({ "aud": "elsewhere", "iat": now() - 60 }));
+        assert!(verifier().verify(&wrong).is_err(), "what it says must be right all the same");
+        let new = changed(&claims(60), &json!({}), &json!({ "aud": null, "iat": now() }));
+        assert!(verifier().verify(&new).is_err());
+    }
+
+    #[test]
+    fn an_expired_token_is_remembered_for_a_while_and_opens_nothing() {
+        let (day, verifier) = (TimeDelta::days(1), verifier());
+        let expired = token(Algorithm::HS256, &claims(-60));
+        assert!(verifier.verify(&expired).is_err());
+        assert!(verifier.remembers(&expired, day).is_some());
+        assert!(verifier.remembers(&expired, TimeDelta::seconds(30)).is_none());
+        assert!(verifier.remembers(&format!("{expired}x"), day).is_none());
     }
 
     fn config(secret: &[u8], other: Option<&[u8]>) -> TokenConfig {

@@ -9,7 +9,7 @@ use jsonwebtoken::{
 use secrecy::{ExposeSecret as _, SecretString};
 use shop_core::Clock;
 use shop_runtime::{
-    auth::{Claims, ISSUER, TokenConfig, TokenVerifier, hmac_secret, other_key, public_key},
+    auth::{Audience, Claims, ISSUER, TokenConfig, TokenVerifier, hmac_secret, other_key, public_key},
     pem::Pem,
 };
 
@@ -91,6 +91,7 @@ impl Tokens {
             iat: now.timestamp(),
             exp: (now + self.lifetime).timestamp(),
             iss: ISSUER.to_owned(),
+            aud: Some(Audience::shop()),
             jti: clock.new_id(),
         };
         jsonwebtoken::encode(&self.header, &claims, &self.key).context("a token could not be signed")
@@ -181,6 +182,7 @@ mod tests {
             assert_eq!(claims.email.as_str(), "user@example.com");
             assert_eq!(claims.roles, [Role::Customer, Role::Admin]);
             assert_eq!((claims.exp - claims.iat, claims.iss.as_str()), (3600, ISSUER));
+            assert_eq!((header.typ.as_deref(), claims.aud), (Some("JWT"), Some(Audience::shop())));
         }
     }
 

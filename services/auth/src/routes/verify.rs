@@ -80,7 +80,7 @@ mod tests {
             let now = auth.clock.now().timestamp();
             let good = json!({
                 "sub": "018bcfe5-6800-7000-8000-000000000000", "email": "user@example.com",
-                "roles": ["admin"], "iat": now, "exp": now + 60, "iss": "shop",
+                "roles": ["admin"], "iat": now + 1, "exp": now + 60, "iss": "shop", "aud": "shop",
                 "jti": "018bcfe5-6800-7000-8000-000000000001",
             });
             let with = |name: &str, value: Value| {
@@ -97,7 +97,12 @@ mod tests {
                 with("exp", json!(-1)),
                 with("exp", json!(1e300)),
                 with("exp", Value::Null),
+                with("exp", json!(now + 40 * 86_400)),
                 with("iss", json!("elsewhere")),
+                with("aud", json!("elsewhere")),
+                with("aud", Value::Null),
+                with("nbf", json!(now + 60)),
+                with("iat", json!(now + 60)),
                 with("sub", json!("1")),
                 with("roles", json!(["root"])),
                 sign(Algorithm::HS384, SECRET, &good),

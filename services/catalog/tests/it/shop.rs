@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shop_core::{Clock, UserId};
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
-    auth::{Claims, ISSUER, Role, TokenConfig},
+    auth::{Audience, Claims, ISSUER, Role, TokenConfig},
     config::Demo,
     metrics::Metrics,
 };
@@ -155,6 +155,7 @@ pub(crate) fn sign(algorithm: Algorithm, secret: &[u8], role: Role, expires_in: 
         iat: now,
         exp: now + expires_in,
         iss: ISSUER.to_owned(),
+        aud: Some(Audience::shop()),
         jti: clock.new_id(),
     };
     jsonwebtoken::encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret)).unwrap()

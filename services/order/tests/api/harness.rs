@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shop_core::{Clock, UserId};
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
-    auth::{Claims, ISSUER, Role, TokenConfig},
+    auth::{Audience, Claims, ISSUER, Role, TokenConfig},
     config::Demo,
     database::{self, Database},
 };
@@ -99,6 +99,7 @@ impl Who {
             iat: now,
             exp: now + expires_in,
             iss: ISSUER.to_owned(),
+            aud: Some(Audience::shop()),
             jti: Uuid::nil(),
         }
     }
