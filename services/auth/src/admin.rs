@@ -5,7 +5,7 @@ use shop_core::{Clock, Email, UserId};
 use shop_runtime::database::Database;
 
 use crate::{
-    domain::{Account, NewPassword, Passwords},
+    domain::{Account, Client, NewPassword, Passwords},
     store,
 };
 
@@ -26,7 +26,7 @@ pub(crate) async fn ensure(
     passwords: &Passwords,
     clock: &Clock,
 ) -> anyhow::Result<()> {
-    let hash = passwords.hash(password).await?;
+    let hash = passwords.hash(password, &Client::Operator).await?;
     let account = Account { id: UserId(clock.new_id()), email, admin: true };
     store::upsert_admin(database, &account, &hash, clock.now()).await.context("the admin account")?;
     tracing::info!(email = ?account.email, "the admin account is there");

@@ -1,17 +1,19 @@
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 use chrono::TimeDelta;
 use clap::Args;
-use secrecy::{ExposeSecret as _, SecretString};
+use jsonwebtoken::AlgorithmFamily;
+use secrecy::{ExposeSecret, SecretString};
 use shop_core::Email;
 use shop_runtime::{
-    auth::TokenConfig,
-    config::{DatabaseUrl, Secret},
+    auth::{MAX_LIFETIME_MINUTES, TokenConfig},
+    config::{DatabaseUrl, RedisUrl, Secret},
 };
 
 use crate::{
     admin::Admin,
-    domain::{NewPassword, Password},
+    domain::{NewPassword, Password, PasswordPolicy},
 };
 
 /// The environment variables of the authentication service.
@@ -23,6 +25,16 @@ pub struct Config {
     /// The database: postgresql://… (postgresql+asyncpg://… is the same) or sqlite:…
     #[arg(long, env = "AUTH_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
+    /// Where replicas count wrong passwords together: redis://…, or `memory:`, and each counts for itself
+    #[arg(long, env = "AUTH_REDIS_URL", hide_env_values = true, default_value = "memory:")]
+    pub redis_url: RedisUrl,
+    /// Believe X-Forwarded-For, that one client's logins can be told from another's: set it only where nobody but proxies that
+    /// write it themselves, such as the storefront, can call
+    #[arg(long, env = "AUTH_TRUST_PROXY", default_value_t = false, action = clap::ArgAction::Set)]
+    pub trust_proxy: bool,
+    /// What a new password must be: `basic` is 8 to 128 characters; `strict` none that is guessed first, either
+    #[arg(long, env = "AUTH_PASSWORD_POLICY", default_value = "basic", hide_possible_values = true)]
+    pub password_policy: PasswordPolicy,
     /// How tokens are signed and verified.
     #[command(flatten)]
     pub tokens: TokenConfig,
@@ -34,7 +46,7 @@ pub struct Config {
         long,
         env = "AUTH_JWT_EXPIRE_MINUTES",
         default_value_t = 60,
-        value_parser = clap::value_parser!(u32).range(1..=43_200),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIFETIME_MINUTES)),
         help_heading = "Tokens"
     )]
     pub jwt_expire_minutes: u32,
@@ -51,6 +63,15 @@ const ADMIN_PASSWORD: Secret =
     Secret { variable: "AUTH_ADMIN_PASSWORD", example: Some("change_me_admin"), least: None };
 
 impl Config {
+    /// What every replica knows and nobody else: the key that signs tokens.
+    pub(crate) fn shared_secret(&self) -> anyhow::Result<&str> {
+        let key = match self.tokens.jwt_algorithm.family() {
+            AlgorithmFamily::Hmac => &self.tokens.jwt_secret,
+            _ => &self.jwt_private_key,
+        };
+        key.as_ref().map(ExposeSecret::expose_secret).context("there is no key that signs tokens")
+    }
+
     pub(crate) fn token_lifetime(&self) -> TimeDelta {
         TimeDelta::minutes(self.jwt_expire_minutes.into())
     }
@@ -61,6 +82,7 @@ impl Config {
             (Some(email), Some(password)) => {
                 ADMIN_PASSWORD.check(password, self.tokens.demo)?;
                 let password = NewPassword::try_from(Password::from(password.expose_secret()))
+                    .and_then(|password| self.password_policy.check(&password, email).map(|()| password))
                     .map_err(|error| anyhow::anyhow!("AUTH_ADMIN_PASSWORD: {error}"))?;
                 Ok(Some(Admin { email: email.clone(), password }))
             }
@@ -102,6 +124,11 @@ mod tests {
             admin(&["--admin-email", "a@example.com", "--admin-password", "short"]).unwrap_err(),
             @"AUTH_ADMIN_PASSWORD: a password has 8 to 128 characters, and no NUL among them"
         );
+        let weak = ["--admin-email", "a@example.com", "--admin-password", "password123"];
+        insta::assert_snapshot!(
+            admin(&[&weak[..], &["--password-policy", "strict"]].concat()).unwrap_err(),
+            @"AUTH_ADMIN_PASSWORD: this password is one of the first that are guessed; choose another one"
+        );
     }
 
     #[test]
@@ -133,6 +160,8 @@ mod tests {
             "a-secret-key",
             "--admin-password",
             "a-secret-password",
+            "--redis-url",
+            "redis://:a-secret-of-redis@redis/0",
         ]);
         let shown = format!("{:?}", config.unwrap());
         assert!(!shown.contains("a-secret"), "{shown}");
@@ -151,6 +180,9 @@ mod tests {
         insta::assert_snapshot!(help.join("\n"), @"
         AUTH_LISTEN: Where to listen
         AUTH_DATABASE_URL: The database: postgresql://… (postgresql+asyncpg://… is the same) or sqlite:…
+        AUTH_REDIS_URL: Where replicas count wrong passwords together: redis://…, or `memory:`, and each counts for itself
+        AUTH_TRUST_PROXY: Believe X-Forwarded-For, that one client's logins can be told from another's: set it only where nobody but proxies that write it themselves, such as the storefront, can call
+        AUTH_PASSWORD_POLICY: What a new password must be: `basic` is 8 to 128 characters; `strict` none that is guessed first, either
         AUTH_JWT_ALGORITHM: The one algorithm that is accepted: HS256, HS384, HS512, RS256, ES256 or EdDSA
         AUTH_JWT_SECRET: The shared secret of the HS algorithms, at least as long as the hash (32, 48 or 64 bytes)
         AUTH_JWT_PUBLIC_KEY: The public key of the other algorithms, as PEM

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod admin;
+mod attempts;
 mod config;
 mod domain;
 mod migration;
@@ -21,12 +22,13 @@ use shop_runtime::{
     http::{self, ApiDoc, Limits},
 };
 
-pub use crate::config::Config;
 use crate::{
-    domain::{Attempts, Passwords, Tokens},
+    attempts::Attempts,
+    domain::{Passwords, Tokens},
     migration::Migrator,
-    routes::AppState,
+    routes::{AppState, Refusals},
 };
+pub use crate::{config::Config, domain::PasswordPolicy};
 
 /// The database schema of this service.
 const SCHEMA: &str = "auth";
@@ -48,11 +50,23 @@ impl Service for Auth {
         let tokens = Tokens::new(&config.tokens, config.jwt_private_key.as_ref(), config.token_lifetime())?;
         let admin = config.admin()?;
         let passwords = Passwords::new()?;
+        let attempts = Attempts::new(
+            config.shared_secret()?.as_bytes(),
+            config.redis_url.expose(),
+            scope.clock.clone(),
+        )?;
+        config.redis_url.warn();
+        let refusals = Refusals::default();
         scope.metrics.register(|registry| {
             registry.register(
                 "auth_password_hashes",
                 "Runs of argon2, for registrations and logins alike",
                 passwords.hashes(),
+            );
+            registry.register(
+                "auth_refusals",
+                "Logins and registrations that were refused unseen",
+                refusals.counters(),
             );
         });
         let database = database::open::<Migrator>(&config.database_url, SCHEMA, &scope).await?;
@@ -61,13 +75,23 @@ impl Service for Auth {
         }
         let health =
             Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness());
+        let health = match attempts.shared() {
+            Some(redis) => health.uses("redis", move || {
+                let redis = redis.clone();
+                async move { redis.ping().await }
+            }),
+            None => health,
+        };
         let state = AppState {
             database,
             clock: scope.clock.clone(),
             verifier: tokens.verifier(),
             tokens: Arc::new(tokens),
             passwords: Arc::new(passwords),
-            attempts: Arc::new(Attempts::new()),
+            attempts: Arc::new(attempts),
+            refusals,
+            trust_proxy: config.trust_proxy,
+            password_policy: config.password_policy,
         };
         let (routes, api) = routes::router().with_state(state).split_for_parts();
         let router = http::router(routes, Some(api), health, &scope, LIMITS);

@@ -21,10 +21,10 @@ use shop_core::Clock;
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
     auth::TokenConfig,
-    config::{DatabaseUrl, Demo},
+    config::{DatabaseUrl, Demo, RedisUrl},
 };
 
-use crate::{Auth, Config};
+use crate::{Auth, Config, domain::PasswordPolicy};
 
 /// What the service signs with.
 pub(crate) const SECRET: &str = "a secret for tests, long enough for HS256";
@@ -72,6 +72,9 @@ pub(crate) fn configuration(database_url: &str) -> Config {
             jwt_other_public_key: None,
             demo: Demo::default(),
         },
+        redis_url: RedisUrl::MEMORY,
+        trust_proxy: false,
+        password_policy: PasswordPolicy::Basic,
         jwt_private_key: None,
         jwt_expire_minutes: 60,
         admin_email: None,
@@ -136,6 +139,20 @@ impl Running {
 
     pub(crate) async fn login(&self, email: &str, password: &str) -> reqwest::Response {
         self.post_json("/auth/token", &json!({ "email": email, "password": password })).await
+    }
+
+    /// Logs in behind a proxy that says who the client is, with the token of an earlier login, if there is one.
+    pub(crate) async fn login_as(
+        &self,
+        client: &str,
+        device: Option<&str>,
+        email: &str,
+        password: &str,
+    ) -> reqwest::Response {
+        let body = json!({ "email": email, "password": password });
+        let request = self.client.post(self.url("/auth/token")).header("x-forwarded-for", client).json(&body);
+        let request = device.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        request.send().await.unwrap()
     }
 
     /// Registers `email` and answers its token.

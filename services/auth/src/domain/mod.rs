@@ -1,14 +1,20 @@
 //! What an account is, how its password is kept, what its token says. Knows neither HTTP nor the database.
 
-mod attempts;
+mod buckets;
+mod client;
 mod password;
 mod passwords;
+mod policy;
+mod queue;
 mod tokens;
 
 use shop_core::{Email, UserId};
 use shop_runtime::auth::Role;
 
-pub(crate) use attempts::Attempts;
+pub use policy::PasswordPolicy;
+
+pub(crate) use buckets::{Bucket, Buckets, INTERVAL};
+pub(crate) use client::Client;
 pub(crate) use password::{NewPassword, Password};
 pub(crate) use passwords::{PasswordError, Passwords, Verdict};
 pub(crate) use tokens::Tokens;

@@ -1,51 +1,108 @@
+use std::borrow::Cow;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use shop_core::password::{has_fitting_length, spelled};
 use thiserror::Error;
 use utoipa::ToSchema;
 
 /// What somebody typed as a password. Never shown, wiped from memory after use.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(value_type = String, format = "password", examples("password123"))]
-pub(crate) struct Password(SecretString);
+pub(crate) struct Password(Spellings);
 
-/// A password that an account may have: 8 to 128 characters, any but NUL.
+#[derive(Clone, Debug)]
+struct Spellings {
+    typed: SecretString,
+    /// As RFC 8265 spells it; `None` when that is how it was typed.
+    spelled: Option<SecretString>,
+}
+
+/// A password that an account may have: 8 to 128 characters, none of them a control character, and not white space alone.
+/// Characters are counted, and the password is kept, as RFC 8265 spells it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "Password")]
 #[schema(value_type = String, format = "password", min_length = 8, max_length = 128, examples("password123"))]
-pub(crate) struct NewPassword(Password);
+pub(crate) struct NewPassword(SecretString);
 
 /// The password cannot be an account's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a password has 8 to 128 characters, and no NUL among them")]
-pub(crate) struct UnacceptablePassword;
+pub(crate) enum UnacceptablePassword {
+    #[error("a password has 8 to 128 characters, and no NUL among them")]
+    Length,
+    #[error("a password has no control characters, such as a tab or a line break")]
+    Control,
+    #[error("a password is more than white space")]
+    Blank,
+    #[error("this password is one of the first that are guessed; choose another one")]
+    Common,
+    #[error("a password is not the own e-mail address or the shop's name; choose another one")]
+    Personal,
+}
 
 impl Password {
+    /// As RFC 8265 spells it: how passwords are kept.
     pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.expose_secret().as_bytes()
+        self.0.spelled.as_ref().unwrap_or(&self.0.typed).expose_secret().as_bytes()
+    }
+
+    /// As it was typed, where that is something else: passwords were once kept so.
+    pub(super) fn typed_otherwise(&self) -> Option<&[u8]> {
+        self.0.spelled.as_ref().map(|_| self.0.typed.expose_secret().as_bytes())
     }
 }
 
 impl NewPassword {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    pub(super) fn text(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for Password {
+    fn from(typed: String) -> Self {
+        let spelled = match spelled(&typed) {
+            Cow::Owned(spelled) if spelled != typed => Some(spelled.into()),
+            _ => None,
+        };
+        Self(Spellings { typed: typed.into(), spelled })
     }
 }
 
 impl From<&str> for Password {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self::from(text.to_owned())
     }
 }
 
 impl TryFrom<Password> for NewPassword {
     type Error = UnacceptablePassword;
 
-    fn try_from(password: Password) -> Result<Self, UnacceptablePassword> {
-        let text = password.0.expose_secret();
+    fn try_from(Password(password): Password) -> Result<Self, UnacceptablePassword> {
+        let spelled = password.spelled.unwrap_or(password.typed);
+        let text = spelled.expose_secret();
         // Characters, not bytes: a Russian passphrase is as long as an English one.
-        let acceptable = (8..=128).contains(&text.chars().count()) && !text.contains('\0');
-        acceptable.then_some(Self(password)).ok_or(UnacceptablePassword)
+        if !has_fitting_length(text) || text.contains('\0') {
+            Err(UnacceptablePassword::Length)
+        } else if text.chars().all(is_blank) {
+            Err(UnacceptablePassword::Blank)
+        } else if text.chars().any(char::is_control) {
+            Err(UnacceptablePassword::Control)
+        } else {
+            Ok(Self(spelled))
+        }
     }
+}
+
+/// White space, or what looks like it or like nothing.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
+                ..='\u{180f}'
+        )
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}')
+        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl<'de> Deserialize<'de> for Password {
@@ -53,7 +110,7 @@ impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text =
             String::deserialize(deserializer).map_err(|_| D::Error::custom("a password is a string"))?;
-        Ok(Self(text.into()))
+        Ok(Self::from(text))
     }
 }
 
@@ -73,16 +130,33 @@ mod tests {
         assert!(new("пароль1").is_err());
         assert!(new(&"ы".repeat(128)).is_ok());
         assert!(new(&"x".repeat(129)).is_err());
+        assert!(new(&"и\u{306}".repeat(128)).is_ok(), "й of two characters is one");
+        assert!(new(&"и\u{306}".repeat(7)).is_err());
     }
 
     #[test]
-    fn nul_is_refused() {
-        assert_eq!(new("12345678\0").unwrap_err(), UnacceptablePassword);
+    fn control_characters_are_refused() {
+        assert_eq!(new("12345678\0").unwrap_err(), UnacceptablePassword::Length);
+        for text in ["1234\t5678", "12345678\r\n", "1234\u{7f}5678", "1234\u{85}5678"] {
+            assert_eq!(new(text).unwrap_err(), UnacceptablePassword::Control, "{text:?}");
+        }
+        assert!(new(" 12345678 ").is_ok_and(|password| password.text() == " 12345678 "));
+    }
+
+    #[test]
+    fn what_looks_like_nothing_is_no_password() {
+        for blank in
+            [" ", "\t", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{2800}", "\u{3164}", " \u{200d}"]
+        {
+            assert_eq!(new(&blank.repeat(8)).unwrap_err(), UnacceptablePassword::Blank, "{blank:?}");
+        }
     }
 
     #[test]
     fn neither_debug_nor_an_error_quotes_it() {
-        assert!(!format!("{:?}", new("password123").unwrap()).contains("password123"));
+        for text in ["password123", "password\u{a0}123"] {
+            assert!(!format!("{:?} {:?}", new(text).unwrap(), Password::from(text)).contains("123"));
+        }
         let error = serde_json::from_str::<Password>("12345678").unwrap_err().to_string();
         assert!(!error.contains("12345678"), "{error}");
     }

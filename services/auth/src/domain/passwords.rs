@@ -13,13 +13,13 @@ use argon2::{
 use prometheus_client::metrics::counter::Counter;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
-use tokio::{
-    sync::Semaphore,
-    task::{JoinError, spawn_blocking},
-};
+use tokio::task::{JoinError, spawn_blocking};
 use tracing::Span;
 
-use super::{NewPassword, Password};
+use super::{
+    Client, NewPassword, Password,
+    queue::{Full, Queue},
+};
 
 /// OWASP's first recommendation for argon2id: 19 MiB, two passes, one lane.
 /// <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>
@@ -32,16 +32,13 @@ const QUEUE_PER_CORE: usize = 32;
 
 /// Hashes and checks passwords with argon2id, off the async threads.
 ///
-/// As many hashes run at once as there are cores, so memory is bounded too; a bounded number waits, and one more is
-/// refused. A request that goes away while its hash runs keeps its place until the hash is done.
+/// As many hashes run at once as there are cores, so memory is bounded too; a bounded number waits, fairly between clients, and
+/// one more is refused. A request that goes away while its hash runs keeps its place until the hash is done.
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
     /// Checked in the place of an unknown account's hash. It also carries the current parameters.
     decoy: Arc<PasswordHash>,
-    /// Places for hashes that run or wait.
-    places: Arc<Semaphore>,
-    /// Places for hashes that run.
-    cores: Arc<Semaphore>,
+    queue: Queue,
     memories: Memories,
     hashes: Counter,
 }
@@ -85,8 +82,7 @@ impl Passwords {
         Ok(Self {
             argon2,
             decoy: Arc::new(decoy),
-            places: Arc::new(Semaphore::new(cores * (1 + QUEUE_PER_CORE))),
-            cores: Arc::new(Semaphore::new(cores)),
+            queue: Queue::new(cores, cores * QUEUE_PER_CORE),
             memories: Memories::default(),
             hashes: Counter::default(),
         })
@@ -98,9 +94,13 @@ impl Passwords {
     }
 
     /// The PHC string (`$argon2id$v=19$…`) to keep for `password`.
-    pub(crate) async fn hash(&self, password: NewPassword) -> Result<SecretString, PasswordError> {
+    pub(crate) async fn hash(
+        &self,
+        password: NewPassword,
+        client: &Client,
+    ) -> Result<SecretString, PasswordError> {
         let worker = self.worker();
-        self.work(move |memory| worker.hash(memory, password.as_bytes())).await
+        self.work(client, move |memory| worker.hash(memory, password.text().as_bytes())).await
     }
 
     /// Checks `password` against the hash of an account. `None` is an account that does not exist, and costs the
@@ -109,9 +109,10 @@ impl Passwords {
         &self,
         password: Password,
         stored: Option<SecretString>,
+        client: &Client,
     ) -> Result<Verdict, PasswordError> {
         let worker = self.worker();
-        self.work(move |memory| worker.check(memory, &password, stored.as_ref())).await
+        self.work(client, move |memory| worker.check(memory, &password, stored.as_ref())).await
     }
 
     fn worker(&self) -> Worker {
@@ -121,14 +122,14 @@ impl Passwords {
     #[tracing::instrument(name = "argon2", skip_all)]
     async fn work<T: Send + 'static>(
         &self,
+        client: &Client,
         job: impl FnOnce(&mut Vec<Block>) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| PasswordError::Busy)?;
-        let core = self.cores.clone().acquire_owned().await.map_err(|_| PasswordError::Busy)?;
+        let turn = self.queue.enter(client).await.map_err(|Full| PasswordError::Busy)?;
         let span = Span::current();
         let memories = self.memories.clone();
         spawn_blocking(move || {
-            let _held = (place, core);
+            let _held = turn;
             let mut memory = memories.take();
             let outcome = span.in_scope(|| job(&mut memory));
             memories.give_back(memory);
@@ -175,13 +176,21 @@ impl Worker {
             .transpose()
             .map_err(|error| PasswordError::Argon2(error.into()))?;
         let hash = known.as_ref().unwrap_or(&self.decoy);
-        self.hashes.inc();
-        let is_right = verify(hash, memory, password.as_bytes()).map_err(PasswordError::Argon2)?;
-        if !is_right || known.is_none() {
+        let mut is_of = |password: &[u8]| {
+            self.hashes.inc();
+            verify(hash, memory, password).map_err(PasswordError::Argon2)
+        };
+        let is_as_spelled = is_of(password.as_bytes())?;
+        // A hash may be older than the one spelling of passwords.
+        let is_as_typed = match password.typed_otherwise() {
+            Some(typed) if !is_as_spelled => is_of(typed)?,
+            _ => false,
+        };
+        if known.is_none() || !(is_as_spelled || is_as_typed) {
             return Ok(Verdict::Wrong);
         }
-        let rehashed =
-            if self.is_current(hash) { None } else { Some(self.hash(memory, password.as_bytes())?) };
+        let is_current = is_as_spelled && self.is_current(hash);
+        let rehashed = if is_current { None } else { Some(self.hash(memory, password.as_bytes())?) };
         Ok(Verdict::Right { rehashed })
     }
 
@@ -228,6 +237,8 @@ mod tests {
 
     use super::*;
 
+    const CLIENT: Client = Client::Operator;
+
     fn password(text: &str) -> NewPassword {
         Password::from(text).try_into().unwrap()
     }
@@ -239,19 +250,19 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_a_phc_string_with_owasps_parameters() {
         let passwords = Passwords::new().unwrap();
-        let hash = passwords.hash(password("password123")).await.unwrap();
+        let hash = passwords.hash(password("password123"), &CLIENT).await.unwrap();
         assert!(hash.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        let again = passwords.hash(password("password123")).await.unwrap();
+        let again = passwords.hash(password("password123"), &CLIENT).await.unwrap();
         assert_ne!(hash.expose_secret(), again.expose_secret(), "each hash has its own salt");
-        let right = passwords.check("password123".into(), Some(hash.clone())).await.unwrap();
+        let right = passwords.check("password123".into(), Some(hash.clone()), &CLIENT).await.unwrap();
         assert!(is_right(&right));
-        let wrong = passwords.check("password124".into(), Some(hash)).await.unwrap();
+        let wrong = passwords.check("password124".into(), Some(hash), &CLIENT).await.unwrap();
         assert!(matches!(wrong, Verdict::Wrong));
     }
 
     #[tokio::test]
     async fn a_hash_is_one_that_any_argon2_verifies() {
-        let hash = Passwords::new().unwrap().hash(password("password123")).await.unwrap();
+        let hash = Passwords::new().unwrap().hash(password("password123"), &CLIENT).await.unwrap();
         let hash = PasswordHash::new(hash.expose_secret()).unwrap();
         assert!(Argon2::default().verify_password(b"password123", &hash).is_ok());
         assert!(Argon2::default().verify_password(b"password124", &hash).is_err());
@@ -260,8 +271,8 @@ mod tests {
     #[tokio::test]
     async fn memory_is_kept_for_the_next_hash_and_never_more_than_runs_at_once() {
         let passwords = Passwords::new().unwrap();
-        let cores = passwords.cores.available_permits();
-        join_all((0..4 * cores).map(|_| passwords.check("wrong".into(), None))).await;
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        join_all((0..4 * cores).map(|_| passwords.check("wrong".into(), None, &CLIENT))).await;
         let kept: Vec<usize> = passwords.memories.0.lock().unwrap().iter().map(Vec::len).collect();
         assert!((1..=cores).contains(&kept.len()), "{kept:?}");
         assert!(kept.iter().all(|blocks| *blocks == MEMORY_KIB as usize), "{kept:?}");
@@ -270,11 +281,11 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_account_costs_what_a_wrong_password_costs() {
         let passwords = Passwords::new().unwrap();
-        let hash = passwords.hash(password("password123")).await.unwrap();
+        let hash = passwords.hash(password("password123"), &CLIENT).await.unwrap();
         let before = passwords.hashes().get();
-        passwords.check("wrong".into(), Some(hash)).await.unwrap();
+        passwords.check("wrong".into(), Some(hash), &CLIENT).await.unwrap();
         let known = passwords.hashes().get() - before;
-        passwords.check("wrong".into(), None).await.unwrap();
+        passwords.check("wrong".into(), None, &CLIENT).await.unwrap();
         let unknown = passwords.hashes().get() - before - known;
         assert_eq!((known, unknown), (1, 1));
     }
@@ -282,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_has_the_decoys_password() {
         let passwords = Passwords::new().unwrap();
-        let verdict = passwords.check("nobody's password".into(), None).await.unwrap();
+        let verdict = passwords.check("nobody's password".into(), None, &CLIENT).await.unwrap();
         assert!(matches!(verdict, Verdict::Wrong));
     }
 
@@ -292,24 +303,65 @@ mod tests {
         let old =
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).unwrap());
         let old: PasswordHash = old.hash_password(b"password123").unwrap();
-        let verdict = passwords.check("password123".into(), Some(old.to_string().into())).await.unwrap();
+        let verdict =
+            passwords.check("password123".into(), Some(old.to_string().into()), &CLIENT).await.unwrap();
         let Verdict::Right { rehashed: Some(rehashed) } = verdict else { panic!("{verdict:?}") };
-        assert!(is_right(&passwords.check("password123".into(), Some(rehashed)).await.unwrap()));
+        assert!(is_right(&passwords.check("password123".into(), Some(rehashed), &CLIENT).await.unwrap()));
     }
 
     #[tokio::test]
     async fn a_hash_that_cannot_be_read_is_an_error_and_not_a_wrong_password() {
         let passwords = Passwords::new().unwrap();
-        let outcome = passwords.check("password123".into(), Some("$2b$12$bcrypt".into())).await;
+        let outcome = passwords.check("password123".into(), Some("$2b$12$bcrypt".into()), &CLIENT).await;
         assert!(matches!(outcome, Err(PasswordError::Argon2(_))));
     }
 
     #[tokio::test]
     async fn more_than_the_queue_holds_is_refused() {
-        let passwords = Passwords { places: Arc::new(Semaphore::new(3)), ..Passwords::new().unwrap() };
-        let outcomes = join_all((0..10).map(|_| passwords.check("wrong".into(), None))).await;
+        let passwords = Passwords { queue: Queue::new(1, 4), ..Passwords::new().unwrap() };
+        let stranger = Client::at([192, 0, 2, 1].into());
+        let outcomes = join_all((0..10).map(|_| passwords.check("wrong".into(), None, &stranger))).await;
         let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(PasswordError::Busy))).count();
-        assert_eq!(refused, 7);
-        assert!(passwords.check("wrong".into(), None).await.is_ok(), "places are given back");
+        assert_eq!(refused, 7, "one runs, and one client may have half of the queue");
+        assert!(passwords.check("wrong".into(), None, &stranger).await.is_ok(), "places are given back");
+    }
+
+    #[tokio::test]
+    async fn a_password_is_right_in_every_spelling_and_kept_in_one() {
+        let passwords = Passwords::new().unwrap();
+        let (composed, decomposed) =
+            ("кофе\u{439}ня é 한", "кофеи\u{306}ня e\u{301}\u{a0}\u{1112}\u{1161}\u{11ab}");
+        for (registered, typed) in [(composed, decomposed), (decomposed, composed), (decomposed, decomposed)]
+        {
+            let hash = passwords.hash(password(registered), &CLIENT).await.unwrap();
+            let verdict = passwords.check(typed.into(), Some(hash), &CLIENT).await.unwrap();
+            assert!(is_right(&verdict), "{registered} {typed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_what_was_typed_is_good_and_made_anew() {
+        let passwords = Passwords::new().unwrap();
+        let typed = "e\u{301}e\u{301} и\u{306}";
+        let old: PasswordHash = Argon2::default().hash_password(typed.as_bytes()).unwrap();
+        let old = SecretString::from(old.to_string());
+        let verdict = passwords.check("éé й".into(), Some(old.clone()), &CLIENT).await.unwrap();
+        assert!(matches!(verdict, Verdict::Wrong), "nobody can know how it was typed");
+        let verdict = passwords.check(typed.into(), Some(old), &CLIENT).await.unwrap();
+        let Verdict::Right { rehashed: Some(new) } = verdict else { panic!("{verdict:?}") };
+        assert!(is_right(&passwords.check("éé й".into(), Some(new), &CLIENT).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_spelling_of_its_own_costs_an_unknown_account_the_same() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(password("password123"), &CLIENT).await.unwrap();
+        let mut costs = Vec::new();
+        for stored in [Some(hash), None] {
+            let before = passwords.hashes().get();
+            passwords.check("e\u{301}".into(), stored, &CLIENT).await.unwrap();
+            costs.push(passwords.hashes().get() - before);
+        }
+        assert_eq!(costs, [2, 2]);
     }
 }

@@ -1,6 +1,8 @@
 //! The endpoints. Each module is one, with its request, its answer, its errors and its tests.
 
+mod client;
 mod jwks;
+mod refusal;
 mod register;
 mod token;
 mod verify;
@@ -11,7 +13,7 @@ use axum::{
     extract::FromRef,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use serde::Serialize;
 use shop_core::Clock;
 use shop_runtime::{
@@ -25,7 +27,12 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::domain::{Account, Attempts, PasswordError, Passwords, Tokens};
+pub(crate) use self::refusal::Refusals;
+use self::refusal::{Reason, too_many_attempts};
+use crate::{
+    attempts::Attempts,
+    domain::{Account, PasswordError, PasswordPolicy, Passwords, Tokens},
+};
 
 /// What the handlers use.
 #[derive(Clone)]
@@ -35,6 +42,10 @@ pub(crate) struct AppState {
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) refusals: Refusals,
+    /// Whether `X-Forwarded-For` says who the client is.
+    pub(crate) trust_proxy: bool,
+    pub(crate) password_policy: PasswordPolicy,
     pub(crate) verifier: TokenVerifier,
 }
 
@@ -100,27 +111,16 @@ fn problems_of_passwords() -> Problems {
         .with_database()
         .with_body()
         .with(Problem::invalid("/email", shop_core::InvalidEmail.to_string()))
+        .with(too_many_attempts())
 }
 
-impl From<PasswordError> for Problem {
-    fn from(error: PasswordError) -> Self {
-        match error {
-            PasswordError::Busy => {
-                tracing::warn!("a password was not checked: the queue is full");
-                Self::unavailable("Too many people are logging in at once.", 2)
-            }
-            error => Self::internal(error),
+/// What a client is told when its password was not hashed.
+fn not_hashed(error: PasswordError, refusals: &Refusals) -> Problem {
+    match error {
+        PasswordError::Busy => {
+            refusals.count(Reason::Busy);
+            too_many_attempts()
         }
+        error => Problem::internal(error),
     }
-}
-
-/// 429, for too many wrong passwords; `retry_after` is in seconds.
-fn too_many_attempts(retry_after: u64) -> Problem {
-    Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too-many-attempts",
-        "Too many wrong passwords for this e-mail address",
-    )
-    .detail(format!("Try again in {retry_after} seconds."))
-    .header(header::RETRY_AFTER, HeaderValue::from(retry_after))
 }

@@ -7,7 +7,7 @@ use shop_core::{Email, UserId};
 use shop_runtime::http::{Json, Problem, Responses};
 use utoipa::{IntoResponses, ToSchema};
 
-use super::{AppState, TokenResponse, problems_of_passwords};
+use super::{AppState, TokenResponse, client::Asking, not_hashed, problems_of_passwords};
 use crate::{
     domain::{Account, NewPassword},
     store::{self, InsertError},
@@ -45,9 +45,15 @@ impl IntoResponses for RegisterProblems {
 )]
 pub(super) async fn handle(
     State(state): State<AppState>,
+    asking: Asking,
     Json(Registration { email, password }): Json<Registration>,
 ) -> Result<(StatusCode, TokenResponse), Problem> {
-    let password_hash = state.passwords.hash(password).await?;
+    state
+        .password_policy
+        .check(&password, &email)
+        .map_err(|why| Problem::invalid("/password", why.to_string()))?;
+    let hashed = state.passwords.hash(password, &asking.stranger()).await;
+    let password_hash = hashed.map_err(|error| not_hashed(error, &state.refusals))?;
     let account = Account { id: UserId(state.clock.new_id()), email, admin: false };
     store::insert(&state.database, &account, &password_hash, state.clock.now()).await?;
     tracing::info!(account = %account.id, "registered");
@@ -71,7 +77,10 @@ mod tests {
     use futures_util::future::join_all;
     use serde_json::json;
 
-    use crate::testing::{on_each_database, problem, snapshot};
+    use crate::{
+        Config, PasswordPolicy,
+        testing::{on_each_database, on_sqlite_with, problem, snapshot},
+    };
 
     #[tokio::test]
     async fn a_person_registers_and_is_logged_in() {
@@ -147,6 +156,10 @@ mod tests {
                 (json!({"email": "a@example.com", "password": null}), 422, Some("/password")),
                 (json!({"email": "a@example.com", "password": ["password123"]}), 422, Some("/password")),
                 (json!({"email": "a@example.com", "password": "x".repeat(129)}), 422, Some("/password")),
+                (json!({"email": "a@example.com", "password": " ".repeat(8)}), 422, Some("/password")),
+                (json!({"email": "a@example.com", "password": "pass\tword"}), 422, Some("/password")),
+                (json!({"email": "почта@example.com", "password": "password123"}), 422, Some("/email")),
+                (json!({"email": "a@xn--a.com", "password": "password123"}), 422, Some("/email")),
                 (json!({"email": "a@example.com"}), 422, Some("")),
                 (json!([]), 422, Some("")),
                 (json!({"email": "a\0@example.com", "password": "password123"}), 400, None),
@@ -157,6 +170,20 @@ mod tests {
                 assert_eq!(answer["errors"][0]["pointer"].as_str(), pointer, "{body}");
                 assert!(!answer.to_string().contains("1234567890"), "{answer}");
             }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_strict_policy_refuses_what_is_guessed_first_and_says_why() {
+        let strict = |config: &mut Config| config.password_policy = PasswordPolicy::Strict;
+        on_sqlite_with(strict, async |auth| {
+            for password in ["password123", "aaaaaaaa", "ivan.petrov", "        "] {
+                let refused = problem(auth.register("ivan.petrov@example.com", password).await).await;
+                assert_eq!(refused["errors"][0]["pointer"], "/password", "{password}");
+            }
+            let taken = auth.register("ivan.petrov@example.com", "correct horse battery staple").await;
+            assert_eq!(taken.status(), 201);
         })
         .await;
     }

@@ -7,9 +7,15 @@ use shop_core::Email;
 use shop_runtime::http::{Form, Json, Problem, Responses};
 use utoipa::{IntoResponses, ToSchema};
 
-use super::{AppState, TokenResponse, problems_of_passwords, too_many_attempts};
+use super::{
+    AppState, TokenResponse,
+    client::Asking,
+    not_hashed, problems_of_passwords,
+    refusal::{Reason, too_many_attempts},
+};
 use crate::{
-    domain::{Account, Password, Verdict},
+    attempts::Throttled,
+    domain::{Account, Client, Password, Verdict},
     store,
 };
 
@@ -45,18 +51,20 @@ pub(super) struct TokenProblems;
 
 impl IntoResponses for TokenProblems {
     fn responses() -> Responses {
-        problems_of_passwords().with(bad_credentials()).with(too_many_attempts(30)).responses()
+        problems_of_passwords().with(bad_credentials()).responses()
     }
 }
 
 /// Log in
 ///
-/// Takes JSON, or the form of an OAuth2 password grant.
+/// Takes JSON, or the form of an OAuth2 password grant. Who sends the last token of the same account along, valid or expired
+/// for up to 90 days, is not held up by the wrong passwords of strangers.
 #[utoipa::path(
     post,
     path = "/auth/token",
     operation_id = "token",
     tag = "auth",
+    security((), ("bearer" = [])),
     request_body(content(
         (Credentials = "application/json"),
         (PasswordGrant = "application/x-www-form-urlencoded"),
@@ -68,27 +76,36 @@ impl IntoResponses for TokenProblems {
 )]
 pub(super) async fn handle(
     State(state): State<AppState>,
+    asking: Asking,
     credentials: Credentials,
 ) -> Result<TokenResponse, Problem> {
-    let attempt = state.attempts.begin(&credentials.email, state.clock.now()).map_err(|throttled| {
-        tracing::warn!("a login was refused: too many wrong passwords for its e-mail address");
-        too_many_attempts(throttled.retry_after.as_secs())
+    let client = asking.for_account_of(&credentials.email, &state.verifier);
+    let attempt = state.attempts.begin(&credentials.email, &client).await.map_err(|Throttled| {
+        state.refusals.count(Reason::Attempts);
+        too_many_attempts()
     })?;
-    let Some(account) = authenticate(&state, credentials).await? else {
-        attempt.failed();
-        return Err(bad_credentials());
-    };
-    attempt.succeeded();
-    Ok(TokenResponse::issue(&state, &account)?)
+    match authenticate(&state, credentials, &client).await {
+        Ok(Some(account)) => {
+            state.attempts.succeeded(attempt).await;
+            Ok(TokenResponse::issue(&state, &account)?)
+        }
+        Ok(None) => Err(bad_credentials()),
+        Err(problem) => {
+            state.attempts.undone(attempt).await;
+            Err(problem)
+        }
+    }
 }
 
 /// The account whose password this is.
 async fn authenticate(
     state: &AppState,
     Credentials { email, password }: Credentials,
+    client: &Client,
 ) -> Result<Option<Account>, Problem> {
     let (account, hash) = store::find(&state.database, &email).await?.unzip();
-    let verdict = state.passwords.check(password, hash.clone()).await?;
+    let checked = state.passwords.check(password, hash.clone(), client).await;
+    let verdict = checked.map_err(|error| not_hashed(error, &state.refusals))?;
     let (Verdict::Right { rehashed }, Some(account), Some(hash)) = (verdict, account, hash) else {
         return Ok(None);
     };
@@ -108,16 +125,17 @@ fn bad_credentials() -> Problem {
 mod tests {
     use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version, password_hash::phc::PasswordHash};
     use chrono::TimeDelta;
+    use futures_util::future::{join, join_all};
     use secrecy::ExposeSecret as _;
     use serde_json::json;
     use shop_core::UserId;
     use shop_runtime::database;
 
     use crate::{
-        SCHEMA,
+        Config, SCHEMA,
         domain::Account,
         store,
-        testing::{on_each_database, problem, snapshot},
+        testing::{on_each_database, on_sqlite_with, problem, snapshot},
     };
 
     const FORM: &str = "application/x-www-form-urlencoded";
@@ -181,7 +199,7 @@ mod tests {
                 {
                   "detail": "Try again in 30 seconds.",
                   "status": 429,
-                  "title": "Too many wrong passwords for this e-mail address",
+                  "title": "Too many logins have been tried",
                   "type": "https://shop.dev/problems/too-many-attempts"
                 }
                 "#);
@@ -189,6 +207,118 @@ mod tests {
             assert_eq!(auth.password_hashes().await, before, "a refused try costs no work");
             auth.clock.advance(TimeDelta::seconds(30));
             assert_eq!(auth.login("user@example.com", "password123").await.status(), 200);
+        })
+        .await;
+    }
+
+    fn behind_a_proxy(config: &mut Config) {
+        config.trust_proxy = true;
+    }
+
+    #[tokio::test]
+    async fn a_locked_out_owner_has_a_device_or_another_place_to_log_in_from() {
+        on_sqlite_with(behind_a_proxy, async |auth| {
+            let token = auth.token("user@example.com").await;
+            let foreign = auth.token("other@example.com").await;
+            let login = async |client: &str, device: Option<&str>| {
+                auth.login_as(client, device, "user@example.com", "password123").await.status()
+            };
+            for _ in 0..10 {
+                auth.login_as("192.0.2.1", None, "user@example.com", "wrong").await;
+            }
+            assert_eq!(login("192.0.2.1", None).await, 429);
+            assert_eq!(login("192.0.2.1", Some(&foreign)).await, 429, "a token of another account");
+            assert_eq!(login("192.0.2.1", Some("x.y.z")).await, 429);
+            assert_eq!(login("192.0.2.1", Some(&token)).await, 200);
+            assert_eq!(login("192.0.2.2", None).await, 200);
+            assert_eq!(login("192.0.2.1", None).await, 429, "nobody else's failures are forgiven");
+            for _ in 0..10 {
+                auth.login_as("192.0.2.3", Some(&token), "user@example.com", "wrong").await;
+            }
+            assert_eq!(
+                login("192.0.2.3", Some(&token)).await,
+                429,
+                "a stolen token guesses no more than anybody"
+            );
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn without_a_trusted_proxy_nobody_chooses_who_he_is() {
+        on_sqlite_with(
+            |_| {},
+            async |auth| {
+                for number in 0..10 {
+                    auth.login_as(&format!("192.0.2.{number}"), None, "user@example.com", "wrong").await;
+                }
+                let more = auth.login_as("192.0.2.99", None, "user@example.com", "wrong").await;
+                assert_eq!(more.status(), 429);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_flood_from_one_client_leaves_the_others_their_logins() {
+        on_sqlite_with(behind_a_proxy, async |auth| {
+            let token = auth.token("user@example.com").await;
+            let token = token.as_str();
+            let flood = (0..400).map(|number| async move {
+                let email = format!("nobody{number}@example.com");
+                auth.login_as("192.0.2.1", None, &email, "wrong").await.status().as_u16()
+            });
+            let others = (0..20).map(|number| async move {
+                let (client, device) = (format!("198.51.100.{number}"), (number % 7 == 0).then_some(token));
+                auth.login_as(&client, device, "user@example.com", "password123").await.status().as_u16()
+            });
+            let (flood, others) = join(join_all(flood), join_all(others)).await;
+            assert!(flood.contains(&429) && flood.contains(&401), "{flood:?}");
+            let succeeded = others.iter().filter(|status| **status == 200).count();
+            assert!(succeeded >= 19, "{others:?}");
+            let metrics = auth.client.get(auth.url("/metrics")).send().await.unwrap().text().await.unwrap();
+            assert!(metrics.contains(r#"auth_refusals_total{reason="Busy"}"#), "{metrics}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn busy_and_throttled_are_one_answer() {
+        on_sqlite_with(behind_a_proxy, async |auth| {
+            for _ in 0..10 {
+                auth.login_as("192.0.2.1", None, "user@example.com", "wrong").await;
+            }
+            let throttled = auth.login_as("192.0.2.1", None, "user@example.com", "wrong").await;
+            let flood = (0..400).map(|number| async move {
+                auth.login_as("192.0.2.2", None, &format!("nobody{number}@example.com"), "wrong").await
+            });
+            let busy = join_all(flood).await.into_iter().find(|answer| answer.status() != 401).unwrap();
+            let mut answers = Vec::new();
+            for answer in [throttled, busy] {
+                let mut headers = answer.headers().clone();
+                headers.remove("date");
+                answers.push((answer.status(), headers, snapshot(&problem(answer).await)));
+            }
+            assert_eq!(answers[0], answers[1]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn both_spellings_of_an_address_and_of_a_password_are_one() {
+        on_each_database(async |auth| {
+            let registered = auth.register("User@почта.рф", "кофе\u{439}ня é").await;
+            assert_eq!(registered.status(), 201);
+            let ascii = "user@xn--80a1acny.xn--p1ai";
+            for email in [ascii, "user@ПОЧТА.РФ"] {
+                for password in ["кофе\u{439}ня é", "кофеи\u{306}ня\u{a0}e\u{301}"] {
+                    assert_eq!(auth.login(email, password).await.status(), 200, "{email} {password}");
+                }
+                assert_eq!(auth.register(email, "another password").await.status(), 409);
+            }
+            let token: serde_json::Value = auth.login(ascii, "кофе\u{439}ня é").await.json().await.unwrap();
+            let me = auth.verify(token["access_token"].as_str().unwrap()).await;
+            assert_eq!(me.json::<serde_json::Value>().await.unwrap()["email"], ascii);
         })
         .await;
     }

@@ -95,7 +95,7 @@ fn row(account: &Account, password_hash: &SecretString, now: DateTime<Utc>) -> A
 }
 
 fn account_and_hash(row: Model) -> Result<(Account, SecretString), DbErr> {
-    let email =
-        row.email.parse().map_err(|_| DbErr::Type(format!("account {}: the e-mail address", row.id)))?;
+    let email = Email::from_stored(&row.email)
+        .map_err(|_| DbErr::Type(format!("account {}: the e-mail address", row.id)))?;
     Ok((Account { id: UserId(row.id), email, admin: row.admin }, row.password_hash.into()))
 }

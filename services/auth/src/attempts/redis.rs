@@ -1,0 +1,154 @@
+//! The buckets of all replicas together. Redis's clock is the one that counts, and Redis itself forgets what is forgiven.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use redis::{
+    Client, Script, ScriptInvocation,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+use super::{AWAY, AWAY_FOR, Away};
+use crate::domain::{Bucket, INTERVAL};
+
+/// A Redis that does not answer for so long is away: a person is waiting.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What every script begins with: the time, and the buckets' ends. A value that is no time, or later than a full bucket can
+/// be, is not ours, and is the latest that is.
+const READ: &str = "
+    local time = redis.call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local interval = tonumber(ARGV[1])
+    local function read(i)
+        local latest = now + ARGV[i + 1] * interval
+        local value = redis.call('GET', KEYS[i])
+        local ends = value and (tonumber(value) or latest) or now
+        if ends ~= ends then ends = latest end
+        return math.max(now, math.min(ends, latest))
+    end
+    local function write(i, ends)
+        if ends > now then
+            redis.call('SET', KEYS[i], string.format('%.0f', ends), 'PX', string.format('%.0f', ends - now))
+        else
+            redis.call('DEL', KEYS[i])
+        end
+    end
+";
+
+const CHARGE: &str = "
+    for i = 1, #KEYS do
+        local ends = read(i)
+        if ends + interval > now + ARGV[i + 1] * interval then
+            write(i, ends)
+            return 0
+        end
+    end
+    for i = 1, #KEYS do write(i, read(i) + interval) end
+    return 1
+";
+
+const TAKE_BACK: &str = "
+    for i = 1, #KEYS do write(i, read(i) - interval) end
+    return 1
+";
+
+const FORGIVE: &str = "
+    local debt = read(1) - now
+    write(1, now)
+    for i = 2, #KEYS do write(i, read(i) - debt) end
+    return 1
+";
+
+/// The buckets in a Redis, which may be away at any time.
+#[derive(Clone)]
+pub(crate) struct RedisBuckets {
+    connection: ConnectionManager,
+    scripts: Arc<Scripts>,
+    /// Until then nobody asks.
+    away_until: Arc<Mutex<Option<Instant>>>,
+}
+
+struct Scripts {
+    charge: Script,
+    take_back: Script,
+    forgive: Script,
+}
+
+/// Where a bucket is. The braces put the buckets of all addresses into one slot of a cluster, so that a script may have two.
+pub(super) fn key(bucket: &Bucket) -> String {
+    format!("{{auth:attempts}}:{:032x}", u128::from_be_bytes(bucket.name))
+}
+
+impl RedisBuckets {
+    pub(super) fn new(url: &str) -> anyhow::Result<Self> {
+        // The driver's own message would repeat the address, and a password may be in it.
+        let client = Client::open(url)
+            .ok()
+            .context("AUTH_REDIS_URL must begin with redis://, rediss:// or memory:")?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE))
+            .set_number_of_retries(0);
+        let connection = ConnectionManager::new_lazy_with_config(client, config)
+            .map_err(|error| anyhow::anyhow!("AUTH_REDIS_URL: {error}"))?;
+        let script = |body: &str| Script::new(&format!("{READ}{body}"));
+        let scripts =
+            Scripts { charge: script(CHARGE), take_back: script(TAKE_BACK), forgive: script(FORGIVE) };
+        Ok(Self { connection, scripts: Arc::new(scripts), away_until: Arc::default() })
+    }
+
+    /// Counts a failure in all of `buckets`, or in none, when one of them is full.
+    pub(super) async fn charge(&self, buckets: &[Bucket]) -> Result<bool, Away> {
+        self.run(&self.scripts.charge, buckets).await
+    }
+
+    /// Takes one failure out of each of `buckets`.
+    pub(super) async fn take_back(&self, buckets: &[Bucket]) -> Result<bool, Away> {
+        self.run(&self.scripts.take_back, buckets).await
+    }
+
+    /// Takes all failures out of the first of `buckets`, and as many out of the others.
+    pub(super) async fn forgive(&self, buckets: &[Bucket]) -> Result<bool, Away> {
+        self.run(&self.scripts.forgive, buckets).await
+    }
+
+    /// Whether Redis answers.
+    pub(crate) async fn ping(&self) -> anyhow::Result<()> {
+        let mut connection = self.connection.clone();
+        redis::cmd("PING").exec_async(&mut connection).await.context("Redis does not answer")
+    }
+
+    async fn run(&self, script: &Script, buckets: &[Bucket]) -> Result<bool, Away> {
+        if self.away_until().is_some_and(|until| Instant::now() < until) {
+            return Err(Away);
+        }
+        let mut invocation: ScriptInvocation<'_> = script.prepare_invoke();
+        for bucket in buckets {
+            invocation.key(key(bucket));
+        }
+        invocation.arg(INTERVAL);
+        for bucket in buckets {
+            invocation.arg(bucket.burst);
+        }
+        let mut connection = self.connection.clone();
+        match invocation.invoke_async(&mut connection).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                *self.away_until.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Instant::now() + AWAY_FOR);
+                if let Some(times) = AWAY.due() {
+                    tracing::warn!(%error, times, "Redis is away; each replica counts wrong passwords for itself");
+                }
+                Err(Away)
+            }
+        }
+    }
+
+    fn away_until(&self) -> Option<Instant> {
+        *self.away_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,56 @@
+//! Who is asking.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use chrono::TimeDelta;
+use http::{HeaderMap, header, request::Parts};
+use shop_core::Email;
+use shop_runtime::{auth::TokenVerifier, http::Peer};
+
+use super::AppState;
+use crate::domain::Client;
+
+/// A token that has expired for so long still shows that its bearer has logged in.
+const REMEMBERED: TimeDelta = TimeDelta::days(90);
+
+/// Where a request comes from, and the token that came with it, if any. A token is not needed, and one that is not good is as
+/// good as none.
+pub(super) struct Asking {
+    peer: Client,
+    token: Option<String>,
+}
+
+impl FromRequestParts<AppState> for Asking {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let peer = match Peer::of(&parts.extensions, &parts.headers, state.trust_proxy) {
+            Peer::Address(address) => Client::at(address),
+            Peer::Named(name) => Client::Named(name),
+            Peer::Unknown => Client::Named("unknown".to_owned()),
+        };
+        Ok(Self { peer, token: bearer(&parts.headers).map(str::to_owned) })
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
+}
+
+impl Asking {
+    /// Somebody of whom nothing is known but the address.
+    pub(super) fn stranger(self) -> Client {
+        self.peer
+    }
+
+    /// The client, as far as the account of `email` knows it.
+    pub(super) fn for_account_of(self, email: &Email, verifier: &TokenVerifier) -> Client {
+        let remembered = self.token.and_then(|token| verifier.remembers(&token, REMEMBERED));
+        match remembered.filter(|claims| claims.email == *email) {
+            Some(claims) => Client::Device { account: claims.sub, token: claims.jti },
+            None => self.peer,
+        }
+    }
+}
