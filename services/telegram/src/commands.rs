@@ -80,8 +80,7 @@ pub(crate) struct Addressed {
 
 /// Reads a message; `None` when it is no command.
 pub(crate) fn parse(text: &str) -> Option<Addressed> {
-    let text = text.trim();
-    let rest = text.strip_prefix('/')?;
+    let rest = text.trim_start().strip_prefix('/')?;
     let (word, arguments) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let (name, bot) = match word.split_once('@') {
         Some((name, bot)) => (name, Some(bot.to_owned())),
@@ -100,11 +99,16 @@ pub(crate) fn parse(text: &str) -> Option<Addressed> {
     Some(Addressed { command, bot })
 }
 
-/// The address is one word; the password is all the rest, because a password may have spaces in it.
+/// The address is one word; the password is all the rest of its line, because a password may have spaces in it, at its ends too.
 fn credentials(arguments: &str) -> Result<Credentials, LoginError> {
-    let (email, password) = arguments.trim().split_once(char::is_whitespace).ok_or(LoginError::Incomplete)?;
+    let (email, rest) =
+        arguments.trim_start().split_once(char::is_whitespace).ok_or(LoginError::Incomplete)?;
+    let password = rest.lines().next().unwrap_or_default();
+    if password.trim().is_empty() {
+        return Err(LoginError::Incomplete);
+    }
     let email = email.parse().map_err(|_| LoginError::Email)?;
-    Ok(Credentials { email, password: SecretString::from(password.trim().to_owned()) })
+    Ok(Credentials { email, password: SecretString::from(password.to_owned()) })
 }
 
 /// An order that is being put together: different products, each with a quantity within its bounds.
@@ -225,12 +229,18 @@ mod tests {
 
     #[test]
     fn a_password_may_have_spaces_and_is_not_in_debug() {
-        let Command::Login(Ok(credentials)) = command("/login User@Example.com  correct horse  ") else {
-            panic!("it is a complete login")
-        };
-        assert_eq!(credentials.email.as_str(), "user@example.com");
-        assert_eq!(credentials.password.expose_secret(), "correct horse");
-        assert!(!format!("{credentials:?}").contains("horse"));
+        for (text, password) in [
+            ("/login User@Example.com correct horse", "correct horse"),
+            ("/login User@Example.com  correct horse  ", " correct horse  "),
+            ("  /login   User@Example.com\tcorrect horse\nthanks", "correct horse"),
+            ("/login User@Example.com\ncorrect horse\r\n", "correct horse"),
+            ("/login User@Example.com \u{a0}correct horse\u{3000}", "\u{a0}correct horse\u{3000}"),
+        ] {
+            let Command::Login(Ok(credentials)) = command(text) else { panic!("{text} is a complete login") };
+            assert_eq!(credentials.email.as_str(), "user@example.com");
+            assert_eq!(credentials.password.expose_secret(), password);
+            assert!(!format!("{credentials:?}").contains("horse"));
+        }
     }
 
     #[test]
@@ -241,6 +251,7 @@ mod tests {
         };
         assert_eq!(error("/login"), LoginError::Incomplete);
         assert_eq!(error("/login user@example.com"), LoginError::Incomplete);
+        assert_eq!(error("/login user@example.com  \t "), LoginError::Incomplete);
         assert_eq!(error("/login user password123"), LoginError::Email);
     }
 

@@ -25,7 +25,7 @@ pub struct Config {
     /// Where order_service is
     #[arg(long, env = "WEB_ORDER_URL", value_parser = parse_upstream)]
     pub order_url: Url,
-    /// Believe X-Forwarded-Proto, -Host and -Port, or Forwarded: set it only behind a proxy that writes them itself
+    /// Believe X-Forwarded-For, -Proto, -Host and -Port, or Forwarded: set it only behind a proxy that writes them itself
     #[arg(long, env = "WEB_TRUST_PROXY", default_value_t = false, action = clap::ArgAction::Set)]
     pub trust_proxy: bool,
     /// Whether the documentation's example may be the secret.

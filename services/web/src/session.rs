@@ -6,6 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use cookie::{Cookie, Key, SameSite, time::Duration};
 use serde::{Deserialize, Serialize};
+use shop_core::Email;
 use subtle::ConstantTimeEq as _;
 
 use crate::{cart::Cart, i18n::Lang};
@@ -30,6 +31,18 @@ pub(crate) struct Account {
     pub(crate) email: String,
     /// From then on the token is worth nothing, and neither is this login.
     pub(crate) expires_at: DateTime<Utc>,
+}
+
+impl Account {
+    /// The address as people write it.
+    pub(crate) fn email_for_people(&self) -> String {
+        email_for_people(&self.email)
+    }
+}
+
+/// An address as people write it, of what was an address when it was written.
+pub(crate) fn email_for_people(text: &str) -> String {
+    text.parse::<Email>().map_or_else(|_| text.to_owned(), |email| email.for_people())
 }
 
 impl Session {
@@ -108,6 +121,8 @@ impl Flash {
 /// The longest that a cart, and a session without a login, are kept.
 const KEPT: Duration = Duration::days(30);
 const LANGUAGE_KEPT: Duration = Duration::days(365);
+/// As long as auth_service remembers a token that has expired.
+const DEVICE_KEPT: Duration = Duration::days(90);
 /// A message that nobody came to read is stale.
 const FLASH_KEPT: Duration = Duration::minutes(5);
 
@@ -126,6 +141,8 @@ pub(crate) struct Held {
     pub(crate) cart: Cart,
     pub(crate) lang: Option<Lang>,
     pub(crate) flash: Option<Flash>,
+    /// The token of this browser's last login, for auth_service to know the browser by.
+    pub(crate) device: Option<String>,
 }
 
 impl Cookies {
@@ -144,6 +161,7 @@ impl Cookies {
             cart: self.value("cart").map(|text| Cart::decode(&text)).unwrap_or_default(),
             lang: self.value("lang").and_then(|code| Lang::from_code(&code)),
             flash: self.value("flash").and_then(|json| serde_json::from_str(&json).ok()),
+            device: self.jar.get(self.device_name()).map(|cookie| cookie.value().to_owned()),
         }
     }
 
@@ -165,6 +183,15 @@ impl Cookies {
         self.set("flash", json, FLASH_KEPT)
     }
 
+    /// Remembers a login beyond its end. Only the login's own page gets the cookie back, and it opens nothing.
+    pub(crate) fn set_device(self, token: String) -> Self {
+        let mut cookie = self.build("device", token);
+        cookie.set_name(self.device_name());
+        cookie.set_path("/login");
+        cookie.set_max_age(DEVICE_KEPT);
+        Self { jar: self.jar.add(cookie), ..self }
+    }
+
     pub(crate) fn clear_flash(self) -> Self {
         self.clear("flash")
     }
@@ -176,6 +203,11 @@ impl Cookies {
     /// Behind TLS the `__Host-` prefix makes browsers refuse the cookie from a subdomain or without `Secure`.
     fn name(&self, name: &str) -> String {
         if self.is_secure { format!("__Host-shop_{name}") } else { format!("shop_{name}") }
+    }
+
+    /// `__Host-` is for cookies of the whole site.
+    fn device_name(&self) -> &'static str {
+        if self.is_secure { "__Secure-shop_device" } else { "shop_device" }
     }
 
     fn value(&self, name: &str) -> Option<String> {
@@ -254,6 +286,19 @@ mod tests {
         let cookie = set_cookie(Cookies::new(&HeaderMap::new(), key(1), true).set_session(&login()));
         assert!(cookie.starts_with("__Host-shop_session=") && cookie.contains("Secure"), "{cookie}");
         assert!(read_back(&cookie, key(1), true, now()).session.is_some());
+    }
+
+    #[test]
+    fn a_device_is_remembered_for_the_login_alone() {
+        for (is_secure, name) in [(false, "shop_device="), (true, "__Secure-shop_device=")] {
+            let cookies = Cookies::new(&HeaderMap::new(), key(1), is_secure);
+            let cookie = set_cookie(cookies.set_device("x".repeat(2_500)));
+            assert!(cookie.starts_with(name) && cookie.len() < 4_096, "{cookie}");
+            for attribute in ["HttpOnly", "Path=/login", "Max-Age=7776000"] {
+                assert!(cookie.contains(attribute), "{attribute} in {cookie}");
+            }
+            assert_eq!(read_back(&cookie, key(1), is_secure, now()).device, Some("x".repeat(2_500)));
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, IntoResponseParts, Redirect, Response, ResponseParts},
 };
-use shop_runtime::http::Problem;
+use shop_runtime::http::{Peer, Problem};
 use url::{Host, Url};
 
 use crate::{
@@ -37,6 +37,10 @@ pub(crate) struct Visitor {
     pub(crate) flash: Option<Flash>,
     /// The page that the visitor is on: where to come back to.
     pub(crate) here: LocalPath,
+    /// Where the request comes from.
+    pub(crate) peer: Peer,
+    /// The token of this browser's last login; it may have expired.
+    pub(crate) device: Option<String>,
     has_ended: bool,
 }
 
@@ -48,6 +52,7 @@ pub(crate) struct Changes {
     cart: Option<Cart>,
     lang: Option<Lang>,
     flash: Option<Flash>,
+    device: Option<String>,
 }
 
 impl Changes {
@@ -61,6 +66,11 @@ impl Changes {
 
     pub(crate) fn with_cart(self, cart: Cart) -> Self {
         Self { cart: Some(cart), ..self }
+    }
+
+    /// Remembers the browser by a token of its account.
+    pub(crate) fn with_device(self, token: String) -> Self {
+        Self { device: Some(token), ..self }
     }
 
     pub(crate) fn with_flash(self, flash: Flash) -> Self {
@@ -142,6 +152,8 @@ pub(crate) async fn receive(State(state): State<AppState>, mut request: Request,
         cart: held.cart,
         flash: held.flash,
         here: here(&request),
+        peer: Peer::of(request.extensions(), request.headers(), state.trust_proxy),
+        device: held.device,
         has_ended: held.has_ended,
     });
     let wants_page = wants_page(request.headers());
@@ -184,6 +196,9 @@ fn remember(
     }
     if let Some(lang) = changes.lang {
         cookies = cookies.set_lang(lang);
+    }
+    if let Some(token) = &changes.device {
+        cookies = cookies.set_device(token.clone());
     }
     match changes.flash {
         Some(flash) => cookies.set_flash(flash),

@@ -8,7 +8,7 @@ use crate::{
     commands::{Credentials, LoginError},
     replies::{self, Reply},
     sessions::Session,
-    shop::ShopError,
+    shop::{OnBehalf, ShopError},
 };
 
 impl Parts {
@@ -38,7 +38,10 @@ impl Parts {
     }
 
     async fn new_session(&self, asked: Asked, credentials: &Credentials) -> Result<Session, Trouble> {
-        let token = self.shop.log_in(credentials).await.map_err(|error| match error {
+        // Without the last session a login is only one from a chat that is not known yet.
+        let last = self.sessions.get(asked.chat).await.ok().flatten();
+        let chat = OnBehalf { chat: asked.chat.0, device: last.map(|session| session.token) };
+        let token = self.shop.log_in(credentials, &chat).await.map_err(|error| match error {
             ShopError::Unauthorized => Trouble::NotLoggedIn,
             // A password that no account can have is wrong too.
             ShopError::Refused(refusal) if refusal.status == StatusCode::UNPROCESSABLE_ENTITY => {

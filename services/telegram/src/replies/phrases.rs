@@ -78,7 +78,7 @@ fn with_menu(language: Language, text: &str) -> Reply {
 }
 
 pub(crate) fn logged_in(language: Language, email: &Email, until: DateTime<Utc>, deleted: bool) -> Reply {
-    let email = shown(email.as_str(), 254);
+    let email = shown(&email.for_people(), 254);
     let until = until.format("%Y-%m-%d %H:%M UTC");
     let text = language.say(
         format!("You are logged in as <b>{email}</b> until {until}."),

@@ -1,5 +1,8 @@
 use serde::Deserialize;
-use shop_runtime::config::{ExposeSecret as _, SecretString};
+use shop_runtime::{
+    config::{ExposeSecret as _, SecretString},
+    http::FORWARDED_FOR,
+};
 
 use super::{Call, Shop, ShopError, at};
 use crate::commands::Credentials;
@@ -12,18 +15,35 @@ pub(crate) struct Token {
     pub(crate) expires_in: u32,
 }
 
+/// Whose login it is, so that auth_service can tell one chat from another.
+pub(crate) struct OnBehalf {
+    pub(crate) chat: i64,
+    /// The token of an earlier login from the same chat.
+    pub(crate) device: Option<SecretString>,
+}
+
 impl Shop {
     /// A token for a customer.
     ///
     /// # Errors
     /// [`ShopError::Unauthorized`] when the password or the address is wrong.
-    pub(crate) async fn log_in(&self, credentials: &Credentials) -> Result<Token, ShopError> {
+    pub(crate) async fn log_in(
+        &self,
+        credentials: &Credentials,
+        chat: &OnBehalf,
+    ) -> Result<Token, ShopError> {
         let call = Call { service: "auth_service", span: "POST /auth/token" };
         let body = serde_json::json!({
             "email": credentials.email,
             "password": credentials.password.expose_secret(),
         });
-        call.read(call.send(self.http.post(at(&self.auth, &["auth", "token"])).json(&body)).await?).await
+        let request = self.http.post(at(&self.auth, &["auth", "token"])).json(&body);
+        let request = request.header(FORWARDED_FOR, format!("_telegram{}", chat.chat));
+        let request = match &chat.device {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        };
+        call.read(call.send(request).await?).await
     }
 
     /// Whether auth_service is alive.

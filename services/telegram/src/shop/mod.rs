@@ -11,6 +11,7 @@ use thiserror::Error;
 use url::Url;
 
 pub(crate) use self::{
+    auth::OnBehalf,
     catalog::Product,
     order::{Line, Order},
 };

@@ -11,7 +11,7 @@ use shop_runtime::{Periodically, http::Problem};
 use thiserror::Error;
 use url::Url;
 
-pub(crate) use auth::{Auth, Token};
+pub(crate) use auth::{Auth, OnBehalf, Token};
 pub(crate) use catalog::{Catalog, Product, Search};
 pub(crate) use order::{NewLine, Order, Orders};
 

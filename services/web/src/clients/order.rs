@@ -5,7 +5,7 @@ use shop_core::{Money, OrderId, OrderStatus, ProductId};
 use uuid::Uuid;
 
 use super::{Failure, Upstream};
-use crate::session::Account;
+use crate::session::{Account, email_for_people};
 
 /// order_service.
 pub(crate) struct Orders(pub(crate) Upstream);
@@ -45,6 +45,13 @@ pub(crate) struct NewLine {
 struct NewOrder<'a> {
     customer_email: &'a str,
     items: &'a [NewLine],
+}
+
+impl Order {
+    /// The customer's address as people write it.
+    pub(crate) fn email_for_people(&self) -> String {
+        email_for_people(&self.customer_email)
+    }
 }
 
 impl Orders {

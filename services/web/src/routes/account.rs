@@ -7,7 +7,7 @@ use axum::{
 };
 use chrono::TimeDelta;
 use serde::Deserialize;
-use shop_core::Email;
+use shop_core::{Email, password::has_fitting_length};
 use shop_runtime::{
     Periodically,
     config::{ExposeSecret as _, SecretString},
@@ -16,7 +16,7 @@ use shop_runtime::{
 
 use crate::{
     cart::Cart,
-    clients::{Failure, Refusal, Token},
+    clients::{Failure, OnBehalf, Refusal, Token},
     form::{Empty, Form},
     local_path::LocalPath,
     page::{Page, Section, render},
@@ -148,9 +148,10 @@ async fn submitted(state: &AppState, visitor: &Visitor, purpose: Purpose, form: 
     if visitor.session.account().is_some_and(|account| account.email == email.as_str()) {
         return Ok(Redirect::to(next.as_str()).into_response());
     }
+    let on_behalf = OnBehalf { peer: &visitor.peer, device: visitor.device.as_deref() };
     let outcome = match purpose {
-        Purpose::LogIn => state.auth.log_in(&email, password).await,
-        Purpose::Register => state.auth.register(&email, password).await,
+        Purpose::LogIn => state.auth.log_in(&email, password, &on_behalf).await,
+        Purpose::Register => state.auth.register(&email, password, &on_behalf).await,
     };
     match outcome {
         Ok(token) => {
@@ -167,10 +168,9 @@ async fn submitted(state: &AppState, visitor: &Visitor, purpose: Purpose, form: 
 /// What can be said without asking: the form of the address, and the length of a new password.
 fn checked(visitor: &Visitor, purpose: Purpose, email: &str, password: &str) -> Result<Email, Errors> {
     let t = visitor.lang.texts();
-    let length = password.chars().count();
     let password_error = match purpose {
-        Purpose::LogIn if length == 0 => Some(t.error_password_empty),
-        Purpose::Register if !(8..=128).contains(&length) => Some(t.error_password_length),
+        Purpose::LogIn if password.is_empty() => Some(t.error_password_empty),
+        Purpose::Register if !has_fitting_length(password) => Some(t.error_password_length),
         _ => None,
     };
     match (email.parse(), password_error) {
@@ -195,8 +195,9 @@ fn logged_in(
     let lifetime = TimeDelta::try_seconds(token.expires_in).ok_or_else(|| broken("expires_in is absurd"))?;
     let expires_at =
         state.clock.now().checked_add_signed(lifetime).ok_or_else(|| broken("expires_in is absurd"))?;
+    let device = token.access_token.clone();
     let account = Account { token: token.access_token, email: email.to_string(), expires_at };
-    let changes = Changes::session(Session::of(account)).with_flash(flash);
+    let changes = Changes::session(Session::of(account)).with_device(device).with_flash(flash);
     Ok((changes, Redirect::to(next.as_str())).into_response())
 }
 
