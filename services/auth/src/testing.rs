@@ -151,7 +151,7 @@ impl Running {
     ) -> reqwest::Response {
         let body = json!({ "email": email, "password": password });
         let request = self.client.post(self.url("/auth/token")).header("x-forwarded-for", client).json(&body);
-        let request = device.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        let request = device.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
         request.send().await.unwrap()
     }
 

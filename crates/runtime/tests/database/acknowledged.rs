@@ -65,7 +65,7 @@ async fn whatever_fails_before_what_is_acknowledged_is_there_on_postgresql() {
             0 => proxy.cut(),
             1 => {
                 let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
-                           AND application_name = 'things'";
+                           AND datname = current_database() AND application_name = 'things'";
                 administer(&postgres.url, end).await;
             }
             2 => proxy.hold(Held::Answers),

@@ -22,7 +22,8 @@ async fn a_demoted_server_is_left_at_once_though_its_connections_live() {
 
     administer(&old.url, DEMOTE).await;
     let refused = insert(&database, 2, "").await.unwrap_err();
-    assert_eq!(Failure::of(&refused), Failure::ReadOnly, "{refused}");
+    // Told by the statement, or by the look at a connection that was idle for a moment.
+    assert!(matches!(Failure::of(&refused), Failure::ReadOnly | Failure::Away), "{refused}");
     assert!(database.check().await.is_err(), "a server that takes no writes is no place to work");
     let refused = insert(&database, 2, "").await.unwrap_err();
     assert_eq!(Failure::of(&refused), Failure::Away, "{refused}");

@@ -74,7 +74,7 @@ async fn a_full_memory_database_keeps_what_it_has() {
     database.execute_unprepared("PRAGMA max_page_count = 100000").await.unwrap();
     insert(&database, 2_000_000, "").await.unwrap();
     acknowledged.push(2_000_000);
-    database.check().await.unwrap();
+    until(Duration::from_secs(3), "readiness", async || database.check().await.is_ok()).await;
     let rows = ids(&database).await;
     assert!(acknowledged.iter().all(|id| rows.contains(id)), "of {acknowledged:?} there are {rows:?}");
 }
