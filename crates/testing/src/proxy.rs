@@ -154,7 +154,8 @@ async fn forward(
 
 /// The process on this machine whose socket has this address; `None` where it is another user's, or none.
 fn owner(client: SocketAddr) -> Option<u32> {
-    let socket = format!("socket:[{}]", inode(client)?);
+    // A table that changes while it is read can lack a line.
+    let socket = format!("socket:[{}]", (0..5).find_map(|_| inode(client))?);
     let processes = fs::read_dir("/proc").ok()?.flatten();
     processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|process| {
         let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();

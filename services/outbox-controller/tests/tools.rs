@@ -178,6 +178,9 @@ async fn a_tools_help_names_the_databases_variables_alone() {
           --schema <SCHEMA>              The schema that the outbox is in (PostgreSQL) [env: OUTBOX_SCHEMA=]
                                          [default: orders]
       -h, --help                         Print help
+
+    Every variable NAME can also be given as NAME_FILE, the path of a file with the value, such as a mounted
+    Secret. An empty variable is an unset one.
     ");
     insta::assert_snapshot!(run(&["redrive", "--help"], &[]).await.succeeded().output, @"
     Make dead rows pending again, with their tries forgotten; what they held back follows in order
@@ -194,6 +197,9 @@ async fn a_tools_help_names_the_databases_variables_alone() {
           --schema <SCHEMA>              The schema that the outbox is in (PostgreSQL) [env: OUTBOX_SCHEMA=]
                                          [default: orders]
       -h, --help                         Print help
+
+    Every variable NAME can also be given as NAME_FILE, the path of a file with the value, such as a mounted
+    Secret. An empty variable is an unset one.
     ");
 }
 

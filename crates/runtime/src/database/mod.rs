@@ -143,7 +143,7 @@ impl Database {
         );
         let options = options::postgres(url, &self.state.settings().schema)?;
         self.connection.get_postgres_connection_pool().set_connect_options(options.clone());
-        self.state.replaced(options);
+        self.state.replaced(&options);
         Ok(())
     }
 

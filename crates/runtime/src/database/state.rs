@@ -1,6 +1,7 @@
 //! What is known of a database's server, shared by a pool's hooks, its probe and whoever uses it.
 
 use std::{
+    mem,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,8 +10,9 @@ use std::{
 };
 
 use sea_orm::DbErr;
-use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 use tokio::time::Instant;
+use url::Url;
 
 use super::{Failure, Settings, session::Refusal};
 
@@ -44,6 +46,14 @@ pub(super) struct State {
     trouble: Mutex<Trouble>,
     /// The migrations without which the service cannot work.
     needed: Mutex<Vec<String>>,
+}
+
+/// Where and as whom, for a comparison.
+fn without_password(options: &PgConnectOptions) -> Url {
+    let mut url = options.to_url_lossy();
+    // Fails where there can be none.
+    let _ = url.set_password(None);
+    url
 }
 
 /// Why no connection can be had.
@@ -107,9 +117,17 @@ impl State {
         self.since(&self.doubted).is_some_and(|age| age + Duration::from_millis(2) < moment.elapsed())
     }
 
-    /// Connections are to be opened in another way from now on.
-    pub(super) fn replaced(&self, postgres: PgConnectOptions) {
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Server::Postgres(postgres);
+    /// Connections are to be opened in another way from now on. Where only the password has changed, those that are open are as
+    /// good as before: they are not all opened anew at once, under load.
+    pub(super) fn replaced(&self, postgres: &PgConnectOptions) {
+        let before = mem::replace(
+            &mut *self.server.lock().unwrap_or_else(PoisonError::into_inner),
+            Server::Postgres(postgres.clone()),
+        );
+        if matches!(before, Server::Postgres(before) if without_password(&before) == without_password(postgres))
+        {
+            return;
+        }
         self.replaced.store(self.now(), Ordering::Release);
         self.unshared.store(false, Ordering::Release);
         self.doubt();

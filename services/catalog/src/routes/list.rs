@@ -29,6 +29,7 @@ const MAX_CATEGORY: usize = 40;
 /// Which products to list. The fields narrow together.
 #[derive(Debug, Default, Deserialize, Serialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     /// Found in the name or the description, whatever the case.
     #[param(max_length = 64)]

@@ -20,6 +20,7 @@ const MAX_LIMIT: u64 = 100;
 /// Which page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Page {
     /// How many orders, 20 unless told.
     #[param(minimum = 1, maximum = 100)]

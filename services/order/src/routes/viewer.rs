@@ -36,6 +36,7 @@ impl FromRequestParts<App> for Viewer {
 pub(super) struct ViewerOfOne(pub Viewer);
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct InQuery {
     token: Option<String>,
 }

@@ -54,6 +54,7 @@ async fn a_page_that_cannot_be_is_refused(orders: Orders) {
         "limit=",
         "limit=99999999999999999999",
         "limit=1&limit=2",
+        "limti=1",
         "cursor=",
         "cursor=x",
         "cursor=%00",

@@ -165,7 +165,7 @@ async fn without_the_catalogs_word_there_is_no_order(orders: Orders) {
 async fn an_order_and_its_event_are_written_together_or_not_at_all(orders: Orders) {
     orders.execute("ALTER TABLE outbox_messages RENAME TO out_of_reach").await;
     let body = one_of(Who::Anna, 1);
-    orders.post_with_key(Who::Anna, "k", &body).await.expect(500, "internal");
+    orders.post_with_key(Who::Anna, "k", &body).await.expect(503, "unavailable");
     for table in ["orders", "order_items", "idempotency_keys"] {
         assert_eq!(orders.count(table).await, 0, "{table}");
     }
@@ -173,7 +173,7 @@ async fn an_order_and_its_event_are_written_together_or_not_at_all(orders: Order
     let id = orders.post_with_key(Who::Anna, "k", &body).await.expect(201, "").id();
 
     orders.execute("ALTER TABLE outbox_messages RENAME TO out_of_reach").await;
-    orders.cancel(Who::Anna, &id).await.expect(500, "internal");
+    orders.cancel(Who::Anna, &id).await.expect(503, "unavailable");
     let shown = orders.get(Who::Anna, &format!("/orders/{id}")).await;
     assert_eq!(shown.json()["status"], "pending");
     orders.execute("ALTER TABLE out_of_reach RENAME TO outbox_messages").await;
