@@ -92,6 +92,7 @@ pub(super) async fn place(
         Ok((answer, token)) => respond(answer, token.as_ref()),
         Err(refusal) => {
             app.metrics.refused(refusal.reason());
+            refusal.log();
             Err(refusal.into())
         }
     }

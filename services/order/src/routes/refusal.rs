@@ -66,6 +66,28 @@ impl Refusal {
         ]
     }
 
+    /// Tells the operator, once a period, of what is not the client's own mistake.
+    pub(super) fn log(&self) {
+        static AWAY: Periodically = Periodically::line();
+        static TOO_MANY: Periodically = Periodically::line();
+        match self {
+            Self::Catalog(CatalogAway(error)) => {
+                if let Some(count) = AWAY.due() {
+                    tracing::warn!(error = format!("{error:#}"), count, "the catalog is away");
+                }
+            }
+            Self::TooMany(_) => {
+                if let Some(count) = TOO_MANY.due() {
+                    tracing::warn!(
+                        count,
+                        "guests' orders were refused: too many for an address or from a client"
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The label in the metrics: few, and stable.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -92,11 +114,7 @@ impl From<Refusal> for Problem {
             Refusal::Customer(missing) => Self::invalid("/customer_email", missing.to_string()),
             Refusal::Basket(invalid) => Self::invalid(pointer(invalid), invalid.to_string()),
             Refusal::Quote(unquotable) => not_for_sale(&unquotable),
-            Refusal::Catalog(CatalogAway(error)) => {
-                static AWAY: Periodically = Periodically::line();
-                if let Some(count) = AWAY.due() {
-                    tracing::warn!(error = format!("{error:#}"), count, "the catalog is away");
-                }
+            Refusal::Catalog(_) => {
                 Self::unavailable("The catalog does not answer, so the prices are not known.", 2)
             }
             Refusal::KeyReused => Self::new(
@@ -112,16 +130,7 @@ impl From<Refusal> for Problem {
             )
             .detail("Repeat the request in a moment to get its answer.")
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
-            Refusal::TooMany(too_many) => {
-                static TOO_MANY: Periodically = Periodically::line();
-                if let Some(count) = TOO_MANY.due() {
-                    tracing::warn!(
-                        count,
-                        "guests' orders were refused: too many for an address or from a client"
-                    );
-                }
-                too_many_orders(too_many)
-            }
+            Refusal::TooMany(too_many) => too_many_orders(too_many),
             Refusal::Database(error) => Self::from(error),
             Refusal::Other(error) => Self::internal(error),
         }
