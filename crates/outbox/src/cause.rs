@@ -20,10 +20,29 @@ pub(crate) async fn cause(store: &Store, error: &DbErr) -> String {
         {
             behind_the_wait(store).await
         }
+        error => driver(error).map_or_else(|| error.to_string(), words),
+    }
+}
+
+/// Whether `error` says that a table is not there.
+pub(crate) fn is_missing_table(error: &DbErr) -> bool {
+    let Some(Error::Database(error)) = driver(error) else { return false };
+    match error.code().as_deref() {
+        // undefined_table
+        Some("42P01") => true,
+        // SQLITE_ERROR, which is the only code that SQLite has for it.
+        Some("1") => error.message().starts_with("no such table"),
+        _ => false,
+    }
+}
+
+/// The driver's own error behind `error`, if it is one.
+fn driver(error: &DbErr) -> Option<&Error> {
+    match error {
         DbErr::Conn(RuntimeErr::SqlxError(driver))
         | DbErr::Exec(RuntimeErr::SqlxError(driver))
-        | DbErr::Query(RuntimeErr::SqlxError(driver)) => words(driver),
-        error => error.to_string(),
+        | DbErr::Query(RuntimeErr::SqlxError(driver)) => Some(driver),
+        _ => None,
     }
 }
 
@@ -91,6 +110,8 @@ fn meaning(code: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::ConnectionTrait as _;
+
     use super::*;
 
     #[test]
@@ -106,6 +127,22 @@ mod tests {
     fn what_is_no_matter_of_the_server_keeps_its_own_words() {
         assert_eq!(meaning("42P01"), None);
         assert_eq!(meaning("28P01"), Some("it refuses the password"));
+    }
+
+    #[tokio::test]
+    async fn a_table_that_is_not_there_is_told_from_a_column_that_is_not() {
+        let sqlite = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        let postgres = match shop_testing::postgres().await {
+            Some(postgres) => Some((sea_orm::Database::connect(&postgres.url).await.unwrap(), postgres)),
+            None => None,
+        };
+        for database in [Some(&sqlite), postgres.as_ref().map(|(database, _)| database)].into_iter().flatten()
+        {
+            let asked = async |sql| database.execute_unprepared(sql).await.unwrap_err();
+            assert!(is_missing_table(&asked("SELECT 1 FROM outbox_messages").await));
+            assert!(is_missing_table(&asked("DELETE FROM outbox_messages").await));
+            assert!(!is_missing_table(&asked("SELECT nothing_of_that_name").await));
+        }
     }
 
     /// What is told of a database at `url`, whatever its pool says.

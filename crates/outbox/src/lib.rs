@@ -19,6 +19,7 @@ pub mod inbox;
 mod metrics;
 pub mod migration;
 mod operate;
+mod options;
 mod publisher;
 mod retry;
 mod store;
@@ -32,8 +33,8 @@ pub use metrics::{OutboxMetrics, OutboxMetricsFamily};
 pub use operate::{
     DiscardError, FullRow, InvalidRowKey, Leader, Overview, RowFilter, RowKey, RowStatus, RowSummary,
 };
-pub use publisher::{Options, Progress, Publisher, Trouble, until_counted_again};
-pub use retry::RetryPolicy;
+pub use options::{Bounds, Options, RetryPolicy};
+pub use publisher::{Progress, Publisher, Trouble, until_counted_again};
 pub use shop_messaging::HeaderValue;
 pub use store::{SESSION, Stats, Store};
 

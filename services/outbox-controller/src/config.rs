@@ -106,7 +106,7 @@ impl Config {
     /// The library's options, for a publisher known as `holder`.
     pub(crate) fn options(&self, holder: String) -> shop_outbox::Options {
         let mut options = shop_outbox::Options::new(holder, self.app_id.clone());
-        options.in_flight = usize::from(self.in_flight);
+        options.batch_size = usize::from(self.in_flight);
         options.poll_interval = Duration::from_millis(u64::from(self.poll_interval_ms));
         options.lease = Duration::from_secs(u64::from(self.lease_seconds));
         options.publish_deadline = Duration::from_secs(u64::from(self.publish_deadline_seconds));

@@ -144,11 +144,11 @@ impl Publisher {
             self.fetch(turn).await?;
         }
         // Two halves overlap, one in flight and one being marked: together they are what a crash can duplicate.
-        let half = (self.options.in_flight / 2).max(1);
+        let half = (self.options.batch_size / 2).max(1);
         // A broker that cannot confirm a window in time may still confirm a smaller one.
         let count = if turn.suspect.is_some() { 1 } else { (half >> turn.failures.min(16)).max(1) };
         if turn.marking.is_running()
-            && turn.in_doubt() + count.min(turn.backlog.len()) > self.options.in_flight
+            && turn.in_doubt() + count.min(turn.backlog.len()) > self.options.batch_size
         {
             return Ok(self.marked(turn).await?.unwrap_or(Next::Work));
         }
@@ -250,7 +250,7 @@ impl Publisher {
     }
 
     async fn fetch(&mut self, turn: &mut Turn) -> Result<(), DbErr> {
-        let (count, bytes) = (self.options.in_flight, self.options.max_bytes / 2);
+        let (count, bytes) = (self.options.batch_size, self.options.max_bytes / 2);
         let except: Vec<i64> = turn.ids().collect();
         let claim = self.store.claim(turn.floor.get(), count, bytes, &except);
         let rows = turn.marking.beside(claim).await?;

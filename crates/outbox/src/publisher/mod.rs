@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::lead::until_counted_again;
 use crate::{
-    OutboxMetrics, RetryPolicy, Stats, Store, Tenure, boottime,
-    cause::cause,
+    Options, OutboxMetrics, Stats, Store, Tenure, boottime,
+    cause::{cause, is_missing_table},
     fence::Lease,
     metrics::Source,
     retry::{backoff, jittered},
@@ -29,47 +29,6 @@ const RIVALRY: Duration = Duration::from_secs(10);
 
 /// How long giving the lease back may take where another is elected elsewhere: it can take the lease as it is.
 const GIVE_BACK: Duration = Duration::from_secs(1);
-
-/// How a publisher works. The defaults suit a shop; each field says what it trades.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Who this is, in the lease: unique to the process.
-    pub holder: String,
-    /// AMQP `app_id` of every message.
-    pub app_id: String,
-    /// Messages that may be unconfirmed or unmarked at once, and so the most that a crash can duplicate. More only
-    /// adds latency: 100 to 500 saturates a broker.
-    pub in_flight: usize,
-    /// Bytes of payload that may be in memory at once, beyond the first message.
-    pub max_bytes: usize,
-    /// How often an idle publisher looks by itself; the commit's notification is what usually wakes it.
-    pub poll_interval: Duration,
-    /// How long the broker may take to confirm a window.
-    pub publish_deadline: Duration,
-    /// How long the lease lasts without renewal: the longest gap after a crash.
-    pub lease: Duration,
-    /// What happens to a row that the broker refuses.
-    pub retry: RetryPolicy,
-    /// How long sent rows are kept; `None`: for ever.
-    pub retention: Option<Duration>,
-}
-
-impl Options {
-    /// The defaults, for a publisher that is known as `holder` and publishes as `app_id`.
-    pub fn new(holder: impl Into<String>, app_id: impl Into<String>) -> Self {
-        Self {
-            holder: holder.into(),
-            app_id: app_id.into(),
-            in_flight: 400,
-            max_bytes: 4 * 1024 * 1024,
-            poll_interval: Duration::from_millis(100),
-            publish_deadline: Duration::from_secs(10),
-            lease: Duration::from_secs(15),
-            retry: RetryPolicy::default(),
-            retention: Some(Duration::from_secs(7 * 24 * 3600)),
-        }
-    }
-}
 
 /// Where a publisher stands, for readiness and for people.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,9 +48,12 @@ pub struct Progress {
 /// Why nothing is published, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// The database is away, refuses, or has no outbox.
+    /// The database is away, or refuses.
     #[error("the database: {0}")]
     Database(String),
+    /// The database has no outbox: its tables are not there, or not in this schema.
+    #[error("the database: {0}")]
+    NoOutbox(String),
     /// The broker is away, refuses, or does not answer.
     #[error("{0}")]
     Broker(String),
@@ -335,7 +297,7 @@ impl Publisher {
                 };
                 match taken {
                     Ok(lease) => Ok(lease),
-                    Err(error) => Err(Trouble::Database(cause(&self.store, &error).await)),
+                    Err(error) => Err(database_trouble(&self.store, &error).await),
                 }
             };
             // A database that is silent must not keep anybody: what was asked for may be done all the same, and is one more epoch.
@@ -368,7 +330,7 @@ impl Publisher {
     /// What `obstacle` is for people. It may have to ask, for some seconds at most.
     async fn trouble_behind(&mut self, obstacle: &Obstacle) -> Trouble {
         match obstacle {
-            Obstacle::Database(error) => Trouble::Database(cause(&self.store, error).await),
+            Obstacle::Database(error) => database_trouble(&self.store, error).await,
             // A connection that was lost is not missed at once. What is shut out for longer is so by somebody who is alive.
             Obstacle::Broker(error @ PublishError::Fenced(name)) => {
                 let since = self.rivalry.shut_out.map(|since| since.elapsed()).unwrap_or_default();
@@ -394,7 +356,7 @@ impl Publisher {
         };
         let pause = backoff(Duration::from_millis(200), longest, failures);
         self.metrics.failed(match trouble {
-            Trouble::Database(_) => Source::Database,
+            Trouble::Database(_) | Trouble::NoOutbox(_) => Source::Database,
             Trouble::Broker(_) | Trouble::Predecessor(_) | Trouble::Rival(_) => Source::Broker,
         });
         // The first is news, and so is one that lasts; the many between are not.
@@ -428,6 +390,12 @@ impl Publisher {
             changed
         });
     }
+}
+
+/// What `error` of the outbox's database is for people.
+async fn database_trouble(store: &Store, error: &DbErr) -> Trouble {
+    let words = cause(store, error).await;
+    if is_missing_table(error) { Trouble::NoOutbox(words) } else { Trouble::Database(words) }
 }
 
 async fn rest(pause: Duration, stop: &CancellationToken) {

@@ -136,7 +136,7 @@ impl Plan {
     /// The library's options, for a publisher known as `holder` whose lease lasts for `lease`.
     pub(super) fn options(&self, holder: &str, lease: Duration) -> Options {
         let mut options = Options::new(holder, self.app_id.clone());
-        options.in_flight = self.batch_size;
+        options.batch_size = self.batch_size;
         options.poll_interval = self.poll_interval;
         options.publish_deadline = self.publish_deadline;
         options.lease = lease;

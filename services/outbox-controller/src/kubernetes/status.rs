@@ -168,19 +168,9 @@ pub(super) fn nobody_leads(before: &[Condition], now: &Time) -> Vec<Condition> {
 /// What is in the way, and what somebody could do about it.
 fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
     match trouble {
-        Trouble::Database(error)
-            if (error.contains("does not exist") && error.contains("outbox_"))
-                || error.contains("there is no schema") =>
-        {
-            (
-                "OutboxNotFound",
-                format!(
-                    "the database {:?} has no outbox in the schema {:?}: is spec.database.schema right, and has the service \
-                 that writes it brought the schema up to date? ({error})",
-                    plan.database, plan.schema
-                ),
-            )
-        }
+        Trouble::NoOutbox(error) => no_outbox(plan, error),
+        // The pool says so in words only.
+        Trouble::Database(error) if error.contains("there is no schema") => no_outbox(plan, error),
         Trouble::Database(error) => (
             "DatabaseUnreachable",
             format!(
@@ -202,6 +192,17 @@ fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
             ("AnotherPublisher", format!("{error}; an outbox is published by one object or process alone"))
         }
     }
+}
+
+fn no_outbox(plan: &Plan, error: &str) -> (&'static str, String) {
+    (
+        "OutboxNotFound",
+        format!(
+            "the database {:?} has no outbox in the schema {:?}: is spec.database.schema right, and has the service that writes \
+             it brought the schema up to date? ({error})",
+            plan.database, plan.schema
+        ),
+    )
 }
 
 fn degraded(dead: i64) -> Finding {
@@ -286,7 +287,7 @@ mod tests {
         assert!(starting.passing);
         for (trouble, reason) in [
             (Trouble::Database("connection refused".to_owned()), "DatabaseUnreachable"),
-            (Trouble::Database("relation \"outbox_publishers\" does not exist".to_owned()), "OutboxNotFound"),
+            (Trouble::NoOutbox("relation \"outbox_publishers\" does not exist".to_owned()), "OutboxNotFound"),
             (Trouble::Database("there is no schema \"ordres\"".to_owned()), "OutboxNotFound"),
             (Trouble::Broker("the broker is away".to_owned()), "BrokerUnreachable"),
             (Trouble::Rival("another publisher is connected".to_owned()), "AnotherPublisher"),

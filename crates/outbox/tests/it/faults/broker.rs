@@ -96,7 +96,7 @@ async fn a_network_that_swallows_loses_nothing_and_what_it_held_back_disturbs_no
     let network = Proxy::to(&broker.url).await;
     let mut options = Fixture::options("one");
     options.publish_deadline = Duration::from_secs(1);
-    let in_flight = options.in_flight;
+    let batch_size = options.batch_size;
     let bus = Broker::open(network.url(), None).unwrap();
     let mut running = fixture.run_through(&bus, Fixture::transport(true), options).await;
     fixture.append("a", 1).await;
@@ -116,7 +116,7 @@ async fn a_network_that_swallows_loses_nothing_and_what_it_held_back_disturbs_no
     queue.until(39).await;
     running.stop().await;
     queue.assert_ordered();
-    assert!(queue.duplicates() <= in_flight);
+    assert!(queue.duplicates() <= batch_size);
     no_row_is_to_blame(&fixture.rows().await);
 }
 
@@ -127,7 +127,7 @@ async fn a_broker_that_blocks_for_longer_than_the_deadline_is_told_of_and_waited
     let queue = fixture.queue("all", "#").await;
     let mut options = Fixture::options("one");
     options.publish_deadline = Duration::from_secs(1);
-    let (deadline, in_flight) = (options.publish_deadline, options.in_flight);
+    let (deadline, batch_size) = (options.publish_deadline, options.batch_size);
     let mut running = fixture.run(options).await;
     fixture.append("a", 1).await;
     fixture.until("sent", 1).await;
@@ -152,7 +152,7 @@ async fn a_broker_that_blocks_for_longer_than_the_deadline_is_told_of_and_waited
     tokio::time::timeout(Duration::from_secs(10), over).await.unwrap().unwrap();
     running.stop().await;
     queue.assert_ordered();
-    assert!(queue.duplicates() <= in_flight);
+    assert!(queue.duplicates() <= batch_size);
     no_row_is_to_blame(&fixture.rows().await);
 }
 
@@ -281,13 +281,13 @@ async fn a_row_that_is_larger_than_the_broker_takes_is_found_and_set_aside() {
     }
     transaction.commit().await.unwrap();
     let options = Fixture::options("one");
-    let in_flight = options.in_flight;
+    let batch_size = options.batch_size;
     let running = fixture.run(options).await;
     fixture.until("dead", 1).await;
     fixture.until("sent", 60).await;
     queue.until(60).await;
     running.stop().await;
-    assert!(queue.duplicates() <= in_flight);
+    assert!(queue.duplicates() <= batch_size);
     let blamed = "SELECT count(*) FROM outbox_messages WHERE attempts > 0
                   AND NOT (aggregate_id = 'large' AND last_error LIKE '%larger than%')";
     assert_eq!(fixture.number(blamed).await, 0, "only the one at fault, and with the reason");

@@ -72,7 +72,7 @@ async fn an_old_snapshot_over_many_sent_rows_does_not_slow_publishing_down_much(
     let Some(fixture) = Fixture::real().await else { return };
     let mut options = Fixture::options("one");
     // Small windows, so that reading the index counts for much.
-    options.in_flight = 40;
+    options.batch_size = 40;
     let drain = async || {
         fill(&fixture, ROWS, ROWS, "'pending'").await;
         let running = fixture.run(options.clone()).await;
@@ -157,7 +157,7 @@ async fn retention_that_races_the_publisher_removes_nothing_that_is_pending_or_d
     fill(&fixture, ROWS, ROWS, status).await;
     let mut options = Fixture::options("one");
     // Both take about two seconds: a row is removed as soon as it is sent, beside those that wait.
-    options.in_flight = 20;
+    options.batch_size = 20;
     options.retention = Some(Duration::ZERO);
     let running = fixture.run(options).await;
     fixture.until_number(PENDING, 0).await;

@@ -19,8 +19,8 @@ async fn leaders_that_oust_each_other_lose_nothing_and_keep_the_order() {
     let Some(fixture) = Fixture::real().await else { return };
     let queue = fixture.queue("all", "#").await;
     let mut options = Fixture::options("one");
-    options.in_flight = 20;
-    let in_flight = options.in_flight;
+    options.batch_size = 20;
+    let batch_size = options.batch_size;
     let one = fixture.run(options.clone()).await;
     let two = fixture.run(options).await;
     let mut version = 0;
@@ -50,7 +50,7 @@ async fn leaders_that_oust_each_other_lose_nothing_and_keep_the_order() {
     queue.assert_ordered();
     let ousted = fixture.number("SELECT epoch FROM outbox_publishers").await - 1;
     assert!(
-        queue.duplicates() <= ousted * in_flight,
+        queue.duplicates() <= ousted * batch_size,
         "{} duplicates of {ousted} leaders",
         queue.duplicates()
     );

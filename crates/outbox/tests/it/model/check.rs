@@ -183,7 +183,7 @@ impl<'a> Outcome<'a> {
     fn bound(&self) -> usize {
         // On a machine that is busy with other things, a lease can run out that nobody meant to.
         let unexpected = self.entries.lapses.saturating_sub(self.plan.lapses()) + self.entries.slow_stops;
-        (self.plan.faults() + unexpected) * self.plan.in_flight
+        (self.plan.faults() + unexpected) * self.plan.batch_size
     }
 
     /// An epoch has one leader.

@@ -11,7 +11,7 @@ const CALM: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    pub(crate) in_flight: usize,
+    pub(crate) batch_size: usize,
     pub(crate) lease: Duration,
     pub(crate) publish_deadline: Duration,
     pub(crate) publishers: usize,
@@ -179,7 +179,7 @@ impl Plan {
         let aggregates = dice.between(2, 12) as usize;
         let mut plan = Self {
             seed,
-            in_flight: *dice.pick(&[4, 8, 20]),
+            batch_size: *dice.pick(&[4, 8, 20]),
             lease: if calm { CALM } else { Duration::from_secs(2) },
             publish_deadline: if calm { CALM } else { dice.millis(700, 2_000) },
             publishers: dice.between(1, 3) as usize,
@@ -364,7 +364,7 @@ impl fmt::Display for Plan {
             f,
             "{} publishers, in flight {}, lease {:?}, deadline {:?}, {} aggregates{}; at the end poison is {}",
             self.publishers,
-            self.in_flight,
+            self.batch_size,
             self.lease,
             self.publish_deadline,
             self.aggregates,

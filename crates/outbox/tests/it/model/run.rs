@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
 
     fn options(&self, holder: &str) -> Options {
         let mut options = Fixture::options(holder);
-        options.in_flight = self.plan.in_flight;
+        options.batch_size = self.plan.batch_size;
         options.max_bytes = 16 * 1024;
         options.lease = self.plan.lease;
         options.publish_deadline = self.plan.publish_deadline;
