@@ -1,13 +1,23 @@
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(30);
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// How long to wait after the `failures`th failure in a row: doubling from 200 ms to 30 s, less a random half, so that
-/// many who failed together do not come back together.
+/// Pauses that double from 100 ms to 15 s. The jitter adds up to as much again, so that many who failed together do not come back
+/// together.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(LONGEST)
+    .with_jitter()
+    .without_max_times();
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// After so many doublings every pause is the longest.
+const DOUBLINGS: usize = 16;
+
+/// How long to wait after the `failures`th failure in a row.
 pub(crate) fn after(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    (FIRST * (1 << doublings)).min(LONGEST).mul_f64(rand::random_range(0.5..=1.0))
+    let before = usize::try_from(failures.saturating_sub(1)).unwrap_or(DOUBLINGS).min(DOUBLINGS);
+    PAUSES.build().nth(before).unwrap_or(LONGEST)
 }
 
 #[cfg(test)]
@@ -16,8 +26,9 @@ mod tests {
 
     #[test]
     fn it_grows_and_stays_bounded() {
-        assert!(after(1) <= FIRST);
-        assert!(after(4) >= FIRST * 4);
-        assert!(after(u32::MAX) <= LONGEST && after(u32::MAX) >= LONGEST / 2);
+        let first = Duration::from_millis(200);
+        assert!(after(1) >= first / 2 && after(1) <= first);
+        assert!(after(4) >= first * 4 && after(4) <= first * 8);
+        assert!(after(u32::MAX) >= LONGEST && after(u32::MAX) <= LONGEST * 2);
     }
 }

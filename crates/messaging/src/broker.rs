@@ -1,10 +1,9 @@
 use std::{fmt, sync::Arc};
 
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    DeadLetter, Handler, Publisher, PublisherOptions, Subscription,
+    BrokerError, DeadLetter, Handler, InvalidBrokerUrl, Publisher, PublisherOptions, Subscription,
     in_process::{InProcessBroker, InProcessPublisher},
     rabbitmq::{RabbitMq, RabbitPublisher},
 };
@@ -16,34 +15,6 @@ pub enum Broker {
     RabbitMq(Arc<RabbitMq>),
     /// The exchange of this process.
     InProcess(InProcessBroker),
-}
-
-/// The text is not the address of a broker. What it is, is not told: it may hold a password.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum InvalidBrokerUrl {
-    /// Not of the known form.
-    #[error("a broker's URL is amqp://user:password@host:port/vhost, the same with amqps, or memory:")]
-    Malformed,
-    /// A user name, a password or a virtual host with a character that ends it early.
-    #[error("there is a raw `{0}` in the user name, password or virtual host: percent-encode it")]
-    Raw(char),
-    /// A parameter of the address is about security, and is not heeded.
-    #[error("`{0}`: {1}")]
-    Parameter(String, &'static str),
-    /// `memory:` in a process that has no exchange of its own to share.
-    #[error("memory: is the broker of the all-in-one process only")]
-    NotEmbedded,
-}
-
-/// Why the broker did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum BrokerError {
-    /// There is no broker at the address, it refuses the login, or the connection broke.
-    #[error("the broker is away: {0}")]
-    Disconnected(String),
-    /// The broker refused: there is no such queue, or no right to it.
-    #[error("the broker refused: {0}")]
-    Refused(String),
 }
 
 impl Broker {

@@ -1,6 +1,7 @@
 use std::{error::Error, future::Future, panic::AssertUnwindSafe};
 
 use async_trait::async_trait;
+use error_reporter::Report;
 use futures_util::FutureExt as _;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -152,25 +153,14 @@ pub(crate) async fn handle<H: Handler>(
         Ok(()) => Settlement::Done,
         Err(Failure::Retry(error)) => {
             let pause = backoff::after(attempt);
-            tracing::warn!(queue, %id, kind, attempt, ?pause, error = chain(&*error), "not handled, tried again");
+            tracing::warn!(queue, %id, kind, attempt, ?pause, error = %Report::new(&*error), "not handled, tried again");
             // A stopping consumer hands the message back at once.
             let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             Settlement::Again
         }
         Err(Failure::Reject(error)) => {
-            tracing::error!(queue, %id, kind, attempt, error = chain(&*error), "rejected, to the dead letters");
+            tracing::error!(queue, %id, kind, attempt, error = %Report::new(&*error), "rejected, to the dead letters");
             Settlement::Dead
         }
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }

@@ -111,7 +111,7 @@ impl State {
 
     fn publish(&mut self, exchange: &str, message: &Message) -> Result<Verdict, PublishError> {
         let Some(exchange) = self.exchanges.get(exchange) else {
-            return Err(PublishError::ChannelClosed(format!("NOT_FOUND - no exchange '{exchange}'")));
+            return Err(PublishError::ExchangeMissing(format!("NOT_FOUND - no exchange '{exchange}'")));
         };
         for log in &exchange.logs {
             let log = self.logs.entry(log.clone()).or_default();
@@ -297,7 +297,7 @@ impl InProcessPublisher {
             state.declare_exchange(exchange);
         }
         let Some(exchange) = state.exchanges.get_mut(exchange) else {
-            return Err(PublishError::ChannelClosed(format!("NOT_FOUND - no exchange '{exchange}'")));
+            return Err(PublishError::ExchangeMissing(format!("NOT_FOUND - no exchange '{exchange}'")));
         };
         exchange.logs.extend(event_log.iter().map(|log| log.name.clone()));
         self.connected = Some(Connected(fence));

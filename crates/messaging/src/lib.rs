@@ -48,13 +48,15 @@
 mod backoff;
 mod broker;
 mod consume;
+mod error;
 pub mod in_process;
 mod message;
 mod publish;
 pub mod rabbitmq;
 mod topic;
 
-pub use broker::{Broker, BrokerError, InvalidBrokerUrl};
+pub use broker::Broker;
 pub use consume::{BoxError, DeadLetter, Delivery, Failure, Handler, Subscription};
+pub use error::{BrokerError, InvalidBrokerUrl, PublishError};
 pub use message::{HeaderValue, Message};
-pub use publish::{EventLog, PublishError, Publisher, PublisherOptions, Verdict};
+pub use publish::{EventLog, Publisher, PublisherOptions, Verdict};

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use thiserror::Error;
 
-use crate::Message;
+use crate::{Message, PublishError};
 
 /// What the broker said of one message of a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,28 +15,6 @@ pub enum Verdict {
     Nacked,
     /// It was not sent: it cannot be encoded, or is larger than the publisher's limit. Trying again will not help.
     Refused(String),
-}
-
-/// Why a window failed as a whole: what became of each of its messages is unknown, and some may have arrived.
-///
-/// Whatever the reason, the publisher has thrown its connection away; the next window opens a new one.
-#[derive(Debug, Error)]
-pub enum PublishError {
-    /// There is no broker at the address, it refuses the login, or the connection broke.
-    #[error("the broker is away: {0}")]
-    Disconnected(String),
-    /// The broker closed the channel because of a message or the exchange: `NOT_FOUND`, `PRECONDITION_FAILED`.
-    #[error("the broker closed the channel: {0}")]
-    ChannelClosed(String),
-    /// The broker said nothing before the deadline.
-    #[error("no confirm within {0:?}")]
-    TimedOut(Duration),
-    /// The broker has blocked publishers (memory or disk alarm) for longer than the deadline.
-    #[error("the broker blocks publishers: {0}")]
-    Blocked(String),
-    /// Another publisher holds the exclusive queue that only one may hold.
-    #[error("another publisher is connected under the name {0}")]
-    Fenced(String),
 }
 
 /// How to publish: where to, under which name, and what has to exist there.

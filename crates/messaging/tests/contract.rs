@@ -235,7 +235,10 @@ async fn an_exchange_that_may_not_be_declared_must_be_there(bus: Bus) {
     let checking = PublisherOptions { declare_exchange: false, ..options() };
     let mut publisher = bus.broker.publisher(checking);
     let missing = publisher.ready(PATIENCE).await.unwrap_err();
-    assert!(matches!(&missing, PublishError::ChannelClosed(why) if why.contains("no exchange")), "{missing}");
+    assert!(
+        matches!(&missing, PublishError::ExchangeMissing(why) if why.contains("no exchange")),
+        "{missing}"
+    );
     bus.broker.declare(&subscription("orders", "#")).await.unwrap();
     publisher.ready(PATIENCE).await.unwrap();
     assert_eq!(publish(&mut publisher, &["order.created"]).await, [Verdict::Confirmed]);

@@ -140,7 +140,7 @@ async fn an_exchange_that_vanishes_closes_the_channel_and_is_declared_anew() {
     bystander.channel.exchange_delete(EXCHANGE.into(), ExchangeDeleteOptions::default()).await.unwrap();
     let window = messages("order.created", 200);
     let closed = publisher.publish(&window, PATIENCE).await.unwrap_err();
-    assert!(matches!(&closed, PublishError::ChannelClosed(why) if why.contains("no exchange")), "{closed}");
+    assert!(matches!(&closed, PublishError::ExchangeMissing(why) if why.contains("no exchange")), "{closed}");
     let returned = Verdict::Returned("NO_ROUTE".to_owned());
     assert_eq!(publisher.publish(&window, PATIENCE).await.unwrap(), vec![returned; 200]);
 }

@@ -225,8 +225,11 @@ impl Session {
             }
         }
         // Once the broker has closed the channel, some messages are told why and others only that it is closed.
-        let telling = failures.iter().position(|failure| matches!(failure, PublishError::ChannelClosed(_)));
-        match failures.into_iter().nth(telling.unwrap_or_default()) {
+        let says_why = |failure: &PublishError| {
+            matches!(failure, PublishError::ChannelClosed(_) | PublishError::ExchangeMissing(_))
+        };
+        let first = failures.iter().position(says_why).unwrap_or_default();
+        match failures.into_iter().nth(first) {
             Some(failure) => Err(failure),
             None => Ok(confirmations),
         }
@@ -249,6 +252,7 @@ fn read_return(message: &BasicReturnMessage) -> Result<(Uuid, String), PublishEr
 /// What an error on an open connection means for the window.
 fn failed(error: &lapin::Error) -> PublishError {
     match Cause::from(error) {
+        Cause::Channel(AMQPSoftError::NOTFOUND, text) => PublishError::ExchangeMissing(text),
         Cause::Channel(_, text) => PublishError::ChannelClosed(text),
         Cause::Connection(text) => PublishError::Disconnected(text),
     }

@@ -293,13 +293,12 @@ impl Publisher {
             self.metrics.blocked.inc_by(took.as_secs_f64());
         }
         match (&error, window) {
-            // The exchange is gone: no row's fault, and the next connection declares it.
-            (PublishError::ChannelClosed(why), _) if why.contains("NOT_FOUND") => Err(error),
             (PublishError::ChannelClosed(_), [_]) => Ok(vec![Verdict::Returned(error.to_string())]),
             (PublishError::ChannelClosed(_), _) => {
                 turn.suspect = window.iter().map(|row| row.id).max();
                 Err(error)
             }
+            // A missing exchange, too, is no row's fault: the next connection declares it.
             _ => Err(error),
         }
     }
