@@ -140,8 +140,8 @@ pub(crate) enum Settlement {
 
 /// Lets `handler` handle a delivery. After a failure to be tried again, waits as long as that attempt is worth; the
 /// message stays with this consumer for that time, so that a queue of one at a time keeps its order.
-pub(crate) async fn handle<H: Handler>(
-    handler: &H,
+pub(crate) async fn handle(
+    handler: &dyn Handler,
     delivery: Delivery,
     queue: &str,
     stop: &CancellationToken,

@@ -14,7 +14,7 @@
 //! use tokio_util::sync::CancellationToken;
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! let broker = Broker::open("memory:", Some(&InProcessBroker::default())).unwrap();
+//! let broker = Broker::from(InProcessBroker::default());
 //!
 //! // A queue of its own for the consumer `greeter`, with everything under `greeting.` in it.
 //! let subscription = Subscription::new("events", "greeter", ["greeting.#"]);
@@ -45,6 +45,7 @@
 //! ```
 #![warn(missing_docs)]
 
+mod backend;
 mod backoff;
 mod broker;
 mod consume;

@@ -69,6 +69,9 @@ pub struct EventLog {
 }
 
 impl EventLog {
+    /// How many messages a log inside the process keeps, whatever it says.
+    pub(crate) const EMBEDDED_LENGTH: usize = 1000;
+
     /// A log of the last 10,000 messages, of 64 MiB at most.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), max_messages: 10_000, max_bytes: 64 << 20 }

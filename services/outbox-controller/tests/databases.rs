@@ -73,7 +73,7 @@ async fn publish(url: &str, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr>
     let mut config = Config::embedded(SocketAddr::from(([127, 0, 0, 1], 0)), url.parse().unwrap());
     // So long that only a notification explains an event that is sent at once.
     config.poll_interval_ms = 10_000;
-    let broker = Broker::InProcess(InProcessBroker::default());
+    let broker = Broker::from(InProcessBroker::default());
     start_with(config, &broker, Scope::new(OutboxController::NAME, lifecycle)).await
 }
 

@@ -94,7 +94,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
 
     // The order service has made the tables by now.
     let outbox = outbox_controller::Config::embedded(config.outbox, database("orders")?);
-    let broker = Broker::InProcess(InProcessBroker::default());
+    let broker = Broker::from(InProcessBroker::default());
     let scope = Scope { http: inner.clone(), ..Scope::new(OutboxController::NAME, back) };
     let outbox =
         outbox_controller::start_with(outbox, &broker, scope).await.context(OutboxController::NAME)?;

@@ -27,36 +27,34 @@ enum End {
     Cancelled,
 }
 
-impl RabbitMq {
-    pub(crate) async fn consume<H: Handler>(
-        &self,
-        subscription: &Subscription,
-        handler: &H,
-        stop: &CancellationToken,
-    ) {
-        self.uri.warn();
-        let mut failures = 0;
-        while !stop.is_cancelled() {
-            let opened = stop.run_until_cancelled(Session::open(self, subscription)).await;
-            let outcome = match opened {
-                None => return,
-                Some(Ok(session)) => {
-                    tracing::info!(broker = %self, queue = subscription.queue, "consuming");
-                    failures = 0;
-                    session.run(subscription, handler, stop).await
-                }
-                Some(Err(error)) => Err(error),
-            };
-            let error = match outcome {
-                Ok(End::Stopped) => return,
-                Ok(End::Cancelled) => "cancelled by the broker".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            failures += 1;
-            let pause = backoff::after(failures);
-            tracing::warn!(broker = %self, queue = subscription.queue, error, ?pause, "not consuming");
-            let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-        }
+pub(super) async fn consume(
+    rabbitmq: &RabbitMq,
+    subscription: &Subscription,
+    handler: &dyn Handler,
+    stop: &CancellationToken,
+) {
+    rabbitmq.uri.warn();
+    let mut failures = 0;
+    while !stop.is_cancelled() {
+        let opened = stop.run_until_cancelled(Session::open(rabbitmq, subscription)).await;
+        let outcome = match opened {
+            None => return,
+            Some(Ok(session)) => {
+                tracing::info!(broker = %rabbitmq, queue = subscription.queue, "consuming");
+                failures = 0;
+                session.run(subscription, handler, stop).await
+            }
+            Some(Err(error)) => Err(error),
+        };
+        let error = match outcome {
+            Ok(End::Stopped) => return,
+            Ok(End::Cancelled) => "cancelled by the broker".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        failures += 1;
+        let pause = backoff::after(failures);
+        tracing::warn!(broker = %rabbitmq, queue = subscription.queue, error, ?pause, "not consuming");
+        let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
     }
 }
 
@@ -78,10 +76,10 @@ impl Session {
         Ok(Self { deliveries, channel, link })
     }
 
-    async fn run<H: Handler>(
+    async fn run(
         mut self,
         subscription: &Subscription,
-        handler: &H,
+        handler: &dyn Handler,
         stop: &CancellationToken,
     ) -> lapin::Result<End> {
         let queue = subscription.queue.as_str();
@@ -124,10 +122,10 @@ impl Session {
     }
 }
 
-async fn settle<H: Handler>(
+async fn settle(
     delivered: Delivered,
     queue: &str,
-    handler: &H,
+    handler: &dyn Handler,
     stop: &CancellationToken,
 ) -> lapin::Result<()> {
     let Delivered { properties, routing_key, data, acker, .. } = delivered;

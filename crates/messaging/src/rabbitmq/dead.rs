@@ -16,29 +16,27 @@ use super::{
 };
 use crate::{BrokerError, DeadLetter};
 
-impl RabbitMq {
-    pub(crate) async fn dead_letters(
-        &self,
-        queue: &str,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, BrokerError> {
-        let session = Session::open(self, queue).await?;
-        let letters = bounded(session.peek(limit)).await?;
-        session.link.close().await;
-        Ok(letters)
-    }
+pub(super) async fn look(
+    rabbitmq: &RabbitMq,
+    queue: &str,
+    limit: usize,
+) -> Result<Vec<DeadLetter>, BrokerError> {
+    let session = Session::open(rabbitmq, queue).await?;
+    let letters = bounded(session.peek(limit)).await?;
+    session.link.close().await;
+    Ok(letters)
+}
 
-    pub(crate) async fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError> {
-        let session = Session::open(self, queue).await?;
-        // What dies again meanwhile joins the end, and is not replayed in a circle.
-        let count = limit.min(bounded(session.count()).await?);
-        let mut replayed = 0;
-        while replayed < count && bounded(session.replay_one()).await? {
-            replayed += 1;
-        }
-        session.link.close().await;
-        Ok(replayed)
+pub(super) async fn replay(rabbitmq: &RabbitMq, queue: &str, limit: usize) -> Result<usize, BrokerError> {
+    let session = Session::open(rabbitmq, queue).await?;
+    // What dies again meanwhile joins the end, and is not replayed in a circle.
+    let count = limit.min(bounded(session.count()).await?);
+    let mut replayed = 0;
+    while replayed < count && bounded(session.replay_one()).await? {
+        replayed += 1;
     }
+    session.link.close().await;
+    Ok(replayed)
 }
 
 struct Session {

@@ -10,10 +10,15 @@ mod uri;
 
 use std::{fmt, time::Duration};
 
+use async_trait::async_trait;
 pub use publisher::RabbitPublisher;
+use tokio_util::sync::CancellationToken;
 
 use self::link::{Cause, Link};
-use crate::{BrokerError, InvalidBrokerUrl, Subscription};
+use crate::{
+    BrokerError, DeadLetter, Handler, InvalidBrokerUrl, Publisher, PublisherOptions, Subscription,
+    backend::Backend,
+};
 
 /// How long a step of administration may take: a declaration, a look at the dead letters, the replay of one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,8 +39,15 @@ impl RabbitMq {
     pub fn new(url: &str) -> Result<Self, InvalidBrokerUrl> {
         Ok(Self { uri: url.parse()? })
     }
+}
 
-    pub(crate) async fn declare(&self, subscription: &Subscription) -> Result<(), BrokerError> {
+#[async_trait]
+impl Backend for RabbitMq {
+    fn publisher(&self, options: PublisherOptions) -> Box<dyn Publisher> {
+        Box::new(RabbitPublisher::new(self, options))
+    }
+
+    async fn declare(&self, subscription: &Subscription) -> Result<(), BrokerError> {
         let declare = async {
             let link = Link::open(&self.uri, &subscription.queue).await?;
             topology::subscription(&link.channel().await?, subscription).await?;
@@ -43,6 +55,18 @@ impl RabbitMq {
         };
         bounded(declare).await?.close().await;
         Ok(())
+    }
+
+    async fn consume(&self, subscription: &Subscription, handler: &dyn Handler, stop: &CancellationToken) {
+        consumer::consume(self, subscription, handler, stop).await;
+    }
+
+    async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+        dead::look(self, queue, limit).await
+    }
+
+    async fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError> {
+        dead::replay(self, queue, limit).await
     }
 }
 

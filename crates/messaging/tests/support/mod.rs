@@ -23,7 +23,7 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn in_process() -> Self {
-        let broker = Broker::open("memory:", Some(&InProcessBroker::default())).unwrap();
+        let broker = Broker::from(InProcessBroker::default());
         Self { broker, rabbitmq: None }
     }
 

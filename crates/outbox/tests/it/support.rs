@@ -48,7 +48,7 @@ impl Fixture {
     pub(crate) async fn embedded() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("outbox.db").display());
-        let broker = Broker::InProcess(InProcessBroker::default());
+        let broker = Broker::from(InProcessBroker::default());
         Self::new(url, broker, (None, None, Some(folder))).await
     }
 

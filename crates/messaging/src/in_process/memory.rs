@@ -1,29 +1,24 @@
-//! The event bus inside one process: for a first look and for fast tests.
-//!
-//! It behaves like the real one: at least once, unacknowledged messages come again, a delivery limit, dead letters,
-//! bounded queues that refuse, unroutable messages that come back. Only it ends with the process, and so do its queues.
+//! Exchanges and queues in memory.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    BrokerError, DeadLetter, Delivery, Handler, Message, PublishError, Publisher, PublisherOptions,
-    Subscription, Verdict,
-    consume::{self, Settlement},
-    topic,
+use super::{
+    consumer::{self, Queues},
+    fences::{Fence, Fences},
 };
-
-/// How many messages an event log keeps.
-const LOG_LENGTH: usize = 1000;
+use crate::{
+    BrokerError, DeadLetter, Delivery, EventLog, Handler, Message, PublishError, Publisher, PublisherOptions,
+    Subscription, Verdict, backend::Backend, consume::Settlement, topic,
+};
 
 /// Exchanges and queues in memory. Clones share them.
 #[derive(Clone, Default)]
@@ -34,8 +29,7 @@ struct State {
     exchanges: HashMap<String, Exchange>,
     queues: HashMap<String, Queue>,
     logs: HashMap<String, VecDeque<Message>>,
-    /// Who holds a fence keeps the other end alive.
-    fences: HashMap<String, Weak<()>>,
+    fences: Fences,
 }
 
 #[derive(Default)]
@@ -115,7 +109,7 @@ impl State {
         };
         for log in &exchange.logs {
             let log = self.logs.entry(log.clone()).or_default();
-            log.truncate(LOG_LENGTH - 1);
+            log.truncate(EventLog::EMBEDDED_LENGTH - 1);
             log.push_front(message.clone());
         }
         let bindings = exchange.bindings.iter();
@@ -153,35 +147,8 @@ impl InProcessBroker {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) async fn consume<H: Handler>(
-        &self,
-        subscription: &Subscription,
-        handler: &H,
-        stop: &CancellationToken,
-    ) {
-        let queue = subscription.queue.as_str();
-        let arrived = self.declare(subscription);
-        let concurrency = usize::from(subscription.concurrency.max(1));
-        let mut handling = FuturesUnordered::new();
-        loop {
-            while handling.len() < concurrency
-                && let Some((delivery, taken)) = self.take(queue)
-            {
-                handling.push(async move {
-                    taken.settle(consume::handle(handler, delivery, queue, stop).await);
-                });
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                Some(()) = handling.next() => {}
-                () = arrived.notified(), if handling.len() < concurrency => {}
-            }
-        }
-        while handling.next().await.is_some() {}
-    }
-
-    pub(crate) fn declare(&self, subscription: &Subscription) -> Arc<Notify> {
+    /// Returns what is notified when a message has arrived in the queue.
+    fn make(&self, subscription: &Subscription) -> Arc<Notify> {
         let mut state = self.state();
         let exchange = state.declare_exchange(&subscription.exchange);
         for pattern in &subscription.patterns {
@@ -210,12 +177,46 @@ impl InProcessBroker {
             Taken { broker: self.clone(), queue: name.to_owned(), queued: Some(queued), settlement },
         ))
     }
+}
 
-    pub(crate) fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+#[async_trait]
+impl Queues for InProcessBroker {
+    type Taken = Taken;
+
+    async fn turn(
+        &self,
+        queue: &str,
+        settled: Vec<(Taken, Settlement)>,
+        room: usize,
+    ) -> Result<Vec<(Delivery, Taken)>, BrokerError> {
+        for (taken, settlement) in settled {
+            taken.settle(settlement);
+        }
+        Ok(std::iter::from_fn(|| self.take(queue)).take(room).collect())
+    }
+}
+
+#[async_trait]
+impl Backend for InProcessBroker {
+    fn publisher(&self, options: PublisherOptions) -> Box<dyn Publisher> {
+        Box::new(InProcessPublisher::new(self, options))
+    }
+
+    async fn declare(&self, subscription: &Subscription) -> Result<(), BrokerError> {
+        self.make(subscription);
+        Ok(())
+    }
+
+    async fn consume(&self, subscription: &Subscription, handler: &dyn Handler, stop: &CancellationToken) {
+        let arrived = self.make(subscription);
+        consumer::consume(self, &arrived, subscription, handler, stop).await;
+    }
+
+    async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
         Ok(self.state().queue(queue)?.dead.iter().take(limit).cloned().collect())
     }
 
-    pub(crate) fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError> {
+    async fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError> {
         let mut state = self.state();
         let queue = state.queue(queue)?;
         let replayed = limit.min(queue.dead.len());
@@ -228,6 +229,12 @@ impl InProcessBroker {
     }
 }
 
+impl fmt::Display for InProcessBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory:")
+    }
+}
+
 impl fmt::Debug for InProcessBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InProcessBroker").finish_non_exhaustive()
@@ -235,7 +242,7 @@ impl fmt::Debug for InProcessBroker {
 }
 
 /// A message that is with a handler. It is settled when this is dropped: to be tried again, if the consumer died.
-struct Taken {
+pub(super) struct Taken {
     broker: InProcessBroker,
     queue: String,
     queued: Option<Queued>,
@@ -266,9 +273,9 @@ pub struct InProcessPublisher {
     connected: Option<Connected>,
 }
 
-/// The fence, held while this lives.
+/// Prepared, and holding the fence if there is to be one.
 #[derive(Debug)]
-struct Connected(#[expect(dead_code, reason = "held, not read")] Option<Arc<()>>);
+struct Connected(#[expect(dead_code, reason = "held, not read")] Option<Fence>);
 
 impl InProcessPublisher {
     /// A publisher, not yet connected.
@@ -283,13 +290,9 @@ impl InProcessPublisher {
         let PublisherOptions { exchange, declare_exchange, event_log, fence, .. } = &self.options;
         let mut state = self.broker.state();
         let fence = match fence {
-            Some(name) if state.fences.get(name).is_some_and(|held| held.strong_count() > 0) => {
-                return Err(PublishError::Fenced(name.clone()));
-            }
             Some(name) => {
-                let fence = Arc::new(());
-                state.fences.insert(name.clone(), Arc::downgrade(&fence));
-                Some(fence)
+                let fence = state.fences.take(name);
+                Some(fence.ok_or_else(|| PublishError::Fenced(name.clone()))?)
             }
             None => None,
         };
