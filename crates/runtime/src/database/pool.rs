@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+use sea_orm::SqlxPostgresConnector;
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection,
     pool::PoolConnectionMetadata,
@@ -12,17 +12,15 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
-    Database, Failure, options, pooler,
-    probe::Probe,
-    schema,
+    failure::Failure,
+    handle::Database,
+    options, pooler, schema,
     session::{self, Refusal},
+    settings::Settings,
     sqlite,
     state::{Server, State},
 };
 use crate::config::DatabaseUrl;
-
-/// How many connections a service holds at most, beside the one that readiness asks through.
-pub const MAX_CONNECTIONS: u32 = 10;
 
 /// How many of them are there before the service says that it is ready, and stay.
 const WARM: u32 = 4;
@@ -46,61 +44,6 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// How long opening a connection may take at a start.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// What a pool's sessions are like.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// PostgreSQL: the schema that they are in, and in no other.
-    pub(super) schema: String,
-    /// PostgreSQL: what is set on each.
-    pub(super) session: Vec<(String, String)>,
-    /// Whether a server that takes no writes will do.
-    pub(super) any_server: bool,
-    connections: u32,
-}
-
-impl From<&str> for Settings {
-    /// Those of a service with `schema`.
-    fn from(schema: &str) -> Self {
-        let limits = [
-            ("statement_timeout", "10s"),
-            ("lock_timeout", "5s"),
-            ("idle_in_transaction_session_timeout", "60s"),
-        ];
-        Self {
-            schema: schema.to_owned(),
-            session: limits.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-            any_server: false,
-            connections: MAX_CONNECTIONS,
-        }
-    }
-}
-
-impl From<&String> for Settings {
-    fn from(schema: &String) -> Self {
-        Self::from(schema.as_str())
-    }
-}
-
-impl Settings {
-    /// Sets these on each PostgreSQL session, too.
-    #[must_use]
-    pub fn session(mut self, settings: &[(&str, &str)]) -> Self {
-        self.session.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        self
-    }
-
-    /// Opens no more than `connections`.
-    #[must_use]
-    pub fn connections(mut self, connections: u32) -> Self {
-        self.connections = connections;
-        self
-    }
-
-    fn of(&self, url: &DatabaseUrl) -> Self {
-        Self { any_server: options::any_server(url), ..self.clone() }
-    }
-}
-
 /// For a service: makes what is missing, and opens some connections.
 pub(super) async fn open(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
     if url.is_sqlite() {
@@ -113,7 +56,7 @@ pub(super) async fn open(url: &DatabaseUrl, settings: &Settings) -> anyhow::Resu
     connection.close().await?;
     let pool = pool(&state).acquire_timeout(ACQUIRE).min_connections(WARM.min(settings.connections));
     let pool = pool.connect_with(options).await?;
-    Ok(database(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
+    Ok(Database::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
 }
 
 /// For a tool: opens what is there.
@@ -129,7 +72,7 @@ pub(super) async fn attach(url: &DatabaseUrl, settings: &Settings) -> anyhow::Re
     session::prepare(&mut connection, state.settings()).await.map_err(in_words)?;
     connection.close().await?;
     let pool = pool(&state).acquire_timeout(CONNECT).connect_lazy_with(options);
-    Ok(database(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
+    Ok(Database::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
 }
 
 pub(super) fn lazily(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
@@ -138,25 +81,12 @@ pub(super) fn lazily(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<D
     }
     let (state, options) = state(url, settings)?;
     let pool = pool(&state).acquire_timeout(CONNECT).connect_lazy_with(options);
-    Ok(database(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
+    Ok(Database::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
 }
 
 fn state(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<(Arc<State>, PgConnectOptions)> {
     let options = options::postgres(url, &settings.schema)?;
     Ok((Arc::new(State::new(settings.of(url), Server::Postgres(options.clone()))), options))
-}
-
-/// A handle to the pool, by which the state learns of every statement that fails, whoever sent it.
-pub(super) fn database(mut connection: DatabaseConnection, state: Arc<State>) -> Database {
-    connection.set_metric_callback({
-        let state = state.clone();
-        move |statement| {
-            if statement.failed {
-                state.doubt();
-            }
-        }
-    });
-    Database { connection, state, probe: Arc::new(Probe::default()) }
 }
 
 /// The first connection, to a server or through a pooler that keeps its sessions apart.

@@ -13,7 +13,8 @@ use tokio::{
 };
 
 use super::{
-    Failure, pooler, schema,
+    failure::Failure,
+    history, pooler,
     session::{self, Refusal},
     state::{Server, State},
 };
@@ -129,7 +130,7 @@ async fn ask_postgres(
 async fn see(mut session: Session, state: &State) -> Result<Session, Unready> {
     let needed = state.needed();
     if !needed.is_empty() {
-        let rows = sqlx::raw_sql(schema::HISTORY).fetch_all(&mut session.connection).await;
+        let rows = sqlx::raw_sql(history::HISTORY).fetch_all(&mut session.connection).await;
         let rows = rows.map_err(|error| unready(&error))?;
         let applied: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get("version")).collect();
         is_complete(&needed, &applied.map_err(|error| unready(&error))?)?;
@@ -161,7 +162,7 @@ async fn ask_file(options: &SqliteConnectOptions, state: &State) -> Result<(), U
 async fn see_file(connection: &mut SqliteConnection, state: &State) -> Result<(), Unready> {
     let needed = state.needed();
     if !needed.is_empty() {
-        let rows = sqlx::raw_sql(schema::HISTORY).fetch_all(&mut *connection).await;
+        let rows = sqlx::raw_sql(history::HISTORY).fetch_all(&mut *connection).await;
         let rows = rows.map_err(|error| unready(&error))?;
         let applied: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get("version")).collect();
         is_complete(&needed, &applied.map_err(|error| unready(&error))?)?;
@@ -180,7 +181,7 @@ async fn see_file(connection: &mut SqliteConnection, state: &State) -> Result<()
 }
 
 fn is_complete(needed: &[String], applied: &[String]) -> Result<(), Unready> {
-    match schema::missing(needed, applied) {
+    match history::missing(needed, applied) {
         None => Ok(()),
         Some(name) => Err(Unready::Vanished(format!("the schema lacks its migration {name}"))),
     }

@@ -8,10 +8,7 @@ use sea_orm_migration::MigratorTrait;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio_util::sync::CancellationToken;
 
-use super::{Database, begin, probe::Unready};
-
-/// What `sea-orm-migration` keeps its history in.
-pub(super) const HISTORY: &str = "SELECT version FROM seaql_migrations";
+use super::{handle::Database, history, probe::Unready, transaction::begin};
 
 /// How often it is looked whether the schema is still there, and how often it has to be missed before the process ends.
 const LOOK: Duration = Duration::from_secs(5);
@@ -42,7 +39,7 @@ pub(super) async fn create(connection: &mut PgConnection, schema: &str) -> Resul
 pub async fn migrate<M: MigratorTrait>(database: &Database) -> anyhow::Result<()> {
     let needed: Vec<String> = M::migrations().iter().map(|migration| migration.name().to_owned()).collect();
     let outcome = bring_up::<M>(database, &needed).await;
-    database.state.needs(needed);
+    database.state().needs(needed);
     outcome
 }
 
@@ -74,14 +71,9 @@ async fn is_up_to_date(connection: &impl ConnectionTrait, needed: &[String]) -> 
     if connection.query_one_raw(Statement::from_string(backend, exists)).await?.is_none() {
         return Ok(false);
     }
-    let rows = connection.query_all_raw(Statement::from_string(backend, HISTORY)).await?;
+    let rows = connection.query_all_raw(Statement::from_string(backend, history::HISTORY)).await?;
     let applied: Vec<String> = rows.iter().map(|row| row.try_get("", "version")).collect::<Result<_, _>>()?;
-    Ok(missing(needed, &applied).is_none())
-}
-
-/// The first of the `needed` migrations that is not among the `applied`, which may be more.
-pub(super) fn missing<'n>(needed: &'n [String], applied: &[String]) -> Option<&'n str> {
-    needed.iter().find(|name| !applied.contains(name)).map(String::as_str)
+    Ok(history::missing(needed, &applied).is_none())
 }
 
 /// Ends with an error when the schema, or what the service needs in it, has gone: the process then ends, and its next start makes
@@ -92,7 +84,7 @@ pub(super) async fn ends_when_it_vanishes(
 ) -> anyhow::Result<()> {
     let mut missed = 0;
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-        missed = match database.probe.look(&database.state).await {
+        missed = match database.look().await {
             Err(Unready::Vanished(what)) if missed + 1 >= PATIENCE => {
                 bail!("{what}: the service ends, so that its next start makes it anew");
             }

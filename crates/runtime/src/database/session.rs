@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
 use thiserror::Error;
 
-use super::Settings;
+use super::settings::Settings;
 
 /// Why a connection is not used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

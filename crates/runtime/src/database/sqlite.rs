@@ -16,7 +16,9 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager as _;
 
 use super::{
-    Database, Settings, options, pool,
+    handle::Database,
+    options,
+    settings::Settings,
     state::{Server, State},
 };
 use crate::config::DatabaseUrl;
@@ -33,14 +35,14 @@ pub(super) async fn open(url: &DatabaseUrl, settings: &Settings, create: bool) -
         pool.set_connect_options(options.clone());
     }
     let state = Arc::new(State::new(settings.clone(), server));
-    Ok(pool::database(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), state))
+    Ok(Database::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), state))
 }
 
 pub(super) fn lazily(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
     let options = options::sqlite(url, false)?;
     let pool = pool(url, options.get_filename()).connect_lazy_with(options.clone());
     let state = Arc::new(State::new(settings.clone(), server(url, options)));
-    Ok(pool::database(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), state))
+    Ok(Database::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), state))
 }
 
 fn server(url: &DatabaseUrl, options: SqliteConnectOptions) -> Server {

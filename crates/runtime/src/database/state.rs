@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions as _, postgres::PgConnectOptions, sqlite::SqliteConnec
 use tokio::time::Instant;
 use url::Url;
 
-use super::{Failure, Settings, session::Refusal};
+use super::{failure::Failure, session::Refusal, settings::Settings};
 
 /// How long every connection is looked at before each use, once one has failed.
 const DOUBT: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use sea_orm::{
 use sea_orm_migration::async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Database, Failure, state::State};
+use super::{failure::Failure, handle::Database, state::State};
 
 /// How often a transaction is tried that others got in the way of, and for how long at most.
 const TRIES: u32 = 5;
@@ -39,9 +39,9 @@ pub async fn begin(database: &Database) -> Result<Transaction, DbErr> {
     let sqlite_transaction_mode =
         (database.get_database_backend() == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
     let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-    let mut beginning = pin!(database.connection.begin_with_options(options));
+    let mut beginning = pin!(database.connection().begin_with_options(options));
     // Dropped before what it guards.
-    let unwatched = Unwatched(&database.state);
+    let unwatched = Unwatched(database.state());
     let begun = beginning.as_mut().await;
     std::mem::forget(unwatched);
     match begun {
@@ -72,10 +72,10 @@ impl Transaction {
         }
         let committed = self.inner.commit().await;
         match &committed {
-            Ok(()) => self.database.state.has_room(),
+            Ok(()) => self.database.state().has_room(),
             Err(error) => {
-                self.database.state.note(error);
-                self.database.state.doubt();
+                self.database.state().note(error);
+                self.database.state().doubt();
             }
         }
         committed
@@ -88,7 +88,7 @@ impl Transaction {
     pub async fn rollback(self) -> Result<(), DbErr> {
         let rolled_back = self.inner.rollback().await;
         if rolled_back.is_err() {
-            self.database.state.doubt();
+            self.database.state().doubt();
         }
         rolled_back
     }
@@ -107,7 +107,7 @@ impl Transaction {
                 Ok(value)
             }
             Err(error) => {
-                self.database.state.note(&error);
+                self.database.state().note(&error);
                 Err(error)
             }
         }
