@@ -26,6 +26,13 @@ impl From<InProcessBroker> for Broker {
     }
 }
 
+#[cfg(feature = "sqlite")]
+impl From<crate::in_process::SqliteBroker> for Broker {
+    fn from(broker: crate::in_process::SqliteBroker) -> Self {
+        Self(Arc::new(broker))
+    }
+}
+
 impl Broker {
     /// The broker at `url`: `amqp:` and `amqps:` are a RabbitMQ, `memory:` is `embedded`. Nothing is connected yet.
     ///

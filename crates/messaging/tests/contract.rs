@@ -1,4 +1,4 @@
-//! What every event bus must do: the same cases against RabbitMQ and against the exchange of the process.
+//! What every event bus must do: the same cases against RabbitMQ and against both buses of the process.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -26,6 +26,12 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $case() {
                 super::$case(super::Bus::in_process()).await;
+            })*
+        }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Bus::sqlite().await).await;
             })*
         }
         mod rabbitmq {
@@ -155,7 +161,7 @@ async fn routing_follows_the_patterns(bus: Bus) {
     }
 }
 
-/// Written down, so that both backends are held to it and not to each other.
+/// Written down, so that all backends are held to it and not to each other.
 fn expected_keys<'a>(pattern: &str, keys: &[&'a str; 8]) -> Vec<&'a str> {
     let indexes: &[usize] = match pattern {
         "" => &[0],

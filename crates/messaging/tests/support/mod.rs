@@ -1,11 +1,15 @@
-//! What the tests of both backends share.
+//! What the tests of all backends share.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::DateTime;
-use shop_messaging::{Broker, Delivery, Handler, Message, Subscription, in_process::InProcessBroker};
+use shop_messaging::{
+    Broker, Delivery, Handler, Message, Subscription,
+    in_process::{InProcessBroker, SqliteBroker},
+};
 use shop_testing::TestBroker;
+use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -15,21 +19,28 @@ pub(crate) const EXCHANGE: &str = "events";
 /// Long enough for a loaded machine, short enough to fail before the test runner does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One of the two backends, empty.
+/// One of the backends, empty.
 pub(crate) struct Bus {
     pub(crate) broker: Broker,
     pub(crate) rabbitmq: Option<TestBroker>,
+    _folder: Option<TempDir>,
 }
 
 impl Bus {
     pub(crate) fn in_process() -> Self {
-        let broker = Broker::from(InProcessBroker::default());
-        Self { broker, rabbitmq: None }
+        Self { broker: InProcessBroker::default().into(), rabbitmq: None, _folder: None }
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = SqliteBroker::open(&folder.path().join("bus.db")).await.unwrap();
+        Self { broker: broker.into(), rabbitmq: None, _folder: Some(folder) }
     }
 
     pub(crate) async fn rabbitmq() -> Option<Self> {
         let rabbitmq = shop_testing::rabbitmq().await?;
-        Some(Self { broker: Broker::open(&rabbitmq.url, None).unwrap(), rabbitmq: Some(rabbitmq) })
+        let broker = Broker::open(&rabbitmq.url, None).unwrap();
+        Some(Self { broker, rabbitmq: Some(rabbitmq), _folder: None })
     }
 }
 
@@ -69,6 +80,10 @@ impl Consumer {
         let stopping = stop.clone();
         task.spawn(async move { broker.consume(subscription, handler, stopping).await });
         Self { stop, task }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.task.try_join_next().is_some()
     }
 
     /// Asks it to stop, and waits until it has.
