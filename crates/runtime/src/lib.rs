@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+mod bus;
 pub mod client;
 pub mod config;
 pub mod database;
@@ -19,8 +20,9 @@ pub mod seal;
 mod service;
 pub mod telemetry;
 
+pub use bus::{Bus, BusUrl};
 pub use lifecycle::Lifecycle;
 pub use periodically::Periodically;
 pub use service::{
-    NoTools, Scope, Service, Tools, healthcheck, install_crypto, main, main_from, main_with_tools,
+    NoTools, Scope, Service, Tools, healthcheck, install_crypto, main, main_from, main_with_tools, start,
 };

@@ -11,9 +11,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use shop_core::Clock;
+use shop_messaging::{Broker, Subscription};
 
 use crate::{
-    Lifecycle, config,
+    Lifecycle,
+    bus::{Bus, Queues},
+    config,
     http::{ApiDoc, HttpConfig},
     metrics::Metrics,
     telemetry,
@@ -32,6 +35,8 @@ pub struct Scope {
     pub metrics: Metrics,
     /// How its HTTP is served.
     pub http: HttpConfig,
+    /// The event bus: `scope.bus.open(&config.rabbitmq_url)`.
+    pub bus: Bus,
 }
 
 impl Scope {
@@ -43,6 +48,7 @@ impl Scope {
             clock: Clock::system(),
             metrics: Metrics::default(),
             http: HttpConfig::default(),
+            bus: Bus::default(),
         }
     }
 }
@@ -62,6 +68,19 @@ pub trait Service: 'static {
     /// Brings its database up to date and returns. Nothing to do for a service without one.
     fn migrate(_config: Self::Config) -> impl Future<Output = anyhow::Result<()>> + Send {
         async { Ok(()) }
+    }
+
+    /// Opens its event bus: `bus.open(&config.rabbitmq_url).map(Some)` for a service that has one.
+    ///
+    /// # Errors
+    /// As [`Bus::open`].
+    fn bus(_config: &Self::Config, _bus: &Bus) -> anyhow::Result<Option<Broker>> {
+        Ok(None)
+    }
+
+    /// What it consumes. The queues are declared by `migrate`, and before the service starts.
+    fn subscriptions(_config: &Self::Config) -> Vec<Subscription> {
+        Vec::new()
     }
 
     /// Where it listens, for the `healthcheck` command.
@@ -170,7 +189,7 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         if migrate {
-            S::migrate(config).await?;
+            migrate_with_queues::<S>(config).await?;
             return anyhow::Ok(ExitCode::SUCCESS);
         }
         let lifecycle = Lifecycle::new();
@@ -178,7 +197,7 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
         // may wait long for a database.
         let mut running = pin!(lifecycle.clone().run());
         let address = tokio::select! {
-            started = S::start(config, Scope { http, ..Scope::new(S::NAME, &lifecycle) }) => started?,
+            started = start::<S>(config, Scope { http, ..Scope::new(S::NAME, &lifecycle) }) => started?,
             code = &mut running => return Ok(code),
         };
         tracing::info!(service = S::NAME, %address, "listening");
@@ -192,6 +211,27 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
     runtime.shutdown_timeout(Duration::from_secs(1));
     telemetry.shutdown();
     outcome
+}
+
+/// Declares the queues that `S` consumes from, and starts it. A process with several services, or with a publisher beside them,
+/// starts the publisher last: then no event passes by a queue that is yet to come.
+///
+/// # Errors
+/// A queue cannot be declared as it should be, or the service cannot start. A broker that is away is no error: the consumers
+/// wait for it.
+pub async fn start<S: Service>(config: S::Config, scope: Scope) -> anyhow::Result<SocketAddr> {
+    queues::<S>(&config, &scope.bus)?.declare_at_start().await?;
+    S::start(config, scope).await
+}
+
+async fn migrate_with_queues<S: Service>(config: S::Config) -> anyhow::Result<()> {
+    let queues = queues::<S>(&config, &Bus::default())?;
+    S::migrate(config).await?;
+    queues.declare().await
+}
+
+fn queues<S: Service>(config: &S::Config, bus: &Bus) -> anyhow::Result<Queues> {
+    Queues::new(S::bus(config, bus)?, S::subscriptions(config))
 }
 
 fn run_tool<T: Tools>(tool: T) -> anyhow::Result<ExitCode> {
@@ -260,7 +300,60 @@ pub fn healthcheck(listen: SocketAddr) -> ExitCode {
 mod tests {
     use std::{io::BufRead as _, net::TcpListener, thread};
 
+    use shop_messaging::in_process::InProcessBroker;
+
     use super::*;
+    use crate::BusUrl;
+
+    /// A service that consumes.
+    struct Greeter;
+
+    #[derive(Args)]
+    struct GreeterConfig {
+        #[arg(long, env = "GREETER_RABBITMQ_URL")]
+        rabbitmq_url: BusUrl,
+    }
+
+    impl Service for Greeter {
+        const NAME: &'static str = "greeter_service";
+        const ABOUT: &'static str = "Greets";
+        type Config = GreeterConfig;
+
+        async fn start(config: GreeterConfig, scope: Scope) -> anyhow::Result<SocketAddr> {
+            // An error when there is no such queue.
+            scope.bus.open(&config.rabbitmq_url)?.dead_letters("greeter", 1).await?;
+            Ok(Self::listen(&config))
+        }
+
+        fn bus(config: &GreeterConfig, bus: &Bus) -> anyhow::Result<Option<Broker>> {
+            bus.open(&config.rabbitmq_url).map(Some)
+        }
+
+        fn subscriptions(_config: &GreeterConfig) -> Vec<Subscription> {
+            vec![Subscription::new("events", "greeter", ["order.created"])]
+        }
+
+        fn listen(_config: &GreeterConfig) -> SocketAddr {
+            SocketAddr::from(([127, 0, 0, 1], 1))
+        }
+    }
+
+    #[tokio::test]
+    async fn queues_are_declared_before_the_service_starts() {
+        let bus = Bus::of_process(InProcessBroker::default().into());
+        let scope = Scope { bus, ..Scope::new(Greeter::NAME, &Lifecycle::new()) };
+        start::<Greeter>(GreeterConfig { rabbitmq_url: BusUrl::EMBEDDED }, scope).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn migrating_declares_the_queues() {
+        let Some(rabbitmq) = shop_testing::rabbitmq().await else { return };
+        let config = GreeterConfig { rabbitmq_url: rabbitmq.url.parse().unwrap() };
+        let broker = Bus::default().open(&config.rabbitmq_url).unwrap();
+        assert!(broker.dead_letters("greeter", 1).await.is_err());
+        migrate_with_queues::<Greeter>(config).await.unwrap();
+        assert!(broker.dead_letters("greeter", 1).await.unwrap().is_empty());
+    }
 
     /// A service that is ready, asked once.
     fn ready_on(address: &str) -> u16 {

@@ -1,9 +1,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
-use secrecy::SecretString;
 use shop_core::events::EXCHANGE;
-use shop_runtime::config::DatabaseUrl;
+use shop_runtime::{BusUrl, config::DatabaseUrl};
 
 /// Where the outbox is: all that the tools need.
 #[derive(Args, Clone, Debug)]
@@ -52,7 +51,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The broker: amqp:// or amqps://
     #[arg(long, env = "OUTBOX_RABBITMQ_URL", hide_env_values = true)]
-    pub rabbitmq_url: SecretString,
+    pub rabbitmq_url: BusUrl,
     /// The topic exchange to publish to; it is declared
     #[arg(long, env = "OUTBOX_EXCHANGE", default_value = EXCHANGE, value_parser = exchange)]
     pub exchange: String,
@@ -90,7 +89,7 @@ impl Config {
         Self {
             listen,
             database: DatabaseConfig { database_url, schema: "orders".to_owned() },
-            rabbitmq_url: "memory:".into(),
+            rabbitmq_url: BusUrl::EMBEDDED,
             exchange: EXCHANGE.to_owned(),
             event_log: "shop_events.log".to_owned(),
             app_id: "order_service".to_owned(),

@@ -11,9 +11,8 @@ mod tools;
 use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
-use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use shop_messaging::{Broker, EventLog, PublisherOptions};
+use shop_messaging::{EventLog, PublisherOptions};
 use shop_outbox::{OutboxMetrics, Publisher, Store};
 use shop_runtime::{
     Scope, Service,
@@ -44,44 +43,34 @@ impl Service for OutboxController {
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
-        let broker = Broker::open(config.rabbitmq_url.expose_secret(), None)
-            .map_err(|error| anyhow::anyhow!("OUTBOX_RABBITMQ_URL: {error}"))?;
-        start_with(config, &broker, scope).await
+        let schema = &config.database.schema;
+        let database = database::connect(&config.database.database_url, sessions(schema)).await?;
+        database::follow(&database, &config.database.database_url, &scope);
+        let transport = scope.bus.open(&config.rabbitmq_url)?.publisher(PublisherOptions {
+            event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
+            fence: Some(fence(&config.exchange, &config.database.database_url, schema)),
+            heartbeat: Some(heartbeat(Duration::from_secs(config.lease_seconds.into()))),
+            ..PublisherOptions::new(config.exchange.clone(), scope.name)
+        });
+        let metrics = OutboxMetrics::default();
+        scope.metrics.register(|registry| metrics.register(registry));
+
+        let holder = format!("{}/{}", scope.name, scope.clock.new_id());
+        let store = store(&database);
+        let publisher = Publisher::new(store, transport, config.options(holder), metrics);
+        let health = health(&scope, &database, publisher.progress());
+        let stopping = scope.lifecycle.stopping();
+        scope.lifecycle.spawn("outbox publisher", async move {
+            publisher.run(stopping).await;
+            Ok(())
+        });
+        let router = http::router(Router::new(), None, health, &scope, http::Limits::default());
+        http::bind_and_serve(config.listen, router, &scope).await
     }
 
     fn listen(config: &Config) -> SocketAddr {
         config.listen
     }
-}
-
-/// Starts the publisher on a broker that is at hand: `shop` has one inside the process.
-///
-/// # Errors
-/// The database cannot be reached, or the address is taken.
-pub async fn start_with(config: Config, broker: &Broker, scope: Scope) -> anyhow::Result<SocketAddr> {
-    let schema = &config.database.schema;
-    let database = database::connect(&config.database.database_url, sessions(schema)).await?;
-    database::follow(&database, &config.database.database_url, &scope);
-    let transport = broker.publisher(PublisherOptions {
-        event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
-        fence: Some(fence(&config.exchange, &config.database.database_url, schema)),
-        heartbeat: Some(heartbeat(Duration::from_secs(config.lease_seconds.into()))),
-        ..PublisherOptions::new(config.exchange.clone(), scope.name)
-    });
-    let metrics = OutboxMetrics::default();
-    scope.metrics.register(|registry| metrics.register(registry));
-
-    let holder = format!("{}/{}", scope.name, scope.clock.new_id());
-    let store = store(&database);
-    let publisher = Publisher::new(store, transport, config.options(holder), metrics);
-    let health = health(&scope, &database, publisher.progress());
-    let stopping = scope.lifecycle.stopping();
-    scope.lifecycle.spawn("outbox publisher", async move {
-        publisher.run(stopping).await;
-        Ok(())
-    });
-    let router = http::router(Router::new(), None, health, &scope, http::Limits::default());
-    http::bind_and_serve(config.listen, router, &scope).await
 }
 
 /// How sessions are opened to the outbox in `schema`: marks, claims, chores, and one that listens.

@@ -3,13 +3,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use outbox_controller::{Config, OutboxController, start_with};
+use outbox_controller::{Config, OutboxController};
 use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
-use shop_messaging::{Broker, in_process::InProcessBroker};
+use shop_messaging::in_process::InProcessBroker;
 use shop_outbox::NewMessage;
 use shop_runtime::{
-    Lifecycle, Scope, Service as _,
+    Bus, Lifecycle, Scope, Service as _,
     database::{self, Database},
 };
 use shop_testing::{
@@ -73,8 +73,8 @@ async fn publish(url: &str, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr>
     let mut config = Config::embedded(SocketAddr::from(([127, 0, 0, 1], 0)), url.parse().unwrap());
     // So long that only a notification explains an event that is sent at once.
     config.poll_interval_ms = 10_000;
-    let broker = Broker::from(InProcessBroker::default());
-    start_with(config, &broker, Scope::new(OutboxController::NAME, lifecycle)).await
+    let bus = Bus::of_process(InProcessBroker::default().into());
+    OutboxController::start(config, Scope { bus, ..Scope::new(OutboxController::NAME, lifecycle) }).await
 }
 
 async fn status(address: SocketAddr) -> u16 {

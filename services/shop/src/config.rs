@@ -9,7 +9,7 @@ use url::Url;
 /// What can be set; everything has a default.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Config {
-    /// Where databases and secrets are kept; made at the first start, and safe to delete
+    /// Where databases, the event bus and secrets are kept; made at the first start, and safe to delete
     #[arg(long, env = "SHOP_DATA_DIR", default_value = ".shop")]
     pub(crate) data_dir: PathBuf,
     /// Whether orders may be placed without an account, as the documentation's examples do

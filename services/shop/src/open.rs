@@ -10,9 +10,9 @@ use auth::Auth;
 use catalog::Catalog;
 use order::Order;
 use outbox_controller::OutboxController;
-use shop_messaging::{Broker, in_process::InProcessBroker};
+use shop_messaging::in_process::SqliteBroker;
 use shop_runtime::{
-    Lifecycle, Scope, Service,
+    Bus, Lifecycle, Scope, Service,
     auth::TokenConfig,
     config::{DatabaseUrl, Demo, RedisUrl},
     http::HttpConfig,
@@ -47,6 +47,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
     let back = &middle.beneath();
     // One process has one port for probes, and it is the storefront's.
     let inner = HttpConfig { probe_listen: None, ..config.http.clone() };
+    let bus = &Bus::of_process(SqliteBroker::open(&config.data_dir.join("bus.db")).await?.into());
     let database = |name: &str| -> anyhow::Result<DatabaseUrl> {
         let file = config.data_dir.join(format!("{name}.db"));
         format!("sqlite://{}", file.display()).parse().context("the data folder's path")
@@ -72,7 +73,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         admin_email: Some(config.admin_email.clone()),
         admin_password: Some(secrets.admin_password),
     };
-    let auth = start::<Auth>(auth, back, &inner).await?;
+    let auth = start::<Auth>(auth, back, &inner, bus).await?;
 
     let catalog = catalog::Config {
         listen: config.catalog,
@@ -80,7 +81,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         redis_url: RedisUrl::MEMORY,
         tokens: tokens.clone(),
     };
-    let catalog = start::<Catalog>(catalog, back, &inner).await?;
+    let catalog = start::<Catalog>(catalog, back, &inner, bus).await?;
 
     let order = order::Config {
         listen: config.order,
@@ -90,14 +91,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         guest_orders_per_minute: config.guest_orders_per_minute,
         tokens,
     };
-    let order = start::<Order>(order, middle, &inner).await?;
-
-    // The order service has made the tables by now.
-    let outbox = outbox_controller::Config::embedded(config.outbox, database("orders")?);
-    let broker = Broker::from(InProcessBroker::default());
-    let scope = Scope { http: inner.clone(), ..Scope::new(OutboxController::NAME, back) };
-    let outbox =
-        outbox_controller::start_with(outbox, &broker, scope).await.context(OutboxController::NAME)?;
+    let order = start::<Order>(order, middle, &inner, bus).await?;
 
     let web = web::Config {
         listen: config.web,
@@ -108,7 +102,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         trust_proxy: false,
         demo: Demo::default(),
     };
-    let web = start::<Web>(web, front, &config.http).await?;
+    let web = start::<Web>(web, front, &config.http, bus).await?;
 
     let bot = config.telegram_token.is_some();
     let telegram = telegram::Config {
@@ -120,7 +114,11 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         order_url: url(order)?,
         redis_url: RedisUrl::MEMORY,
     };
-    start::<Telegram>(telegram, front, &inner).await?;
+    start::<Telegram>(telegram, front, &inner, bus).await?;
+
+    // Last: the order service has made the tables by now, and every service has declared the queues that it consumes from.
+    let outbox = outbox_controller::Config::embedded(config.outbox, database("orders")?);
+    let outbox = start::<OutboxController>(outbox, back, &inner, bus).await?;
 
     let admin = config.admin_email.to_string();
     Ok(Open { auth, catalog, order, web, outbox, bot, admin, secrets: config.data_dir.join(secrets::FILE) })
@@ -130,9 +128,10 @@ async fn start<S: Service>(
     config: S::Config,
     lifecycle: &Lifecycle,
     http: &HttpConfig,
+    bus: &Bus,
 ) -> anyhow::Result<SocketAddr> {
-    let scope = Scope { http: http.clone(), ..Scope::new(S::NAME, lifecycle) };
-    S::start(config, scope).await.context(S::NAME)
+    let scope = Scope { http: http.clone(), bus: bus.clone(), ..Scope::new(S::NAME, lifecycle) };
+    shop_runtime::start::<S>(config, scope).await.context(S::NAME)
 }
 
 /// Where a service of this process is reached from within it.
