@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     consume::{DeadLetter, Handler, Subscription},
@@ -23,4 +24,10 @@ pub(crate) trait Backend: fmt::Display + Send + Sync {
     async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError>;
 
     async fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError>;
+
+    async fn dead_letter(&self, queue: &str, id: Uuid) -> Result<Option<DeadLetter>, BrokerError>;
+
+    async fn replay_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError>;
+
+    async fn discard_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError>;
 }

@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     BrokerError, DeadLetter, Handler, InvalidBrokerUrl, Publisher, PublisherOptions, Subscription,
@@ -85,6 +86,32 @@ impl Broker {
     /// The broker is away, or knows no such queue; or the queue is full, and the rest stays dead.
     pub async fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError> {
         self.0.replay_dead_letters(queue, limit).await
+    }
+
+    /// The dead letter of `queue` with this message id, which stays there; the oldest, if there are several. RabbitMQ can
+    /// only be searched from the oldest on, and puts what was looked at behind what was not.
+    ///
+    /// # Errors
+    /// The broker is away, or knows no such queue.
+    pub async fn dead_letter(&self, queue: &str, id: Uuid) -> Result<Option<DeadLetter>, BrokerError> {
+        self.0.dead_letter(queue, id).await
+    }
+
+    /// Moves one dead letter back into its queue, as [`Broker::replay_dead_letters`] does. Returns whether it was moved: there
+    /// was one with this message id, and the queue had room for it.
+    ///
+    /// # Errors
+    /// The broker is away, or knows no such queue.
+    pub async fn replay_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        self.0.replay_dead_letter(queue, id).await
+    }
+
+    /// Removes one dead letter for good. Returns whether there was one with this message id.
+    ///
+    /// # Errors
+    /// The broker is away, or knows no such queue.
+    pub async fn discard_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        self.0.discard_dead_letter(queue, id).await
     }
 }
 

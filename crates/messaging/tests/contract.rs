@@ -14,8 +14,8 @@ use std::{
 };
 
 use shop_messaging::{
-    BrokerError, Delivery, EventLog, Failure, PublishError, Publisher, PublisherOptions, Subscription,
-    Verdict,
+    BrokerError, DeadLetter, Delivery, EventLog, Failure, PublishError, Publisher, PublisherOptions,
+    Subscription, Verdict,
 };
 use support::{Bus, Consumer, EXCHANGE, Inbox, PATIENCE, accept, eventually, message, messages};
 use tokio::{sync::Notify, time::timeout};
@@ -61,6 +61,9 @@ contract! {
     a_rejected_message_is_set_aside_at_once,
     dead_letters_are_looked_at_oldest_first_and_stay,
     replayed_dead_letters_come_back_as_they_were_and_to_their_queue_only,
+    a_dead_letter_is_shown_by_its_id_and_stays,
+    one_dead_letter_is_replayed_and_the_others_stay,
+    one_dead_letter_is_discarded_and_the_others_stay,
     what_a_dead_consumer_had_is_delivered_again,
     a_stopping_consumer_finishes_what_it_has,
     a_stopping_consumer_does_not_wait_out_a_pause,
@@ -403,6 +406,57 @@ async fn replayed_dead_letters_come_back_as_they_were_and_to_their_queue_only(bu
     consumer.stop().await;
 }
 
+/// Four dead letters of the queue `orders`, the oldest first.
+async fn four_dead_letters(bus: &Bus) -> Vec<DeadLetter> {
+    let orders = Subscription { concurrency: 1, ..subscription("orders", "#") };
+    bus.broker.declare(&orders).await.unwrap();
+    rejected(bus, &orders, &["a", "b", "c", "d"]).await;
+    bus.broker.dead_letters("orders", 9).await.unwrap()
+}
+
+/// The routing keys of what is dead, in alphabetical order.
+async fn dead_keys(bus: &Bus) -> Vec<String> {
+    let dead = bus.broker.dead_letters("orders", 9).await.unwrap();
+    let mut keys: Vec<_> = dead.into_iter().map(|dead| dead.message.routing_key).collect();
+    keys.sort();
+    keys
+}
+
+async fn a_dead_letter_is_shown_by_its_id_and_stays(bus: Bus) {
+    let dead = four_dead_letters(&bus).await;
+    for letter in [&dead[2], &dead[0], &dead[3], &dead[2]] {
+        let shown = bus.broker.dead_letter("orders", letter.message.id).await.unwrap();
+        assert_eq!(shown.as_ref(), Some(letter));
+    }
+    assert_eq!(bus.broker.dead_letter("orders", uuid::Uuid::new_v4()).await.unwrap(), None);
+    assert_eq!(dead_keys(&bus).await, ["a", "b", "c", "d"]);
+}
+
+async fn one_dead_letter_is_replayed_and_the_others_stay(bus: Bus) {
+    let dead = four_dead_letters(&bus).await;
+    let id = dead[2].message.id;
+    assert!(bus.broker.replay_dead_letter("orders", id).await.unwrap());
+    assert!(!bus.broker.replay_dead_letter("orders", id).await.unwrap(), "it is not dead");
+    assert_eq!(dead_keys(&bus).await, ["a", "b", "d"]);
+    let (sender, mut inbox) = Inbox::new();
+    let consumer = Consumer::start(&bus.broker, &subscription("orders", "#"), accept(sender));
+    assert_eq!(inbox.next().await, Delivery { message: dead[2].message.clone(), attempt: 1 });
+    assert!(inbox.is_quiet().await);
+    consumer.stop().await;
+}
+
+async fn one_dead_letter_is_discarded_and_the_others_stay(bus: Bus) {
+    let dead = four_dead_letters(&bus).await;
+    let id = dead[1].message.id;
+    assert!(bus.broker.discard_dead_letter("orders", id).await.unwrap());
+    assert!(!bus.broker.discard_dead_letter("orders", id).await.unwrap(), "it is gone");
+    assert_eq!(dead_keys(&bus).await, ["a", "c", "d"]);
+    let (sender, mut inbox) = Inbox::new();
+    let consumer = Consumer::start(&bus.broker, &subscription("orders", "#"), accept(sender));
+    assert!(inbox.is_quiet().await);
+    consumer.stop().await;
+}
+
 async fn what_a_dead_consumer_had_is_delivered_again(bus: Bus) {
     let orders = subscription("orders", "#");
     bus.broker.declare(&orders).await.unwrap();
@@ -509,4 +563,8 @@ async fn the_dead_letters_of_no_queue_are_an_error(bus: Bus) {
     let missing = bus.broker.dead_letters("nowhere", 1).await;
     assert!(matches!(missing, Err(BrokerError::Refused(why)) if why.contains("no queue")));
     assert!(matches!(bus.broker.replay_dead_letters("nowhere", 1).await, Err(BrokerError::Refused(_))));
+    let id = uuid::Uuid::new_v4();
+    assert!(matches!(bus.broker.dead_letter("nowhere", id).await, Err(BrokerError::Refused(_))));
+    assert!(matches!(bus.broker.replay_dead_letter("nowhere", id).await, Err(BrokerError::Refused(_))));
+    assert!(matches!(bus.broker.discard_dead_letter("nowhere", id).await, Err(BrokerError::Refused(_))));
 }

@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     consumer::{self, Queues},
@@ -80,6 +81,11 @@ impl Queue {
     fn push(&mut self, message: Message) {
         self.ready.push_back(Queued { message, deliveries: 0 });
         self.arrived.notify_one();
+    }
+
+    fn take_dead(&mut self, id: Uuid) -> Option<DeadLetter> {
+        let index = self.dead.iter().position(|dead| dead.message.id == id)?;
+        self.dead.remove(index)
     }
 
     fn settle(&mut self, queued: Queued, settlement: Settlement) {
@@ -226,6 +232,21 @@ impl Backend for InProcessBroker {
             }
         }
         Ok(replayed)
+    }
+
+    async fn dead_letter(&self, queue: &str, id: Uuid) -> Result<Option<DeadLetter>, BrokerError> {
+        Ok(self.state().queue(queue)?.dead.iter().find(|dead| dead.message.id == id).cloned())
+    }
+
+    async fn replay_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        let mut state = self.state();
+        let queue = state.queue(queue)?;
+        let dead = queue.take_dead(id);
+        Ok(dead.map(|dead| queue.push(dead.message)).is_some())
+    }
+
+    async fn discard_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        Ok(self.state().queue(queue)?.take_dead(id).is_some())
     }
 }
 

@@ -13,6 +13,7 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 pub use publisher::RabbitPublisher;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use self::link::{Cause, Link};
 use crate::{
@@ -67,6 +68,18 @@ impl Backend for RabbitMq {
 
     async fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError> {
         dead::replay(self, queue, limit).await
+    }
+
+    async fn dead_letter(&self, queue: &str, id: Uuid) -> Result<Option<DeadLetter>, BrokerError> {
+        dead::show(self, queue, id).await
+    }
+
+    async fn replay_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        dead::replay_one(self, queue, id).await
+    }
+
+    async fn discard_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        dead::discard_one(self, queue, id).await
     }
 }
 

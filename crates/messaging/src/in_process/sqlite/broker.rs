@@ -3,6 +3,7 @@ use std::{fmt, path::Path, sync::Arc};
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     super::consumer::{self, Queues},
@@ -88,6 +89,32 @@ impl SqliteBroker {
         Ok((next, more || !worn.is_empty()))
     }
 
+    /// The oldest dead letter with this message id, after what was to be done with it.
+    async fn with_dead_letter(
+        &self,
+        queue: &str,
+        id: Uuid,
+        fate: Fate,
+    ) -> Result<Option<DeadLetter>, BrokerError> {
+        let work = async {
+            let mut transaction = self.0.begin().await?;
+            if queue::delivery_limit(&mut transaction, queue).await?.is_none() {
+                return Ok(None);
+            }
+            let Some((row, letter)) = queue::dead_letter(&mut transaction, queue, id).await? else {
+                return Ok(Some(None));
+            };
+            match fate {
+                Fate::Stay => {}
+                Fate::Revive => queue::revive(&mut transaction, row).await?,
+                Fate::Remove => queue::remove(&mut transaction, row).await?,
+            }
+            transaction.commit().await?;
+            Ok(Some(Some(letter)))
+        };
+        work.await.map_err(self.failed())?.ok_or_else(|| no_queue(queue))
+    }
+
     fn deliver(&self, queue: &str, queued: Queued) -> (Delivery, Taken) {
         let Queued { id, deliveries, message } = queued;
         let attempt = deliveries.saturating_add(1);
@@ -95,6 +122,14 @@ impl SqliteBroker {
         let (file, queue) = (self.0.clone(), queue.to_owned());
         (Delivery { message, attempt }, Taken { file, queue, id, attempt, is_settled: false })
     }
+}
+
+/// What is to become of a dead letter.
+#[derive(Clone, Copy)]
+enum Fate {
+    Stay,
+    Revive,
+    Remove,
 }
 
 async fn settle(
@@ -202,6 +237,20 @@ impl Backend for SqliteBroker {
         let replayed = replay.await.map_err(self.failed())?.ok_or_else(|| no_queue(queue))?;
         self.0.wake(queue);
         Ok(replayed)
+    }
+
+    async fn dead_letter(&self, queue: &str, id: Uuid) -> Result<Option<DeadLetter>, BrokerError> {
+        self.with_dead_letter(queue, id, Fate::Stay).await
+    }
+
+    async fn replay_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        let replayed = self.with_dead_letter(queue, id, Fate::Revive).await?.is_some();
+        self.0.wake(queue);
+        Ok(replayed)
+    }
+
+    async fn discard_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
+        Ok(self.with_dead_letter(queue, id, Fate::Remove).await?.is_some())
     }
 }
 

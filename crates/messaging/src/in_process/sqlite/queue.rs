@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 use chrono::DateTime;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
 
 use crate::{DeadLetter, EventLog, HeaderValue, Message, Subscription, topic};
 
@@ -187,11 +188,24 @@ pub(super) async fn dead(
     let oldest = "SELECT * FROM messages WHERE queue = ? AND death IS NOT NULL ORDER BY id LIMIT ?";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = sqlx::query(oldest).bind(queue).bind(limit).fetch_all(db).await?;
-    let letter = |row: &SqliteRow| -> Result<_> {
-        let Queued { id, message, .. } = queued(row)?;
-        Ok((id, DeadLetter { message, reason: row.try_get("death")? }))
-    };
     rows.iter().map(letter).collect()
+}
+
+/// The oldest dead letter of `queue` with this message id.
+pub(super) async fn dead_letter(
+    db: &mut SqliteConnection,
+    queue: &str,
+    id: Uuid,
+) -> Result<Option<(i64, DeadLetter)>> {
+    let oldest =
+        "SELECT * FROM messages WHERE queue = ? AND death IS NOT NULL AND message_id = ? ORDER BY id LIMIT 1";
+    let row = sqlx::query(oldest).bind(queue).bind(id).fetch_optional(db).await?;
+    row.as_ref().map(letter).transpose()
+}
+
+fn letter(row: &SqliteRow) -> Result<(i64, DeadLetter)> {
+    let Queued { id, message, .. } = queued(row)?;
+    Ok((id, DeadLetter { message, reason: row.try_get("death")? }))
 }
 
 /// A set of ids as SQLite takes one.
