@@ -1,13 +1,10 @@
-use std::{error::Error, future::Future, panic::AssertUnwindSafe};
+use std::{error::Error, future::Future};
 
 use async_trait::async_trait;
-use error_reporter::Report;
-use futures_util::FutureExt as _;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio_util::sync::CancellationToken;
 
-use crate::{Message, backoff};
+use crate::{Message, topic};
 
 /// Any error, for a person to read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -26,6 +23,10 @@ pub struct Subscription {
     pub queue: String,
     /// Which routing keys: `order.created`, `order.*` (one word), `order.#` (any number of words).
     pub patterns: Vec<String>,
+    /// Whether the messages of one aggregate (those with the same header `aggregate_id`) are handled one after another, in the
+    /// queue's order. Then one consumer of the queue is active at a time and the others wait to take over, and a message that
+    /// is to be tried again is not overtaken by the next of its aggregate. A queue that exists is one or the other.
+    pub ordered: bool,
     /// How many messages are handled at once. With 1 they are handled in the queue's order.
     pub concurrency: u16,
     /// How many times a message is delivered before it goes to the dead letters: after failures, and after losses of
@@ -36,7 +37,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The keys that match `patterns`, in `queue`; 8 at once, 10 deliveries, a million messages.
+    /// The keys that match `patterns`, in `queue`; not ordered, 8 at once, 10 deliveries, a million messages.
     pub fn new<P: Into<String>>(
         exchange: impl Into<String>,
         queue: impl Into<String>,
@@ -46,10 +47,16 @@ impl Subscription {
             exchange: exchange.into(),
             queue: queue.into(),
             patterns: patterns.into_iter().map(Into::into).collect(),
+            ordered: false,
             concurrency: 8,
             delivery_limit: 10,
             max_length: 1_000_000,
         }
+    }
+
+    /// Whether the queue gets messages with this routing key.
+    pub fn matches(&self, routing_key: &str) -> bool {
+        self.patterns.iter().any(|pattern| topic::matches(pattern, routing_key))
     }
 }
 
@@ -79,6 +86,10 @@ pub enum Failure {
     /// Deliver it again, after a pause that doubles with each attempt, until the delivery limit.
     #[error("to be tried again: {0}")]
     Retry(#[source] BoxError),
+    /// What the handler depends on is away, and no message could be handled: try again after growing pauses, and count no
+    /// attempt. The message stays with the consumer for that time.
+    #[error("to wait: {0}")]
+    Away(#[source] BoxError),
     /// Trying again will not help: to the dead letters, at once.
     #[error("rejected: {0}")]
     Reject(#[source] BoxError),
@@ -88,6 +99,11 @@ impl Failure {
     /// A failure that may pass.
     pub fn retry(error: impl Into<BoxError>) -> Self {
         Self::Retry(error.into())
+    }
+
+    /// A failure that has nothing to do with the message.
+    pub fn away(error: impl Into<BoxError>) -> Self {
+        Self::Away(error.into())
     }
 
     /// A failure that stays.
@@ -108,6 +124,12 @@ pub trait Handler: Send + Sync {
     /// # Errors
     /// See [`Failure`].
     async fn handle(&self, delivery: Delivery) -> Result<(), Failure>;
+
+    /// Is called when the queue is there and messages can come.
+    fn consuming(&self) {}
+
+    /// Is called when none can come, because the broker is away or refuses. It is tried again.
+    fn not_consuming(&self, _error: &str) {}
 }
 
 #[async_trait]
@@ -126,41 +148,6 @@ where
 pub struct DeadLetter {
     /// The message, with its first routing key. The id is nil when it had none that could be read.
     pub message: Message,
-    /// `rejected`, or `delivery_limit`.
+    /// `rejected` (by the handler, or by the consumer of an ordered queue after the last attempt), or `delivery_limit`.
     pub reason: String,
-}
-
-/// What is to become of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settlement {
-    Done,
-    Again,
-    Dead,
-}
-
-/// Lets `handler` handle a delivery. After a failure to be tried again, waits as long as that attempt is worth; the
-/// message stays with this consumer for that time, so that a queue of one at a time keeps its order.
-pub(crate) async fn handle(
-    handler: &dyn Handler,
-    delivery: Delivery,
-    queue: &str,
-    stop: &CancellationToken,
-) -> Settlement {
-    let (id, attempt) = (delivery.message.id, delivery.attempt);
-    let kind = delivery.message.kind.clone();
-    let outcome = AssertUnwindSafe(handler.handle(delivery)).catch_unwind().await;
-    match outcome.unwrap_or_else(|_| Err(Failure::retry("the handler panicked"))) {
-        Ok(()) => Settlement::Done,
-        Err(Failure::Retry(error)) => {
-            let pause = backoff::after(attempt);
-            tracing::warn!(queue, %id, kind, attempt, ?pause, error = %Report::new(&*error), "not handled, tried again");
-            // A stopping consumer hands the message back at once.
-            let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-            Settlement::Again
-        }
-        Err(Failure::Reject(error)) => {
-            tracing::error!(queue, %id, kind, attempt, error = %Report::new(&*error), "rejected, to the dead letters");
-            Settlement::Dead
-        }
-    }
 }

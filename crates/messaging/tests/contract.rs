@@ -14,11 +14,14 @@ use std::{
 };
 
 use shop_messaging::{
-    BrokerError, DeadLetter, Delivery, EventLog, Failure, PublishError, Publisher, PublisherOptions,
-    Subscription, Verdict,
+    BrokerError, DeadLetter, Delivery, EventLog, Failure, Handler, Message, PublishError, Publisher,
+    PublisherOptions, Subscription, Verdict,
 };
 use support::{Bus, Consumer, EXCHANGE, Inbox, PATIENCE, accept, eventually, message, messages};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
 macro_rules! contract {
     ($($case:ident),* $(,)?) => {
@@ -69,6 +72,15 @@ contract! {
     a_stopping_consumer_does_not_wait_out_a_pause,
     no_more_is_handled_at_once_than_asked_for,
     the_dead_letters_of_no_queue_are_an_error,
+    what_is_away_costs_no_attempt,
+    a_handler_is_told_when_it_consumes,
+    of_an_aggregates_messages_one_is_handled_at_a_time_and_in_order,
+    a_message_that_is_tried_again_is_not_overtaken_by_the_next_of_its_aggregate,
+    an_ordered_message_that_always_fails_is_set_aside_and_the_next_follows,
+    an_ordered_queue_has_one_active_consumer,
+    what_a_dead_ordered_consumer_had_comes_again_in_order,
+    an_ordered_consumer_is_succeeded_when_it_has_finished,
+    what_a_stopping_ordered_consumer_could_not_handle_goes_to_the_next_in_order,
 }
 
 fn subscription(queue: &str, pattern: &str) -> Subscription {
@@ -567,4 +579,254 @@ async fn the_dead_letters_of_no_queue_are_an_error(bus: Bus) {
     assert!(matches!(bus.broker.dead_letter("nowhere", id).await, Err(BrokerError::Refused(_))));
     assert!(matches!(bus.broker.replay_dead_letter("nowhere", id).await, Err(BrokerError::Refused(_))));
     assert!(matches!(bus.broker.discard_dead_letter("nowhere", id).await, Err(BrokerError::Refused(_))));
+}
+
+async fn what_is_away_costs_no_attempt(bus: Bus) {
+    let orders = Subscription { delivery_limit: 2, ..subscription("orders", "#") };
+    bus.broker.declare(&orders).await.unwrap();
+    let (sender, mut inbox) = Inbox::new();
+    let calls = Arc::new(AtomicU32::new(0));
+    let fourth_time = move |delivery: Delivery| {
+        let call = calls.fetch_add(1, Ordering::SeqCst);
+        sender.send(delivery).unwrap();
+        async move { if call < 3 { Err(Failure::away("the database")) } else { Ok(()) } }
+    };
+    let consumer = Consumer::start(&bus.broker, &orders, fourth_time);
+    publish(&mut bus.broker.publisher(options()), &["order.created"]).await;
+    let attempts: Vec<_> = inbox.take(4).await.into_iter().map(|delivery| delivery.attempt).collect();
+    assert_eq!(attempts, [1; 4]);
+    assert!(inbox.is_quiet().await);
+    consumer.stop().await;
+    assert!(bus.broker.dead_letters("orders", 10).await.unwrap().is_empty());
+}
+
+async fn a_handler_is_told_when_it_consumes(bus: Bus) {
+    struct Told(mpsc::UnboundedSender<bool>);
+    #[async_trait::async_trait]
+    impl Handler for Told {
+        async fn handle(&self, _: Delivery) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn consuming(&self) {
+            self.0.send(true).unwrap();
+        }
+        fn not_consuming(&self, _: &str) {
+            self.0.send(false).unwrap();
+        }
+    }
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let consumer = Consumer::start(&bus.broker, &subscription("orders", "#"), Told(sender));
+    assert_eq!(timeout(PATIENCE, told.recv()).await.unwrap(), Some(true));
+    consumer.stop().await;
+    assert_eq!(told.recv().await, None, "stopping is no trouble");
+}
+
+fn ordered(queue: &str) -> Subscription {
+    Subscription { ordered: true, ..subscription(queue, "#") }
+}
+
+/// Version after version of one aggregate, each a message `aggregate.version`.
+fn history(aggregate: &str, versions: std::ops::RangeInclusive<u32>) -> Vec<Message> {
+    let version = |version| {
+        let mut message = message(&format!("{aggregate}.{version}"));
+        message.headers.insert("aggregate_id".to_owned(), aggregate.into());
+        message
+    };
+    versions.map(version).collect()
+}
+
+async fn send(bus: &Bus, messages: &[Message]) {
+    let verdicts = bus.broker.publisher(options()).publish(messages, PATIENCE).await.unwrap();
+    assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Confirmed));
+}
+
+/// The messages' names, with the attempts.
+fn names(deliveries: &[Delivery]) -> Vec<(&str, u32)> {
+    deliveries.iter().map(|delivery| (delivery.message.routing_key.as_str(), delivery.attempt)).collect()
+}
+
+async fn of_an_aggregates_messages_one_is_handled_at_a_time_and_in_order(bus: Bus) {
+    let orders = ordered("orders");
+    bus.broker.declare(&orders).await.unwrap();
+    send(&bus, &[history("a", 1..=3), history("b", 1..=2)].concat()).await;
+    let (sender, mut inbox) = Inbox::new();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let gated = {
+        let gate = gate.clone();
+        move |delivery: Delivery| {
+            sender.send(delivery).unwrap();
+            let gate = gate.clone();
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Ok(())
+            }
+        }
+    };
+    let consumer = Consumer::start(&bus.broker, &orders, gated);
+    let mut seen = inbox.take(2).await;
+    assert!(inbox.is_quiet().await, "the next of each waits");
+    assert_eq!(names(&seen), [("a.1", 1), ("b.1", 1)], "and the aggregates do not wait for each other");
+    gate.add_permits(5);
+    seen.extend(inbox.take(3).await);
+    let of = |aggregate: &str| {
+        names(&seen)
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with(aggregate))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((of("a"), of("b")), (vec!["a.1", "a.2", "a.3"], vec!["b.1", "b.2"]));
+    consumer.stop().await;
+}
+
+async fn a_message_that_is_tried_again_is_not_overtaken_by_the_next_of_its_aggregate(bus: Bus) {
+    let orders = ordered("orders");
+    bus.broker.declare(&orders).await.unwrap();
+    send(&bus, &[history("a", 1..=2), history("b", 1..=1)].concat()).await;
+    let (sender, mut inbox) = Inbox::new();
+    let third_time = move |delivery: Delivery| {
+        let fails = delivery.message.routing_key == "a.1" && delivery.attempt < 3;
+        sender.send(delivery).unwrap();
+        async move { if fails { Err(Failure::retry("not yet")) } else { Ok(()) } }
+    };
+    let consumer = Consumer::start(&bus.broker, &orders, third_time);
+    let seen = inbox.take(5).await;
+    assert_eq!(names(&seen), [("a.1", 1), ("b.1", 1), ("a.1", 2), ("a.1", 3), ("a.2", 1)]);
+    assert!(inbox.is_quiet().await);
+    consumer.stop().await;
+}
+
+async fn an_ordered_message_that_always_fails_is_set_aside_and_the_next_follows(bus: Bus) {
+    let orders = Subscription { delivery_limit: 3, ..ordered("orders") };
+    bus.broker.declare(&orders).await.unwrap();
+    let sent = history("a", 1..=2);
+    send(&bus, &sent).await;
+    let (sender, mut inbox) = Inbox::new();
+    let never = move |delivery: Delivery| {
+        let fails = delivery.message.routing_key == "a.1";
+        sender.send(delivery).unwrap();
+        async move { if fails { Err(Failure::retry("never")) } else { Ok(()) } }
+    };
+    let consumer = Consumer::start(&bus.broker, &orders, never);
+    assert_eq!(names(&inbox.take(4).await), [("a.1", 1), ("a.1", 2), ("a.1", 3), ("a.2", 1)]);
+    let broker = &bus.broker;
+    let is_dead = || async move { !broker.dead_letters("orders", 1).await.unwrap().is_empty() };
+    eventually("death", is_dead).await;
+    let dead = bus.broker.dead_letters("orders", 10).await.unwrap();
+    assert_eq!((dead.len(), &dead[0].message, dead[0].reason.as_str()), (1, &sent[0], "rejected"));
+    consumer.stop().await;
+}
+
+async fn an_ordered_queue_has_one_active_consumer(bus: Bus) {
+    let orders = ordered("orders");
+    bus.broker.declare(&orders).await.unwrap();
+    let (sender, mut inbox) = Inbox::new();
+    let first = Consumer::start(&bus.broker, &orders, accept(sender));
+    send(&bus, &history("a", 1..=1)).await;
+    inbox.next().await;
+    let (sender, mut others) = Inbox::new();
+    let second = Consumer::start(&bus.broker, &orders, accept(sender.clone()));
+    let third = Consumer::start(&bus.broker, &orders, accept(sender));
+    assert!(others.is_quiet().await);
+    for aggregate in ["b", "c", "d", "e"] {
+        send(&bus, &history(aggregate, 1..=1)).await;
+    }
+    inbox.take(4).await;
+    assert!(others.is_quiet().await, "they wait to take over");
+
+    first.stop().await;
+    send(&bus, &history("f", 1..=1)).await;
+    assert_eq!(names(&others.take(1).await), [("f.1", 1)]);
+    second.stop().await;
+    third.stop().await;
+}
+
+async fn what_a_dead_ordered_consumer_had_comes_again_in_order(bus: Bus) {
+    let orders = ordered("orders");
+    bus.broker.declare(&orders).await.unwrap();
+    let stuck = |sender: mpsc::UnboundedSender<Delivery>| {
+        move |delivery: Delivery| {
+            sender.send(delivery).unwrap();
+            std::future::pending()
+        }
+    };
+    let (sender, mut inbox) = Inbox::new();
+    let consumer = Consumer::start(&bus.broker, &orders, stuck(sender));
+    // More than a consumer has in hand, of several aggregates.
+    let sent = [history("a", 1..=3), history("b", 1..=3), history("a", 4..=6), history("c", 1..=3)].concat();
+    send(&bus, &sent).await;
+    inbox.take(2).await;
+    drop(consumer);
+
+    let orders = Subscription { concurrency: 1, ..orders };
+    let (sender, mut inbox) = Inbox::new();
+    let consumer = Consumer::start(&bus.broker, &orders, accept(sender));
+    let seen = inbox.take(sent.len()).await;
+    let seen: Vec<_> = names(&seen).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(seen, sent.iter().map(|message| message.routing_key.as_str()).collect::<Vec<_>>());
+    consumer.stop().await;
+}
+
+/// A handler that tells the inbox, and then waits until it may end.
+fn slow(
+    inbox: mpsc::UnboundedSender<Delivery>,
+    end: &Arc<Notify>,
+    outcome: impl Fn() -> Result<(), Failure> + Clone + Send + Sync + 'static,
+) -> impl Handler + 'static {
+    let end = end.clone();
+    move |delivery: Delivery| {
+        inbox.send(delivery).unwrap();
+        let (end, outcome) = (end.clone(), outcome.clone());
+        async move {
+            end.notified().await;
+            outcome()
+        }
+    }
+}
+
+async fn an_ordered_consumer_is_succeeded_when_it_has_finished(bus: Bus) {
+    let orders = ordered("orders");
+    bus.broker.declare(&orders).await.unwrap();
+    let (sender, mut inbox) = Inbox::new();
+    let end = Arc::new(Notify::new());
+    let first = Consumer::start(&bus.broker, &orders, slow(sender, &end, || Ok(())));
+    send(&bus, &history("a", 1..=2)).await;
+    assert_eq!(names(&inbox.take(1).await), [("a.1", 1)]);
+    let (sender, mut next) = Inbox::new();
+    let second = Consumer::start(&bus.broker, &orders, accept(sender));
+
+    let stopped = first.stop();
+    let finishing = async {
+        send(&bus, &history("a", 3..=4)).await;
+        assert!(next.is_quiet().await, "the first is still at the message before");
+        end.notify_one();
+        let seen = next.take(3).await;
+        names(&seen).into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+    };
+    let ((), seen) = tokio::join!(stopped, finishing);
+    assert_eq!(seen, ["a.2", "a.3", "a.4"]);
+    assert!(inbox.is_over().await, "a stopping consumer begins nothing new");
+    second.stop().await;
+}
+
+async fn what_a_stopping_ordered_consumer_could_not_handle_goes_to_the_next_in_order(bus: Bus) {
+    let orders = Subscription { concurrency: 2, ..ordered("orders") };
+    bus.broker.declare(&orders).await.unwrap();
+    let (sender, mut inbox) = Inbox::new();
+    let end = Arc::new(Notify::new());
+    let failing = slow(sender, &end, || Err(Failure::retry("not here")));
+    let first = Consumer::start(&bus.broker, &orders, failing);
+    send(&bus, &history("a", 1..=4)).await;
+    inbox.take(1).await;
+    let (sender, mut next) = Inbox::new();
+    let second = Consumer::start(&bus.broker, &orders, accept(sender));
+    let finishing = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        end.notify_one();
+    };
+    tokio::join!(first.stop(), finishing);
+    let seen = next.take(4).await;
+    let seen: Vec<_> = names(&seen).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(seen, ["a.1", "a.2", "a.3", "a.4"]);
+    second.stop().await;
 }

@@ -1,22 +1,29 @@
 //! The loop of a consumer.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::fences::Fence;
 use crate::{
     BrokerError, Delivery, Handler, Subscription, backoff,
-    consume::{self, Settlement},
+    handling::{Handling, Settlement},
 };
+
+/// How often a consumer that waits for its turn looks whether it has come.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Queues that messages are taken from.
 #[async_trait]
 pub(super) trait Queues: Send + Sync {
     /// A message that is with a handler. When it is dropped unsettled, the message is delivered again.
     type Taken: Send;
+
+    /// Makes a consumer the active one of `queue`, until what is returned is dropped; `None` while another is.
+    fn activate(&self, queue: &str) -> Option<Fence>;
 
     /// Settles what was handled, and takes up to `room` messages from `queue`.
     ///
@@ -40,24 +47,39 @@ pub(super) async fn consume<Q: Queues>(
 ) {
     let queue = subscription.queue.as_str();
     let concurrency = usize::from(subscription.concurrency.max(1));
-    let mut handling = FuturesUnordered::new();
+    handler.consuming();
+    // Dropped last: the next becomes active when all that this one had is back in the queue.
+    let _active = match subscription.ordered {
+        true => match stop.run_until_cancelled(activation(queues, queue)).await {
+            Some(active) => Some(active),
+            None => return,
+        },
+        false => None,
+    };
+    let handling = Handling::new(handler, subscription, stop);
+    let mut in_hand = FuturesUnordered::new();
     let mut settled = Vec::new();
     let mut failures = 0;
     while !stop.is_cancelled() {
-        let turn = queues.turn(queue, std::mem::take(&mut settled), concurrency - handling.len());
-        match beside(&mut handling, &mut settled, turn).await {
+        let turn = queues.turn(queue, std::mem::take(&mut settled), concurrency - in_hand.len());
+        match beside(&mut in_hand, &mut settled, turn).await {
             Ok(taken) => {
+                if failures > 0 {
+                    handler.consuming();
+                }
                 failures = 0;
-                handling.extend(taken.into_iter().map(|(delivery, taken)| async move {
-                    (taken, consume::handle(handler, delivery, queue, stop).await)
+                in_hand.extend(taken.into_iter().map(|(delivery, taken)| {
+                    let settlement = handling.handle(delivery);
+                    async move { (taken, settlement.await) }
                 }));
             }
             Err(error) => {
                 failures += 1;
+                handler.not_consuming(&error.to_string());
                 let pause = backoff::after(failures);
                 tracing::warn!(queue, %error, ?pause, "not consuming");
                 let pause = stop.run_until_cancelled(tokio::time::sleep(pause));
-                beside(&mut handling, &mut settled, pause).await;
+                beside(&mut in_hand, &mut settled, pause).await;
                 continue;
             }
         }
@@ -65,22 +87,32 @@ pub(super) async fn consume<Q: Queues>(
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                Some(done) = handling.next() => settled.push(done),
-                () = arrived.notified(), if handling.len() < concurrency => {}
+                Some(done) = in_hand.next() => settled.push(done),
+                () = arrived.notified(), if in_hand.len() < concurrency => {}
             }
         }
     }
     loop {
         if !settled.is_empty() {
             let turn = queues.turn(queue, std::mem::take(&mut settled), 0);
-            if let Err(error) = beside(&mut handling, &mut settled, turn).await {
+            if let Err(error) = beside(&mut in_hand, &mut settled, turn).await {
                 tracing::warn!(queue, %error, "handled messages will be delivered again");
             }
-        } else if let Some(done) = handling.next().await {
+        } else if let Some(done) = in_hand.next().await {
             settled.push(done);
         } else {
             break;
         }
+    }
+}
+
+/// Waits until no other consumer of `queue` is active.
+async fn activation<Q: Queues>(queues: &Q, queue: &str) -> Fence {
+    loop {
+        if let Some(active) = queues.activate(queue) {
+            return active;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

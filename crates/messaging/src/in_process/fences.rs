@@ -1,4 +1,4 @@
-//! Fences of publishers within the process.
+//! What one at a time can hold within the process: the right to publish under a name, or to consume from an ordered queue.
 
 use std::{
     collections::HashMap,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     BrokerError, DeadLetter, Delivery, EventLog, Handler, Message, PublishError, Publisher, PublisherOptions,
-    Subscription, Verdict, backend::Backend, consume::Settlement, topic,
+    Subscription, Verdict, backend::Backend, handling::Settlement, topic,
 };
 
 /// Exchanges and queues in memory. Clones share them.
@@ -31,6 +31,8 @@ struct State {
     queues: HashMap<String, Queue>,
     logs: HashMap<String, VecDeque<Message>>,
     fences: Fences,
+    /// The active consumers, by queue.
+    active: Fences,
 }
 
 #[derive(Default)]
@@ -50,6 +52,8 @@ struct Queue {
     /// How many are with a handler.
     taken: usize,
     dead: VecDeque<DeadLetter>,
+    /// The place of the next message.
+    next: u64,
     max_length: usize,
     delivery_limit: u32,
     arrived: Arc<Notify>,
@@ -57,6 +61,8 @@ struct Queue {
 
 struct Queued {
     message: Message,
+    /// The place in the queue, which it keeps while it is taken.
+    place: u64,
     /// How many times it was delivered.
     deliveries: u32,
 }
@@ -67,6 +73,7 @@ impl Queue {
             ready: VecDeque::new(),
             taken: 0,
             dead: VecDeque::new(),
+            next: 0,
             max_length: subscription.max_length as usize,
             delivery_limit: subscription.delivery_limit,
             arrived: Arc::default(),
@@ -79,7 +86,8 @@ impl Queue {
     }
 
     fn push(&mut self, message: Message) {
-        self.ready.push_back(Queued { message, deliveries: 0 });
+        self.ready.push_back(Queued { message, place: self.next, deliveries: 0 });
+        self.next += 1;
         self.arrived.notify_one();
     }
 
@@ -93,7 +101,8 @@ impl Queue {
         let reason = match settlement {
             Settlement::Done => return,
             Settlement::Again if queued.deliveries < self.delivery_limit => {
-                self.ready.push_front(queued);
+                let before = self.ready.partition_point(|other| other.place < queued.place);
+                self.ready.insert(before, queued);
                 self.arrived.notify_one();
                 return;
             }
@@ -188,6 +197,10 @@ impl InProcessBroker {
 #[async_trait]
 impl Queues for InProcessBroker {
     type Taken = Taken;
+
+    fn activate(&self, queue: &str) -> Option<Fence> {
+        self.state().active.take(queue)
+    }
 
     async fn turn(
         &self,

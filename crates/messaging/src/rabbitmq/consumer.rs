@@ -1,6 +1,6 @@
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lapin::{
-    Channel,
+    Acker, Channel,
     message::Delivery as Delivered,
     options::{
         BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Delivery, Handler, Subscription, backoff,
-    consume::{self, Settlement},
+    handling::{Handling, Settlement},
 };
 
 /// How a session with the broker ended without an error of its own.
@@ -42,6 +42,7 @@ pub(super) async fn consume(
             Some(Ok(session)) => {
                 tracing::info!(broker = %rabbitmq, queue = subscription.queue, "consuming");
                 failures = 0;
+                handler.consuming();
                 session.run(subscription, handler, stop).await
             }
             Some(Err(error)) => Err(error),
@@ -52,6 +53,7 @@ pub(super) async fn consume(
             Err(error) => error.to_string(),
         };
         failures += 1;
+        handler.not_consuming(&error);
         let pause = backoff::after(failures);
         tracing::warn!(broker = %rabbitmq, queue = subscription.queue, error, ?pause, "not consuming");
         let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
@@ -83,38 +85,51 @@ impl Session {
         stop: &CancellationToken,
     ) -> lapin::Result<End> {
         let queue = subscription.queue.as_str();
-        let mut handling = FuturesUnordered::new();
+        // Cancelled with the session too: a message is tried again where its acknowledgement can arrive.
+        let over = stop.child_token();
+        let handling = Handling::new(handler, subscription, &over);
+        let (mut in_hand, mut finished) = (FuturesUnordered::new(), Vec::new());
         let outcome = loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(End::Stopped),
-                Some(settled) = handling.next() => if let Err(error) = settled { break Err(error) },
+                Some(handled) = in_hand.next() => match handled {
+                    Ok(handled) => finished.extend(handled),
+                    Err(error) => break Err(error),
+                },
                 // The broker sends no more than `concurrency` unsettled ones, so this is bounded by it.
                 delivered = self.deliveries.next() => match delivered {
-                    Some(Ok(delivered)) => handling.push(settle(delivered, queue, handler, stop)),
+                    Some(Ok(delivered)) => in_hand.push(handle(delivered, queue, &handling, &over)),
                     Some(Err(error)) => break Err(error),
                     None => break Ok(End::Cancelled),
                 },
             }
         };
-        let stopped = matches!(outcome, Ok(End::Stopped));
-        let no_more = async {
-            if stopped {
-                // Without an answer, what still comes is not looked at and goes back with the connection.
-                let cancel = self.channel.basic_cancel(self.deliveries.tag(), BasicCancelOptions::default());
-                let _ = tokio::time::timeout(GOODBYE, cancel).await;
-            }
-        };
+        over.cancel();
         // What the handler has is finished in any case. Without a connection it comes again, and the inbox knows it.
-        let finish = async {
-            while let Some(settled) = handling.next().await {
-                if let Err(error) = settled {
-                    tracing::debug!(queue, %error, "an acknowledgement was lost");
-                }
+        while let Some(handled) = in_hand.next().await {
+            finished.extend(handled.unwrap_or_else(|error| {
+                tracing::debug!(queue, %error, "an acknowledgement was lost");
+                None
+            }));
+        }
+        let stopped = matches!(outcome, Ok(End::Stopped));
+        if stopped && !subscription.ordered {
+            // Without an answer, what still comes is not looked at and goes back with the connection.
+            let cancel = self.channel.basic_cancel(self.deliveries.tag(), BasicCancelOptions::default());
+            let _ = tokio::time::timeout(GOODBYE, cancel).await;
+        }
+        for handled in finished {
+            // What this consumer had, and what came since, goes back all at once with the connection, in the queue's order,
+            // before the next consumer becomes active. A cancelled one would be succeeded while it still had messages.
+            if subscription.ordered && handled.settlement == Settlement::Again {
+                continue;
             }
-        };
-        tokio::join!(no_more, finish);
-        drop(handling);
+            if let Err(error) = handled.settle().await {
+                tracing::debug!(queue, %error, "an acknowledgement was lost");
+            }
+        }
+        drop(in_hand);
         if stopped {
             self.link.close().await;
         }
@@ -122,30 +137,53 @@ impl Session {
     }
 }
 
-async fn settle(
+/// A delivery that was handled and has not been acknowledged.
+struct Handled {
+    acker: Acker,
+    settlement: Settlement,
+}
+
+/// Lets the handler handle a delivery and acknowledges it. Once the session is over, it is returned unacknowledged: an
+/// acknowledgement lets another message come, to this consumer or, in an ordered queue, to the next.
+fn handle<'s>(
     delivered: Delivered,
     queue: &str,
-    handler: &dyn Handler,
-    stop: &CancellationToken,
-) -> lapin::Result<()> {
+    handling: &'s Handling<'_>,
+    over: &'s CancellationToken,
+) -> impl Future<Output = lapin::Result<Option<Handled>>> + use<'s> {
     let Delivered { properties, routing_key, data, acker, .. } = delivered;
-    let settlement = match codec::id(&properties) {
-        Some(id) => {
-            let message = codec::message(id, routing_key.as_str(), &properties, data);
-            let attempt = codec::attempt(&properties);
-            consume::handle(handler, Delivery { message, attempt }, queue, stop).await
+    let id = codec::id(&properties);
+    if id.is_none() {
+        tracing::error!(queue, %routing_key, "a message without an id, to the dead letters");
+    }
+    // Here and not in the future: messages take their places in the order in which they come.
+    let settlement = id.map(|id| {
+        let message = codec::message(id, routing_key.as_str(), &properties, data);
+        handling.handle(Delivery { message, attempt: codec::attempt(&properties) })
+    });
+    async move {
+        let settlement = match settlement {
+            Some(settlement) => settlement.await,
+            None => Settlement::Dead,
+        };
+        let handled = Handled { acker, settlement };
+        if over.is_cancelled() {
+            return Ok(Some(handled));
         }
-        None => {
-            tracing::error!(queue, %routing_key, "a message without an id, to the dead letters");
-            Settlement::Dead
-        }
-    };
-    match settlement {
-        Settlement::Done => acker.ack(BasicAckOptions::default()).await?,
-        Settlement::Again => {
-            acker.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await?
-        }
-        Settlement::Dead => acker.reject(BasicRejectOptions { requeue: false }).await?,
-    };
-    Ok(())
+        handled.settle().await?;
+        Ok(None)
+    }
+}
+
+impl Handled {
+    async fn settle(self) -> lapin::Result<()> {
+        match self.settlement {
+            Settlement::Done => self.acker.ack(BasicAckOptions::default()).await?,
+            Settlement::Again => {
+                self.acker.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await?
+            }
+            Settlement::Dead => self.acker.reject(BasicRejectOptions { requeue: false }).await?,
+        };
+        Ok(())
+    }
 }

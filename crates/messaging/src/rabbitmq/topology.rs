@@ -64,7 +64,7 @@ pub(super) async fn subscription(channel: &Channel, subscription: &Subscription)
     queue(channel, &dead, arguments).await?;
     bind(channel, &dead, &dead, "").await?;
 
-    let arguments = [
+    let mut arguments = vec![
         ("x-queue-type", text("quorum")),
         // The broker counts the returns that it allows, not the deliveries.
         (
@@ -77,6 +77,9 @@ pub(super) async fn subscription(channel: &Channel, subscription: &Subscription)
         // A dead letter leaves its queue when the queue of the dead has confirmed it.
         ("x-dead-letter-strategy", text("at-least-once")),
     ];
+    if subscription.ordered {
+        arguments.push(("x-single-active-consumer", AMQPValue::Boolean(true)));
+    }
     queue(channel, name, arguments).await?;
     exchange(channel, &replay, ExchangeKind::Fanout).await?;
     bind(channel, name, &replay, "").await?;
@@ -88,10 +91,10 @@ pub(super) async fn subscription(channel: &Channel, subscription: &Subscription)
     Ok(())
 }
 
-async fn queue<const N: usize>(
+async fn queue(
     channel: &Channel,
     name: &str,
-    arguments: [(&str, AMQPValue); N],
+    arguments: impl IntoIterator<Item = (&str, AMQPValue)>,
 ) -> lapin::Result<()> {
     let mut table = FieldTable::default();
     for (name, value) in arguments {

@@ -114,6 +114,11 @@ impl Inbox {
         deliveries
     }
 
+    /// Nothing more came until the consumer ended.
+    pub(crate) async fn is_over(&mut self) -> bool {
+        timeout(PATIENCE, self.0.recv()).await.expect("the consumer ends").is_none()
+    }
+
     /// Nothing more comes, as far as a short wait can tell.
     pub(crate) async fn is_quiet(&mut self) -> bool {
         timeout(Duration::from_millis(500), self.0.recv()).await.is_err()

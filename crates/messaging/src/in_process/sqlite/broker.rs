@@ -6,14 +6,17 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    super::consumer::{self, Queues},
+    super::{
+        consumer::{self, Queues},
+        fences::Fence,
+    },
     file::File,
     publisher::SqlitePublisher,
     queue::{self, Queued},
 };
 use crate::{
     BrokerError, DeadLetter, Delivery, Handler, Publisher, PublisherOptions, Subscription, backend::Backend,
-    backoff, consume::Settlement,
+    backoff, handling::Settlement,
 };
 
 /// Exchanges and queues in a file. Clones share it.
@@ -174,6 +177,10 @@ impl Drop for Taken {
 impl Queues for SqliteBroker {
     type Taken = Taken;
 
+    fn activate(&self, queue: &str) -> Option<Fence> {
+        self.0.memory().active.take(queue)
+    }
+
     async fn turn(
         &self,
         queue: &str,
@@ -199,6 +206,7 @@ impl Backend for SqliteBroker {
         let mut failures = 0;
         while let Err(error) = self.make(subscription).await {
             failures += 1;
+            handler.not_consuming(&error.to_string());
             let pause = backoff::after(failures);
             tracing::warn!(bus = %self, queue = subscription.queue, %error, ?pause, "not consuming");
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {

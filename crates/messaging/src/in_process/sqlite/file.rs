@@ -36,6 +36,8 @@ pub(super) struct File {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) fences: Fences,
+    /// The active consumers, by queue.
+    pub(super) active: Fences,
     /// The messages that are with a handler.
     pub(super) taken: HashSet<i64>,
     arrivals: HashMap<String, Arc<Notify>>,
