@@ -28,6 +28,7 @@ mod disk;
 mod faketime;
 #[cfg(feature = "clients")]
 mod kubernetes;
+mod log;
 #[cfg(feature = "clients")]
 pub mod otlp;
 #[cfg(feature = "clients")]
@@ -49,6 +50,7 @@ mod skip;
 mod teardown;
 
 pub use dice::Dice;
+pub use log::Log;
 #[cfg(feature = "clients")]
 pub use {
     browser::{TestBrowser, browser},

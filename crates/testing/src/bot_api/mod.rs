@@ -5,66 +5,23 @@
 
 mod html;
 mod protocol;
+mod shared;
 mod state;
+mod words;
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
     runtime::Runtime,
-    sync::watch,
     time::{Instant, timeout_at},
 };
 
-use self::state::State;
-
-/// The token that the server knows.
-pub const TOKEN: &str = "424242:TEST-the_bots-token";
-
-/// The bot's name, without the `@`.
-pub const USERNAME: &str = "shop_test_bot";
-
-/// A message of the bot, as it is on people's screens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its number in its chat.
-    pub id: i64,
-    /// What one reads: without markup.
-    pub text: String,
-    /// The buttons, row by row: what one reads, and what the bot is told when it is pressed.
-    pub buttons: Vec<Vec<(String, String)>>,
-    /// How often the bot changed it.
-    pub edits: usize,
-}
-
-impl Message {
-    /// The data of the first button whose label contains `label`.
-    pub fn button(&self, label: &str) -> Option<&str> {
-        let mut buttons = self.buttons.iter().flatten();
-        buttons.find(|(text, _)| text.contains(label)).map(|(_, data)| data.as_str())
-    }
-}
-
-/// What the bot answered to a pressed button.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// What pops up; `None` when nothing does.
-    pub text: Option<String>,
-}
-
-/// How a call is to fail.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// 429 with this many seconds to wait.
-    FloodControl(u32),
-    /// A status with a description.
-    Error(u16, &'static str),
-    /// 502 with a page instead of JSON, as a proxy answers.
-    BadGateway,
-}
+use self::shared::Shared;
+pub use self::words::{Failure, Message, Notice, TOKEN, USERNAME};
 
 /// The server. It is gone, with all its connections, when this is dropped.
 #[derive(Debug)]
@@ -75,27 +32,6 @@ pub struct BotApi {
     runtime: Option<Runtime>,
 }
 
-/// What the protocol's side and the test's side share.
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    /// Counts changes, for those who wait for one.
-    changes: watch::Sender<u64>,
-}
-
-impl Shared {
-    /// Without waking those who wait for a change.
-    fn quietly<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        let outcome = self.quietly(act);
-        self.changes.send_modify(|changes| *changes += 1);
-        outcome
-    }
-}
-
 impl BotApi {
     /// A server on a free loopback port.
     ///
@@ -104,7 +40,7 @@ impl BotApi {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
         let address = listener.local_addr().expect("a bound address");
-        let shared = Arc::new(Shared { state: Mutex::default(), changes: watch::Sender::new(0) });
+        let shared = Arc::new(Shared::default());
         let runtime = Some(protocol::serve(listener, Arc::clone(&shared)));
         Self { address, shared, runtime }
     }
@@ -130,7 +66,7 @@ impl BotApi {
         self.runtime = Some(protocol::serve(listener, Arc::clone(&self.shared)));
     }
 
-    /// Somebody writes to the bot; answers the message's number. A negative chat is a group.
+    /// Somebody writes to the bot; returns the message's number. A negative chat is a group.
     pub fn user_says(&self, chat: i64, text: &str) -> i64 {
         self.shared.change(|state| state.user_says(chat, text))
     }
@@ -223,7 +159,7 @@ impl BotApi {
     /// Waits until `found` finds something.
     pub async fn wait<T>(&self, found: impl Fn() -> Option<T>, patience: Duration) -> Option<T> {
         let deadline = Instant::now() + patience;
-        let mut changes = self.shared.changes.subscribe();
+        let mut changes = self.shared.changes();
         loop {
             if let Some(found) = found() {
                 return Some(found);

@@ -17,8 +17,9 @@ use tokio::{
 };
 
 use super::{
-    Failure, Shared, TOKEN,
+    shared::Shared,
     state::{Answer, integer},
+    words::{Failure, TOKEN},
 };
 
 /// Serves in a runtime of its own.
@@ -78,7 +79,7 @@ async fn get_updates(shared: &Shared, parameters: &Value) -> Answer {
     let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(100);
     let patience = number("timeout").and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
     let deadline = Instant::now() + Duration::from_secs(patience.min(50));
-    let mut changes = shared.changes.subscribe();
+    let mut changes = shared.changes();
     let (poll, webhook) = shared.change(|state| {
         if !parameters["allowed_updates"].is_null() {
             state.allow(&parameters["allowed_updates"]);

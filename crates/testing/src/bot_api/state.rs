@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Failure, Message, Notice, USERNAME, html};
+use super::{
+    html,
+    words::{Failure, Message, Notice, USERNAME},
+};
 
 /// How much is kept: the oldest makes room.
 const MAX_UPDATES: usize = 1000;

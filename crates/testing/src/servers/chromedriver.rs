@@ -3,7 +3,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use rustix::process::Signal;
 
-use super::{Ready, Server, find, folder::Folder, free_port, process::Program};
+use super::{
+    find,
+    folder::Folder,
+    process::Program,
+    server::{Ready, Server, free_port},
+};
 
 /// The binaries of a browser that tests drive.
 #[derive(Clone, Debug, PartialEq, Eq)]

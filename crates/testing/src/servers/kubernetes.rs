@@ -8,7 +8,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use rustix::process::Signal;
 
-use super::{Ready, Server, find, folder::Folder, free_port, process::Program};
+use super::{
+    find,
+    folder::Folder,
+    process::Program,
+    server::{Ready, Server, free_port},
+};
 
 /// The convention of setup-envtest and its users.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";

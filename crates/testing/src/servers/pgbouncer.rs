@@ -3,7 +3,13 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use rustix::process::Signal;
 
-use super::{Ready, Server, find, folder::Folder, free_port, postgres, process::Program};
+use super::{
+    find,
+    folder::Folder,
+    postgres,
+    process::Program,
+    server::{Ready, Server, free_port},
+};
 
 /// How PgBouncer shares its connections to the server among its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use rustix::process::Signal;
 
-use super::{Ready, Server, find, folder::Folder, free_port, process::Program};
+use super::{
+    find,
+    folder::Folder,
+    process::Program,
+    server::{Ready, Server, free_port},
+};
 
 /// `guest:guest` in base64.
 const OVERVIEW: &str = "GET /api/overview HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\nConnection: close\r\n\r\n";

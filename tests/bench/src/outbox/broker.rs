@@ -16,7 +16,7 @@ use lapin::{
 use tokio::{sync::mpsc, task::JoinSet};
 use uuid::Uuid;
 
-use super::PAYLOAD;
+use super::sizes::{PATIENCE, PAYLOAD};
 
 /// What a consumer may have unacknowledged.
 const PREFETCH: u16 = 200;
@@ -100,7 +100,7 @@ pub(crate) struct Arrivals {
 
 impl Arrivals {
     pub(crate) async fn next(&mut self) -> anyhow::Result<(Uuid, Instant)> {
-        let next = tokio::time::timeout(super::PATIENCE, self.arrived.recv()).await;
+        let next = tokio::time::timeout(PATIENCE, self.arrived.recv()).await;
         next.context("a message does not arrive")?.context("the consumer has ended")
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{IN_FLIGHT, Sizes, place::Place};
+use super::{
+    place::Place,
+    sizes::{IN_FLIGHT, Sizes},
+};
 use crate::report::{self, Side, median, verdict};
 
 const RAW_TARGET: f64 = 0.8;

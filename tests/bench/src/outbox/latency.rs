@@ -12,9 +12,9 @@ use uuid::Uuid;
 use shop_outbox::NewMessage;
 
 use super::{
-    Sizes,
     broker::{Arrivals, Raw, expect_ack, payload},
     place::Place,
+    sizes::Sizes,
 };
 use crate::report::{self, Side, median, verdict};
 

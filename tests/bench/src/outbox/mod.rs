@@ -4,6 +4,7 @@ pub(crate) mod broker;
 mod drain;
 mod latency;
 pub(crate) mod place;
+mod sizes;
 mod tax;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,15 +13,8 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use sqlx::{Connection as _, PgConnection};
 
-use self::place::Place;
+use self::{place::Place, sizes::Sizes};
 use crate::report;
-
-/// The size of a message's body, in bytes.
-const PAYLOAD: usize = 1024;
-/// What the publisher may have on its way, which is what it has unless it is told otherwise.
-const IN_FLIGHT: u32 = 400;
-/// Longer than a message takes, whatever the machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -56,18 +50,6 @@ enum Part {
     History,
     /// The publisher's memory
     Memory,
-}
-
-/// How much of everything.
-struct Sizes {
-    rounds: u32,
-    /// Rows in one drain.
-    rows: u32,
-    /// How long a steady load lasts in one round.
-    slice: Duration,
-    single_commits: u32,
-    sent_rows: u32,
-    backlog: u32,
 }
 
 impl From<&Arguments> for Sizes {

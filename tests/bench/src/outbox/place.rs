@@ -12,8 +12,8 @@ use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::process::Command;
 
 use super::{
-    IN_FLIGHT, PATIENCE,
     broker::{Broker, payload},
+    sizes::{IN_FLIGHT, PATIENCE},
 };
 use crate::process::{Process, free_address};
 

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::{Sizes, place::Place};
+use super::{place::Place, sizes::Sizes};
 use crate::{
     pgbench::{Event, Pgbench},
     report::{self, Side, median, verdict},

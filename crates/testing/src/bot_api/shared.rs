@@ -1,0 +1,32 @@
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::state::State;
+
+/// What the protocol's side and the test's side share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Counts changes, for those who wait for one.
+    changes: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Without waking those who wait for a change.
+    pub(super) fn quietly<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Wakes those who wait for a change.
+    pub(super) fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let outcome = self.quietly(act);
+        self.changes.send_modify(|changes| *changes += 1);
+        outcome
+    }
+
+    /// How many changes there were, for those who wait for the next.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
