@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::{global, propagation::Injector};
+use http::HeaderMap;
+use opentelemetry::global;
+use opentelemetry_http::HeaderInjector;
 use tracing::{Instrument as _, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -47,7 +48,7 @@ pub async fn send(
     );
     let mut headers = HeaderMap::new();
     global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&span.context(), &mut Headers(&mut headers));
+        propagator.inject_context(&span.context(), &mut HeaderInjector(&mut headers));
     });
     origin::vouch(&mut headers);
     let outcome = request.headers(headers).send().instrument(span.clone()).await;
@@ -63,16 +64,6 @@ pub async fn send(
         }
     }
     outcome
-}
-
-struct Headers<'a>(&'a mut HeaderMap);
-
-impl Injector for Headers<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::FutureExt as _;
 use shop_runtime::Lifecycle;
 use teloxide::types::{ChatId, Update};
@@ -32,8 +33,14 @@ const SHORT_POLL: Duration = Duration::from_millis(200);
 /// When stopping, the answers that are under way have this long. The process is killed soon after.
 const DRAIN: Duration = Duration::from_secs(18);
 
-/// The pauses after failures: doubled from the first to the longest, each shortened at random.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The pauses after failures double up to the longest. Each is shortened at random, to half of it at most, so that many bots do not
+/// come back at the same moment.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(250))
+    .with_max_delay(Duration::from_secs(LONGEST_PAUSE.as_secs() / 2))
+    // Adds up to as much again.
+    .with_jitter()
+    .without_max_times();
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How the Bot API is doing, for `/readyz`: the reason when it is away.
@@ -58,7 +65,7 @@ pub(crate) async fn connect(
     connection: &Connection,
     stopping: &CancellationToken,
 ) -> Option<teloxide::types::Me> {
-    let mut backoff = Backoff::default();
+    let mut pauses = PAUSES.build();
     loop {
         let connecting = async {
             let me = api.me().await?;
@@ -79,7 +86,7 @@ pub(crate) async fn connect(
                 connection.send_modify(|state| *state = Ok(()));
                 return Some(me);
             }
-            Err(error) => failed(&error, &mut backoff, connection, stopping).await,
+            Err(error) => failed(&error, &mut pauses, connection, stopping).await,
         }
     }
 }
@@ -100,7 +107,7 @@ impl Receiver {
     /// Runs until the process stops; then finishes what was received, and confirms it.
     pub(crate) async fn run(mut self, lifecycle: &Lifecycle) {
         let stopping = lifecycle.stopping();
-        let mut backoff = Backoff::default();
+        let mut pauses = PAUSES.build();
         while !stopping.is_cancelled() {
             let offset = self.window.offset();
             let wait = self.window.is_idle();
@@ -111,7 +118,7 @@ impl Receiver {
             match polled {
                 Ok(updates) => {
                     self.connection.send_if_modified(|state| std::mem::replace(state, Ok(())).is_err());
-                    backoff = Backoff::default();
+                    pauses = PAUSES.build();
                     self.window.confirmed(offset);
                     updates.into_iter().for_each(|update| self.receive(update));
                 }
@@ -120,7 +127,7 @@ impl Receiver {
                         // Somebody set one after the start. An error of this call comes back with the next poll.
                         let _ = self.api.take_over_updates().await;
                     }
-                    failed(&error, &mut backoff, &self.connection, &stopping).await;
+                    failed(&error, &mut pauses, &self.connection, &stopping).await;
                 }
             }
             if !self.window.is_idle() {
@@ -202,13 +209,13 @@ impl Receiver {
 /// Reports a failure and waits.
 async fn failed(
     error: &CallError,
-    backoff: &mut Backoff,
+    pauses: &mut impl Iterator<Item = Duration>,
     connection: &Connection,
     stopping: &CancellationToken,
 ) {
     let pause = match error {
         CallError::FloodControl(wait) => *wait,
-        _ => backoff.next(),
+        _ => pauses.next().unwrap_or(LONGEST_PAUSE),
     };
     let reason = error.to_string();
     tracing::warn!(error = reason, pause = ?pause, "no updates from the Bot API");
@@ -219,31 +226,17 @@ async fn failed(
     }
 }
 
-#[derive(Default)]
-struct Backoff {
-    failures: u32,
-}
-
-impl Backoff {
-    /// Between half and all of a pause that doubles, so that many bots do not come back at the same moment.
-    fn next(&mut self) -> Duration {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
-        self.failures += 1;
-        pause.mul_f64(rand::random_range(0.5..=1.0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn pauses_grow_to_a_minute_and_are_never_the_same_for_all() {
-        let mut backoff = Backoff::default();
+        let mut pauses = PAUSES.build();
         for longest in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            let pause = backoff.next().as_secs_f64();
+            let pause = pauses.next().unwrap().as_secs_f64();
             assert!((longest / 2.0..=longest).contains(&pause), "{pause} of {longest}");
         }
-        assert!((0..100).all(|_| backoff.next() <= LONGEST_PAUSE));
+        assert!(pauses.take(100).all(|pause| pause <= LONGEST_PAUSE));
     }
 }

@@ -21,6 +21,7 @@ mod transaction;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use backon::{ExponentialBuilder, Retryable as _};
 use sea_orm_migration::MigratorTrait;
 use tokio::time::Instant;
 
@@ -39,6 +40,13 @@ use crate::{
 
 /// How long a start waits for a database that does not answer yet, or not as it should.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pauses between the attempts of a start.
+const START_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(200))
+    .with_max_delay(LONGEST_PAUSE)
+    .without_max_times();
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Opens the database of a service: makes its schema where it is missing, brings it up to date, and ends the process if it
 /// vanishes later, so that the next start makes it anew.
@@ -74,20 +82,13 @@ pub async fn connect(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow
     url.warn();
     let settings = settings.into();
     let deadline = Instant::now() + START_PATIENCE;
-    let mut pause = Duration::from_millis(200);
-    loop {
-        match pool::open(url, &settings).await {
-            Ok(database) => return Ok(database),
-            Err(error) if may_pass(url, &error) && Instant::now() + pause < deadline => {
-                tracing::warn!(database = ?url, error = format!("{error:#}"), "the database does not answer yet");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(3));
-            }
-            Err(error) => {
-                return Err(error).with_context(|| format!("the database {url:?} cannot be opened"));
-            }
-        }
-    }
+    let opening = (|| pool::open(url, &settings))
+        .retry(START_PAUSES)
+        .when(|error| may_pass(url, error) && Instant::now() + LONGEST_PAUSE < deadline)
+        .notify(|error, _| {
+            tracing::warn!(database = ?url, error = format!("{error:#}"), "the database does not answer yet");
+        });
+    opening.await.with_context(|| format!("the database {url:?} cannot be opened"))
 }
 
 /// Opens what is there already, for a tool: it creates neither a schema nor a file, and does not wait.

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use aws_lc_rs::{hmac, rand::SystemRandom};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::{global, propagation::Extractor, trace::TraceContextExt as _};
+use opentelemetry::{global, trace::TraceContextExt as _};
+use opentelemetry_http::HeaderExtractor;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -31,7 +32,7 @@ pub(crate) fn vouch(headers: &mut HeaderMap) {
 
 /// Makes `span` a child of the caller's, if the caller is trusted; else it begins a trace, and only refers to the caller's.
 pub(super) fn set_parent(span: &Span, headers: &HeaderMap, trusts_all: bool) {
-    let context = global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
+    let context = global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
     if trusts_all || is_vouched_for(headers) {
         // An error would only say that the span is disabled by the filter.
         let _ = span.set_parent(context);
@@ -49,18 +50,6 @@ fn is_vouched_for(headers: &HeaderMap) -> bool {
 fn vouched(headers: &HeaderMap) -> Vec<u8> {
     let value = |name| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     [value("traceparent"), b"\n", value("tracestate")].concat()
-}
-
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
-    }
 }
 
 #[cfg(test)]
