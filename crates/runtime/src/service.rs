@@ -17,6 +17,7 @@ use crate::{
     Lifecycle,
     bus::{Bus, Queues},
     config,
+    health::Health,
     http::{ApiDoc, HttpConfig},
     metrics::Metrics,
     telemetry,
@@ -33,6 +34,8 @@ pub struct Scope {
     pub clock: Clock,
     /// The service's own metrics.
     pub metrics: Metrics,
+    /// What the service depends on, for `/readyz`.
+    pub health: Health,
     /// How its HTTP is served.
     pub http: HttpConfig,
     /// The event bus: `scope.bus.open(&config.rabbitmq_url)`.
@@ -47,6 +50,7 @@ impl Scope {
             lifecycle: lifecycle.clone(),
             clock: Clock::system(),
             metrics: Metrics::default(),
+            health: Health::new(name, lifecycle.stopping()),
             http: HttpConfig::default(),
             bus: Bus::default(),
         }

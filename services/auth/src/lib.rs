@@ -5,10 +5,12 @@
 #![warn(missing_docs)]
 
 mod admin;
+mod app;
 mod attempts;
 mod config;
 mod domain;
 mod migration;
+mod refusals;
 mod routes;
 mod store;
 #[cfg(test)]
@@ -18,15 +20,15 @@ use std::{net::SocketAddr, sync::Arc};
 
 use shop_runtime::{
     Scope, Service, database,
-    health::Health,
     http::{self, ApiDoc, Limits},
 };
 
 use crate::{
+    app::App,
     attempts::Attempts,
     domain::{Passwords, Tokens},
     migration::Migrator,
-    routes::{AppState, Refusals},
+    refusals::Refusals,
 };
 pub use crate::{config::Config, domain::PasswordPolicy};
 
@@ -73,16 +75,13 @@ impl Service for Auth {
         if let Some(admin) = admin {
             admin::ensure(admin, &database, &passwords, &scope.clock).await?;
         }
-        let health =
-            Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness());
-        let health = match attempts.shared() {
-            Some(redis) => health.uses("redis", move || {
+        if let Some(redis) = attempts.shared() {
+            scope.health.uses("redis", move || {
                 let redis = redis.clone();
                 async move { redis.ping().await }
-            }),
-            None => health,
-        };
-        let state = AppState {
+            });
+        }
+        let app = App {
             database,
             clock: scope.clock.clone(),
             verifier: tokens.verifier(),
@@ -93,14 +92,12 @@ impl Service for Auth {
             trust_proxy: config.trust_proxy,
             password_policy: config.password_policy,
         };
-        let (routes, api) = routes::router().with_state(state).split_for_parts();
-        let router = http::router(routes, Some(api), health, &scope, LIMITS);
+        let router = http::router(routes::described().with_state(app), &scope, LIMITS);
         http::bind_and_serve(config.listen, router, &scope).await
     }
 
     async fn migrate(config: Config) -> anyhow::Result<()> {
-        let database = database::connect(&config.database_url, SCHEMA).await?;
-        database::migrate::<Migrator>(&database).await
+        database::migrated::<Migrator>(&config.database_url, SCHEMA).await.map(drop)
     }
 
     fn listen(config: &Config) -> SocketAddr {
@@ -108,21 +105,16 @@ impl Service for Auth {
     }
 
     fn api() -> Option<ApiDoc> {
-        Some(routes::router().into_openapi())
+        Some(routes::described().into_openapi())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        sync::{Arc, Mutex},
-    };
-
     use futures_util::future::try_join_all;
     use serde_json::Value;
     use shop_runtime::{Lifecycle, Scope, Service as _};
-    use shop_testing::servers::Durability;
+    use shop_testing::{Log, servers::Durability};
 
     use super::*;
     use crate::testing::{configuration, on_database, on_each_database, problem};
@@ -201,20 +193,6 @@ mod tests {
         assert_eq!(registration["required"], serde_json::json!(["email", "password"]));
     }
 
-    /// Everything that is written to the log.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[tokio::test]
     async fn the_log_tells_no_password_token_hash_or_person_even_when_it_tells_everything() {
         let log = Log::default();
@@ -244,7 +222,7 @@ mod tests {
             )
             .await;
             let signature = token.rsplit('.').next().unwrap();
-            let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            let log = log.text();
             assert!(log.contains("registered"), "the log is looked at");
             for secret in ["password1", "password2", "password-wrong", "somebody", "$argon2id$", signature] {
                 let line = log.lines().find(|line| line.contains(secret));

@@ -21,7 +21,7 @@ use shop_core::Clock;
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
     auth::TokenConfig,
-    config::{DatabaseUrl, Demo, RedisUrl},
+    config::{DatabaseUrl, RedisUrl},
 };
 
 use crate::{Auth, Config, domain::PasswordPolicy};
@@ -64,14 +64,7 @@ pub(crate) fn configuration(database_url: &str) -> Config {
     Config {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         database_url: database_url.parse().unwrap(),
-        tokens: TokenConfig {
-            jwt_algorithm: Algorithm::HS256,
-            jwt_secret: Some(SECRET.into()),
-            jwt_public_key: None,
-            jwt_other_secret: None,
-            jwt_other_public_key: None,
-            demo: Demo::default(),
-        },
+        tokens: TokenConfig::with_secret(SECRET),
         redis_url: RedisUrl::MEMORY,
         trust_proxy: false,
         password_policy: PasswordPolicy::Basic,

@@ -4,6 +4,7 @@
 //! that an order is placed at, come from the database.
 #![warn(missing_docs)]
 
+mod app;
 mod body;
 pub mod cache;
 mod config;
@@ -21,19 +22,17 @@ use shop_runtime::{
     Scope, Service,
     auth::TokenVerifier,
     database,
-    health::Health,
-    http::{self, Limits},
+    http::{self, ApiDoc, Limits},
 };
 
 pub use config::Config;
 pub use page::Page;
-pub use routes::api;
 
 use crate::{
+    app::App,
     cache::{Cache, MemoryCache, RedisCache, Timing},
     listing::Listing,
     migration::Migrator,
-    routes::App,
     store::Products,
 };
 
@@ -52,8 +51,6 @@ impl Service for Catalog {
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
         let tokens = TokenVerifier::new(&config.tokens)?;
         let database = database::open::<Migrator>(&config.database_url, SCHEMA, &scope).await?;
-        let mut health =
-            Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness());
         let products = Products::new(database);
         config.redis_url.warn();
         let cache: Arc<dyn Cache> = if let Some(url) = config.redis_url.expose() {
@@ -61,7 +58,7 @@ impl Service for Catalog {
             let redis = RedisCache::open(url, key.as_bytes(), Timing::default(), &scope)
                 .await
                 .context("CATALOG_REDIS_URL")?;
-            health = health.uses("redis", {
+            scope.health.uses("redis", {
                 let redis = redis.clone();
                 move || {
                     let redis = redis.clone();
@@ -74,21 +71,19 @@ impl Service for Catalog {
         };
         let listing = Listing::new(products.clone(), cache, &scope);
         let app = App::new(products, listing, tokens);
-        let (routes, api) = routes::router(app);
-        let router = http::router(routes, Some(api), health, &scope, Limits::default());
+        let router = http::router(routes::described().with_state(app), &scope, Limits::default());
         http::bind_and_serve(config.listen, router, &scope).await
     }
 
     async fn migrate(config: Config) -> anyhow::Result<()> {
-        let database = database::connect(&config.database_url, SCHEMA).await?;
-        database::migrate::<Migrator>(&database).await
+        database::migrated::<Migrator>(&config.database_url, SCHEMA).await.map(drop)
     }
 
     fn listen(config: &Config) -> SocketAddr {
         config.listen
     }
 
-    fn api() -> Option<http::ApiDoc> {
-        Some(api())
+    fn api() -> Option<ApiDoc> {
+        Some(routes::described().into_openapi())
     }
 }

@@ -4,6 +4,7 @@
 //! broker, so nothing is sent for an order that was not kept, and nothing kept goes unannounced.
 #![warn(missing_docs)]
 
+mod app;
 mod catalog;
 mod config;
 mod domain;
@@ -17,20 +18,20 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 pub use config::{Config, DEFAULT_GUEST_ORDERS_PER_MINUTE};
-pub use routes::api;
 use shop_runtime::{
     Lifecycle, Scope, Service,
     auth::TokenVerifier,
-    database::{self, Database},
+    database,
     health::Health,
-    http::{ApiDoc, Limits, bind_and_serve, router},
+    http::{self, ApiDoc, Limits},
 };
 pub use tools::Tool;
 
 use crate::{
+    app::App,
     catalog::HttpCatalog,
     domain::{Catalog, GuestRate},
-    routes::App,
+    migration::Migrator,
     store::Store,
 };
 
@@ -49,8 +50,8 @@ impl Service for Order {
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
         let tokens = TokenVerifier::new(&config.tokens)?;
         let catalog: Arc<dyn Catalog> = Arc::new(HttpCatalog::new(&config.catalog_url)?);
-        let database = database::open::<migration::Migrator>(&config.database_url, SCHEMA, &scope).await?;
-        let health = health(&database, &catalog, &scope);
+        let database = database::open::<Migrator>(&config.database_url, SCHEMA, &scope).await?;
+        uses_catalog(&scope.health, &catalog);
         let store = Store::new(database, scope.clock.clone());
         retire_idempotency_keys(store.clone(), &scope.lifecycle);
         let app = App {
@@ -62,13 +63,12 @@ impl Service for Order {
             clock: scope.clock.clone(),
             metrics: metrics::Metrics::register(&scope.metrics),
         };
-        let router = router(routes::router(app), Self::api(), health, &scope, Limits::default());
-        bind_and_serve(config.listen, router, &scope).await
+        let router = http::router(routes::described().with_state(app), &scope, Limits::default());
+        http::bind_and_serve(config.listen, router, &scope).await
     }
 
     async fn migrate(config: Config) -> anyhow::Result<()> {
-        let database = database::connect(&config.database_url, SCHEMA).await?;
-        database::migrate::<migration::Migrator>(&database).await
+        database::migrated::<Migrator>(&config.database_url, SCHEMA).await.map(drop)
     }
 
     fn listen(config: &Config) -> SocketAddr {
@@ -76,20 +76,17 @@ impl Service for Order {
     }
 
     fn api() -> Option<ApiDoc> {
-        Some(api())
+        Some(routes::described().into_openapi())
     }
 }
 
 /// Orders can be listed and cancelled while the catalog is away, so only the database is required.
-fn health(database: &Database, catalog: &Arc<dyn Catalog>, scope: &Scope) -> Health {
+fn uses_catalog(health: &Health, catalog: &Arc<dyn Catalog>) {
     let catalog = Arc::clone(catalog);
-    Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness()).uses(
-        "catalog",
-        move || {
-            let catalog = Arc::clone(&catalog);
-            async move { catalog.ping().await.context("asking the catalog for its health") }
-        },
-    )
+    health.uses("catalog", move || {
+        let catalog = Arc::clone(&catalog);
+        async move { catalog.ping().await.context("asking the catalog for its health") }
+    });
 }
 
 fn retire_idempotency_keys(store: Store, lifecycle: &Lifecycle) {

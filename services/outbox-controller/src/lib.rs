@@ -58,13 +58,13 @@ impl Service for OutboxController {
         let holder = format!("{}/{}", scope.name, scope.clock.new_id());
         let store = store(&database);
         let publisher = Publisher::new(store, transport, config.options(holder), metrics);
-        let health = health(&scope, &database, publisher.progress());
+        depends_on(&scope.health, &database, publisher.progress());
         let stopping = scope.lifecycle.stopping();
         scope.lifecycle.spawn("outbox publisher", async move {
             publisher.run(stopping).await;
             Ok(())
         });
-        let router = http::router(Router::new(), None, health, &scope, http::Limits::default());
+        let router = http::router(Router::new(), &scope, http::Limits::default());
         http::bind_and_serve(config.listen, router, &scope).await
     }
 
@@ -98,12 +98,10 @@ fn heartbeat(lease: Duration) -> Duration {
 }
 
 /// Ready means: able to take over or at work. A broker that is away is waited for, so it only degrades.
-fn health(scope: &Scope, database: &Database, progress: watch::Receiver<shop_outbox::Progress>) -> Health {
-    Health::new(scope.name, scope.lifecycle.stopping()).requires("database", database.readiness()).uses(
-        "publishing",
-        move || {
-            let trouble = progress.borrow().trouble.clone();
-            async move { trouble.map_or(Ok(()), |trouble| Err(trouble.into())) }
-        },
-    )
+fn depends_on(health: &Health, database: &Database, progress: watch::Receiver<shop_outbox::Progress>) {
+    health.requires("database", database.readiness());
+    health.uses("publishing", move || {
+        let trouble = progress.borrow().trouble.clone();
+        async move { trouble.map_or(Ok(()), |trouble| Err(trouble.into())) }
+    });
 }

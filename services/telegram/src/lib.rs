@@ -46,20 +46,18 @@ impl Service for Telegram {
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
-        let stopping = scope.lifecycle.stopping();
-        let mut health = Health::new(Self::NAME, stopping);
         if let Some(token) = &config.bot_token {
             let api = Api::new(token, config.api_url.clone())?;
             let shop = Shop::new(&config)?;
             config.redis_url.warn();
             let sessions = sessions::open(&config.redis_url, token, scope.clock.clone())?;
             let connection = watch::Sender::new(Err("not connected yet".to_owned()));
-            health = dependencies(health, &connection, &shop, &sessions);
+            dependencies(&scope.health, &connection, &shop, &sessions);
             run_bot(&scope, api, shop, sessions, connection);
         } else {
             tracing::info!("TELEGRAM_BOT_TOKEN is not set: the bot is off");
         }
-        let router = router(Router::new(), None, health, &scope, Limits::default());
+        let router = router(Router::new(), &scope, Limits::default());
         bind_and_serve(config.listen, router, &scope).await
     }
 
@@ -69,37 +67,31 @@ impl Service for Telegram {
 }
 
 /// Nothing that the bot uses makes it unready when it is away: the bot says so to people, and waits.
-fn dependencies(
-    health: Health,
-    connection: &Connection,
-    shop: &Shop,
-    sessions: &Arc<dyn Sessions>,
-) -> Health {
+fn dependencies(health: &Health, connection: &Connection, shop: &Shop, sessions: &Arc<dyn Sessions>) {
     let connection = connection.subscribe();
     let sessions = Arc::clone(sessions);
     let shop = || shop.clone();
     let (auth, catalog, order) = (shop(), shop(), shop());
-    health
-        .uses("telegram_api", move || {
-            let state = connection.borrow().clone();
-            async { state.map_err(anyhow::Error::msg) }
-        })
-        .uses("sessions", move || {
-            let sessions = Arc::clone(&sessions);
-            async move { sessions.ping().await }
-        })
-        .uses("auth_service", move || {
-            let shop = auth.clone();
-            async move { shop.auth_is_alive().await }
-        })
-        .uses("catalog_service", move || {
-            let shop = catalog.clone();
-            async move { shop.catalog_is_alive().await }
-        })
-        .uses("order_service", move || {
-            let shop = order.clone();
-            async move { shop.order_is_alive().await }
-        })
+    health.uses("telegram_api", move || {
+        let state = connection.borrow().clone();
+        async { state.map_err(anyhow::Error::msg) }
+    });
+    health.uses("sessions", move || {
+        let sessions = Arc::clone(&sessions);
+        async move { sessions.ping().await }
+    });
+    health.uses("auth_service", move || {
+        let shop = auth.clone();
+        async move { shop.auth_is_alive().await }
+    });
+    health.uses("catalog_service", move || {
+        let shop = catalog.clone();
+        async move { shop.catalog_is_alive().await }
+    });
+    health.uses("order_service", move || {
+        let shop = order.clone();
+        async move { shop.order_is_alive().await }
+    });
 }
 
 fn run_bot(scope: &Scope, api: Api, shop: Shop, sessions: Arc<dyn Sessions>, connection: Connection) {

@@ -24,7 +24,6 @@ use axum::middleware;
 pub use config::Config;
 use shop_runtime::{
     Scope, Service,
-    health::Health,
     http::{Limits, Routers, bind_and_serve, router},
 };
 use state::AppState;
@@ -53,16 +52,15 @@ impl Service for Web {
 
 fn app(state: &AppState, scope: &Scope) -> Routers {
     // Optional, all three: with one of them away the storefront still answers, with a page that says so.
-    let mut health = Health::new(scope.name, scope.lifecycle.stopping());
     for upstream in state.upstreams() {
         let name = upstream.name();
-        health = health.uses(name, move || {
+        scope.health.uses(name, move || {
             let upstream = upstream.clone();
             async move { upstream.ping().await }
         });
     }
     let limits = Limits { body: LARGEST_FORM, time: Duration::from_secs(20), ..Limits::default() };
     // Outermost, so that the runtime's own refusals (no such path, too many requests, a panic) become pages too.
-    router(routes::routes(state.clone()), None, health, scope, limits)
+    router(routes::routes(state.clone()), scope, limits)
         .wrap_api(|api| api.layer(middleware::from_fn_with_state(state.clone(), visitor::receive)))
 }

@@ -48,21 +48,34 @@ const START_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .without_max_times();
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Opens the database of a service: makes its schema where it is missing, brings it up to date, and ends the process if it
-/// vanishes later, so that the next start makes it anew.
+/// Opens the database of a service: makes its schema where it is missing, brings it up to date, and registers it as a
+/// dependency that readiness requires. The process ends if the schema vanishes later, so that the next start makes it anew.
 ///
 /// # Errors
-/// As [`connect`] and [`migrate`].
+/// As [`migrated`].
 pub async fn open<M: MigratorTrait>(
     url: &DatabaseUrl,
-    schema: &str,
+    settings: impl Into<Settings>,
     scope: &Scope,
 ) -> anyhow::Result<Database> {
-    let database = connect(url, schema).await?;
-    migrate::<M>(&database).await?;
+    let database = migrated::<M>(url, settings).await?;
     let watch = schema::ends_when_it_vanishes(database.clone(), scope.lifecycle.stopping());
     scope.lifecycle.spawn("database schema", watch);
     follow(&database, url, scope);
+    scope.health.requires("database", database.readiness());
+    Ok(database)
+}
+
+/// Connects and brings the schema up to date, which is all that `<service> migrate` does.
+///
+/// # Errors
+/// As [`connect`] and [`migrate`].
+pub async fn migrated<M: MigratorTrait>(
+    url: &DatabaseUrl,
+    settings: impl Into<Settings>,
+) -> anyhow::Result<Database> {
+    let database = connect(url, settings).await?;
+    migrate::<M>(&database).await?;
     Ok(database)
 }
 

@@ -1,84 +1,89 @@
-//! The problems of an endpoint, as its OpenAPI description lists them: made of the problems themselves, so that neither can
-//! say what the other does not.
+//! The problems of an endpoint, as its OpenAPI description lists them: made of the very values that are answered, so that
+//! neither can say what the other does not.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, marker::PhantomData};
 
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, header};
+use sea_orm::DbErr;
 use serde_json::Value;
-use utoipa::openapi::{
-    ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder,
-    example::ExampleBuilder,
-    schema::{Schema, Type},
+use utoipa::{
+    IntoResponses,
+    openapi::{
+        ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder,
+        example::ExampleBuilder,
+        schema::{Schema, Type},
+    },
 };
 
-use super::{Problem, extract, refusal};
+use super::{Problem, refusal};
 use crate::database::Failure;
 
-/// The responses of an endpoint, by status.
-pub type Responses = BTreeMap<String, RefOr<Response>>;
+/// Something that an endpoint uses and that may refuse: an extractor, or the type of an error.
+pub trait Documented {
+    /// A problem of each type that a client may meet because of it, made of a real refusal or error.
+    fn examples() -> Vec<Problem>;
+}
 
-/// What an endpoint's description says of its problems: an implementation of `utoipa::IntoResponses` hands it on.
+/// The problems of an endpoint, for its description: those of every request, and those of `T`, which is a tuple of all that may
+/// refuse. Where two examples are of one type, the later one is shown.
 ///
-/// One response for each status, and in it an example for each type.
+/// `responses((status = 200, body = Order), Problems<(DbErr, Caller, NoSuchOrder)>)`
 #[derive(Debug)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems<T>(PhantomData<T>);
 
-impl Problems {
-    /// Those of every request, whatever it is for: a malformed head, too much to do, too late, a fault of ours.
-    pub fn of_every_request() -> Self {
-        let internal =
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side");
-        let late = Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The answer took too long");
-        Self(vec![
-            Problem::bad_request("The query contains a NUL character."),
-            refusal::uri_too_long(),
-            refusal::head_too_large(),
-            internal,
-            Problem::unavailable("Too many requests at once.", 1),
-            late,
-        ])
+impl<T: Documented> IntoResponses for Problems<T> {
+    /// One response for each status, and in it an example for each type: utoipa would keep only one of two responses of a status.
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses(of_every_request().into_iter().chain(T::examples()))
     }
+}
 
-    /// Those of a request with a JSON body (see [`super::Json`]) or a form.
-    #[must_use]
-    pub fn with_body(self) -> Self {
-        self.with(extract::too_slow())
-            .with(extract::too_large())
-            .with(extract::unsupported("application/json"))
-            .with(extract::encoded())
-            .with(Problem::invalid("", "missing field `name`"))
+/// Whatever a request is for: a malformed head, too much to do, too late, a fault of ours.
+fn of_every_request() -> Vec<Problem> {
+    vec![
+        Problem::bad_request("The query contains a NUL character."),
+        refusal::uri_too_long(),
+        refusal::head_too_large(),
+        Problem::fault(),
+        refusal::too_many_requests(),
+        refusal::too_late(),
+    ]
+}
+
+/// Of a request that needs the database.
+impl Documented for DbErr {
+    fn examples() -> Vec<Problem> {
+        let failures = [Failure::Away, Failure::Overloaded, Failure::Contention, Failure::Full];
+        failures.into_iter().filter_map(Problem::of_database).collect()
     }
+}
 
-    /// Those of a request that may carry an access token, or must.
-    #[must_use]
-    pub fn with_access_token(self) -> Self {
-        self.with(Problem::unauthorized("The token has expired."))
+/// What may be missing is documented like what must be there.
+impl<T: Documented> Documented for Option<T> {
+    fn examples() -> Vec<Problem> {
+        T::examples()
     }
+}
 
-    /// Those of a request that needs the database.
-    #[must_use]
-    pub fn with_database(self) -> Self {
-        [Failure::Away, Failure::Overloaded, Failure::Contention, Failure::Full]
-            .into_iter()
-            .filter_map(Problem::of_database)
-            .fold(self, Self::with)
-    }
-
-    /// One more.
-    #[must_use]
-    pub fn with(mut self, problem: impl Into<Problem>) -> Self {
-        self.0.push(problem.into());
-        self
-    }
-
-    /// The responses, by status.
-    pub fn responses(self) -> Responses {
-        let mut by_status: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
-        for problem in self.0 {
-            by_status.entry(problem.status().as_u16().to_string()).or_default().push(problem);
+macro_rules! documented_tuples {
+    ($(($($part:ident)*))*) => {$(
+        impl<$($part: Documented),*> Documented for ($($part,)*) {
+            fn examples() -> Vec<Problem> {
+                let parts: &[fn() -> Vec<Problem>] = &[$($part::examples),*];
+                parts.iter().flat_map(|examples| examples()).collect()
+            }
         }
-        by_status.into_iter().map(|(status, problems)| (status, response(&problems).into())).collect()
+    )*};
+}
+
+documented_tuples! { () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) }
+
+fn responses(problems: impl IntoIterator<Item = Problem>) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
+    for problem in problems {
+        by_status.entry(problem.status().as_u16().to_string()).or_default().push(problem);
     }
+    by_status.into_iter().map(|(status, problems)| (status, response(&problems).into())).collect()
 }
 
 fn response(problems: &[Problem]) -> Response {
@@ -124,16 +129,15 @@ impl Problem {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     #[test]
     fn problems_of_a_status_are_one_response_with_an_example_each() {
         let busy = || Problem::unavailable("Too many requests at once.", 1);
         let away = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "away", "It is away");
-        let described = |problems: Vec<Problem>| {
-            let responses = Problems(problems).responses();
-            serde_json::to_value(responses).unwrap()
-        };
+        let described = |problems: Vec<Problem>| serde_json::to_value(responses(problems)).unwrap();
         let one = described(vec![busy()]);
         assert_eq!(one["503"]["description"], "`unavailable`: Please try again in a moment");
         assert_eq!(one["503"]["headers"]["retry-after"]["schema"]["type"], "integer");
@@ -146,5 +150,23 @@ mod tests {
         let examples = both["503"]["content"]["application/problem+json"]["examples"].as_object().unwrap();
         assert_eq!(examples.keys().collect::<Vec<_>>(), ["away", "unavailable"]);
         assert!(both["503"]["headers"].is_null(), "not all have it: {both}");
+    }
+
+    #[test]
+    fn an_endpoint_has_the_problems_of_all_that_may_refuse() {
+        struct Closed;
+        impl Documented for Closed {
+            fn examples() -> Vec<Problem> {
+                vec![Problem::unavailable("The shop is closed.", 3600)]
+            }
+        }
+        let responses = Problems::<(DbErr, Option<Closed>)>::responses();
+        let statuses: Vec<_> = responses.keys().map(String::as_str).collect();
+        assert_eq!(statuses, ["400", "414", "431", "500", "503", "504"]);
+        let responses = serde_json::to_value(responses).unwrap();
+        let examples = &responses["503"]["content"]["application/problem+json"]["examples"];
+        let names: Vec<_> = examples.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["busy", "overloaded", "storage-full", "unavailable"]);
+        assert_eq!(examples["unavailable"]["value"]["detail"], "The shop is closed.");
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Problem;
+use super::{Documented, Problem, refusal};
 
 /// How long a body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
@@ -32,6 +32,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         }
         let body = read(request, state, BODY_PATIENCE).await?;
         json_from_slice(&body).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> Documented for Json<T> {
+    fn examples() -> Vec<Problem> {
+        let mut examples = vec![
+            refusal::request_timeout(),
+            too_large(),
+            unsupported("application/json"),
+            encoded(),
+            Problem::invalid("", "missing field `name`"),
+        ];
+        // What this very type says of a body that lacks everything, if that is too little.
+        examples.extend(json_from_slice::<T>(b"{}").err());
+        examples
     }
 }
 
@@ -82,7 +97,7 @@ fn essence(headers: &HeaderMap) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-pub(super) fn unsupported(expected: &str) -> Problem {
+fn unsupported(expected: &str) -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
@@ -103,7 +118,7 @@ fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
     Err(encoded())
 }
 
-pub(super) fn encoded() -> Problem {
+fn encoded() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-content-encoding",
@@ -118,16 +133,11 @@ async fn read(request: Request, state: &(impl Send + Sync), patience: Duration) 
     refuse_encoded(request.headers())?;
     match tokio::time::timeout(patience, Bytes::from_request(request, state)).await {
         Ok(body) => body.map_err(|rejection| unreadable(&rejection)),
-        Err(_) => Err(too_slow()),
+        Err(_) => Err(refusal::request_timeout()),
     }
 }
 
-pub(super) fn too_slow() -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time")
-        .header(header::CONNECTION, HeaderValue::from_static("close"))
-}
-
-pub(super) fn too_large() -> Problem {
+fn too_large() -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
 }
 

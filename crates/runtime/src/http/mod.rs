@@ -1,6 +1,7 @@
 //! HTTP as every service speaks it: the server and its layers, problems, extractors.
 
 mod activity;
+mod api;
 mod config;
 mod connections;
 mod documented;
@@ -19,10 +20,11 @@ mod slashes;
 mod stream;
 mod validity;
 
+pub use api::{ApiDoc, CommonParts, Routes};
 pub use config::HttpConfig;
 pub use connections::{bind_and_serve, serve};
-pub use documented::{Problems, Responses};
+pub use documented::{Documented, Problems};
 pub use extract::{Form, Json, Path, Query};
 pub use peer::{FORWARDED_FOR, Peer};
-pub use problem::{Problem, ProblemBody};
-pub use server::{ApiDoc, Limits, Routers, router};
+pub use problem::Problem;
+pub use server::{Limits, Routers, router};

@@ -31,7 +31,7 @@ pub(super) struct Kind(pub(super) &'static str);
 /// The body of a problem, as OpenAPI documents it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemBody {
+pub(super) struct ProblemBody {
     /// What kind of problem: a stable address, the key for programs.
     #[schema(format = "uri")]
     r#type: String,
@@ -97,6 +97,11 @@ impl Problem {
     /// 500: the client learns nothing, the log everything.
     pub fn internal(error: impl Into<anyhow::Error>) -> Self {
         tracing::error!(error = format!("{:#}", error.into()), "a request failed");
+        Self::fault()
+    }
+
+    /// 500, as the client sees it.
+    pub(super) fn fault() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
     }
 

@@ -1,11 +1,14 @@
-//! Answers to what is no request: the HTTP library gives them by itself, with a status and nothing else. They go out as problems,
-//! like every other error.
+//! The server's own refusals, whatever a request asks for. To what is no request at all, the HTTP library answers by itself, with
+//! a status and nothing else: that answer goes out as a problem, like every other error.
 
 use axum::{body::to_bytes, response::IntoResponse as _};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Problem, extract, validity::LONGEST_URI};
+use super::Problem;
+
+/// The longest address with its query, in bytes. RFC 9110 asks for 8,000 at least.
+pub(super) const LONGEST_URI: usize = 8 * 1024;
 
 /// Whether `head` is the answer that the HTTP library gives by itself: it has no content, and closes the connection.
 pub(super) fn is_automatic(head: &[u8]) -> bool {
@@ -44,9 +47,25 @@ pub(super) fn head_too_large() -> Problem {
     )
 }
 
+/// 503: one request more than [`super::Limits`] allow.
+pub(super) fn too_many_requests() -> Problem {
+    Problem::unavailable("Too many requests at once.", 1)
+}
+
+/// 504: a request that took longer than [`super::Limits`] allow.
+pub(super) fn too_late() -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The answer took too long")
+}
+
+/// 408: a head or a body that does not end.
+pub(super) fn request_timeout() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time")
+        .header(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
 /// The answer to a head that does not end.
-pub(super) fn too_slow() -> Vec<u8> {
-    whole(extract::too_slow())
+pub(super) fn to_a_slow_head() -> Vec<u8> {
+    whole(request_timeout())
 }
 
 /// `problem` as a whole HTTP/1.1 answer, the last of its connection.

@@ -11,12 +11,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use tracing::{Instrument as _, field::Empty};
-pub use utoipa::openapi::OpenApi as ApiDoc;
 
-use super::{Problem, origin, pages, problem::Kind, slashes::Paths, validity};
+use super::{Problem, api::Routes, origin, pages, problem::Kind, refusal, slashes::Paths, validity};
 use crate::{
     Periodically, Scope,
-    health::Health,
     metrics::{Metrics, ProblemLabels},
 };
 
@@ -57,14 +55,14 @@ impl Routers {
     }
 }
 
-/// All that a service answers: its own routes, the operational ones, and the layers around them.
-///
-/// `api` is given by services with an API of their own, and brings `/openapi.json` and `/docs`.
-pub fn router(routes: Router, api: Option<ApiDoc>, health: Health, scope: &Scope, limits: Limits) -> Routers {
+/// All that a service answers: its own routes, the operational ones, and the layers around them. An API brings
+/// `/openapi.json` and `/docs` with it.
+pub fn router(routes: impl Into<Routes>, scope: &Scope, limits: Limits) -> Routers {
+    let Routes { router: routes, api } = routes.into();
     let trusts_all = scope.http.trust_traceparent;
     let observed = Observed { metrics: scope.metrics.clone(), limits, trusts_all };
-    let health_page = pages::health(health.service());
-    let probes = pages::probes(health, scope.metrics.clone());
+    let health_page = pages::health(scope.name);
+    let probes = pages::probes(scope.health.clone(), scope.metrics.clone());
     let (operational, probes) = match scope.http.probe_listen {
         None => (health_page.merge(probes), None),
         Some(_) => (health_page, Some(probes.fallback(no_such_path))),
@@ -179,7 +177,7 @@ fn known(method: &Method) -> &'static str {
 async fn answer(observed: &Observed, request: Request, next: Next) -> Response {
     let place = InFlight::take(&observed.metrics);
     if place.0.in_flight.get() > observed.limits.in_flight {
-        return Problem::unavailable("Too many requests at once.", 1).into_response();
+        return refusal::too_many_requests().into_response();
     }
     match tokio::time::timeout(observed.limits.time, next.run(request)).await {
         Ok(response) => response,
@@ -188,7 +186,7 @@ async fn answer(observed: &Observed, request: Request, next: Next) -> Response {
             if let Some(count) = LATE.due() {
                 tracing::warn!(count, "requests took too long");
             }
-            Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The answer took too long").into_response()
+            refusal::too_late().into_response()
         }
     }
 }
@@ -230,6 +228,7 @@ mod tests {
     use tower::ServiceExt as _;
     use tracing_opentelemetry::OpenTelemetrySpanExt as _;
     use tracing_subscriber::layer::SubscriberExt as _;
+    use utoipa_axum::router::OpenApiRouter;
 
     use super::*;
     use crate::{
@@ -244,8 +243,7 @@ mod tests {
             .route("/orders", post(|Json(order): Json<Value>| async move { Json(order) }))
             .route("/slow", get(std::future::pending::<()>))
             .route("/broken", get(broken));
-        let health = Health::new(scope.name, scope.lifecycle.stopping());
-        router(routes, Some(ApiDoc::default()), health, scope, limits).api
+        router(OpenApiRouter::<()>::new().merge(routes.into()), scope, limits).api
     }
 
     async fn broken() -> &'static str {
@@ -310,9 +308,8 @@ mod tests {
             let context = context.span().span_context().clone();
             axum::Json((context.trace_id().to_string(), context.is_sampled()))
         };
-        let health = Health::new(scope.name, scope.lifecycle.stopping());
         let routes = Router::new().route("/", get(recorded));
-        let router = router(routes, None, health, &scope, LIMITS).api;
+        let router = router(routes, &scope, LIMITS).api;
         let mut request = Request::new(Body::empty());
         *request.headers_mut() = headers.clone();
         let body = router.oneshot(request).await.unwrap().into_body();

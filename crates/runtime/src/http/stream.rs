@@ -250,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
         ready!(this.reading.poll(deadline, cx));
         if this.activity.phase() == Phase::Head {
             // For a person who looks; nothing is lost if the socket does not take it.
-            let _ = Pin::new(&mut this.inner).poll_write(cx, &refusal::too_slow());
+            let _ = Pin::new(&mut this.inner).poll_write(cx, &refusal::to_a_slow_head());
         }
         Poll::Ready(Err(this.gives_up(reason)))
     }

@@ -5,10 +5,10 @@ use std::net::{Ipv6Addr, SocketAddr};
 use axum::extract::{ConnectInfo, Request};
 use http::{HeaderMap, HeaderValue, Version, header};
 
-use super::{Problem, refusal};
-
-/// The longest address with its query, in bytes. RFC 9110 asks for 8,000 at least.
-pub(super) const LONGEST_URI: usize = 8 * 1024;
+use super::{
+    Problem,
+    refusal::{self, LONGEST_URI},
+};
 
 /// Why nobody should look at `request`. One that came over no connection, in a test, is taken as it is.
 pub(super) fn flaw(request: &Request) -> Option<Problem> {

@@ -9,12 +9,10 @@ mod redis;
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use aws_lc_rs::hmac;
 use shop_core::{Clock, Email};
-use shop_runtime::Periodically;
 
 use self::redis::RedisBuckets;
 use crate::domain::{Bucket, Buckets, Client};
@@ -24,12 +22,6 @@ const BURST: i64 = 10;
 
 /// The same of all strangers together.
 const BURST_OF_ALL: i64 = 100;
-
-/// How long nobody asks a Redis that was away.
-const AWAY_FOR: Duration = Duration::from_secs(1);
-
-/// One line a period says that replicas count for themselves.
-static AWAY: Periodically = Periodically::new(Duration::from_secs(60));
 
 /// The failures of every address.
 pub(crate) struct Attempts {
@@ -51,10 +43,6 @@ pub(crate) struct Attempt {
 /// Too many wrong passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Throttled;
-
-/// Redis cannot be asked now.
-#[derive(Debug)]
-struct Away;
 
 impl fmt::Debug for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -276,7 +264,7 @@ mod tests {
         fail(&attempts, &user, &client(1), BURST).await;
         assert_eq!(attempts.begin(&user, &client(1)).await.unwrap_err(), Throttled);
         redis.start().await;
-        tokio::time::sleep(2 * AWAY_FOR).await;
+        tokio::time::sleep(2 * redis::AWAY_FOR).await;
         // It has forgotten all, being no database.
         fail(&attempts, &email("other@example.com"), &client(1), BURST).await;
         assert_eq!(attempts.begin(&email("other@example.com"), &client(1)).await.unwrap_err(), Throttled);

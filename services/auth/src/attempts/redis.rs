@@ -10,9 +10,19 @@ use redis::{
     Client, Script, ScriptInvocation,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
+use shop_runtime::Periodically;
 
-use super::{AWAY, AWAY_FOR, Away};
 use crate::domain::{Bucket, INTERVAL};
+
+/// How long nobody asks a Redis that was away.
+pub(super) const AWAY_FOR: Duration = Duration::from_secs(1);
+
+/// One line a period says that replicas count for themselves.
+static AWAY: Periodically = Periodically::new(Duration::from_secs(60));
+
+/// Redis cannot be asked now.
+#[derive(Debug)]
+pub(super) struct Away;
 
 /// A Redis that does not answer for so long is away: a person is waiting.
 const PATIENCE: Duration = Duration::from_millis(250);

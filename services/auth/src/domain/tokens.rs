@@ -134,7 +134,7 @@ fn is_the_same_key(configured: &str, algorithm: Algorithm, derived: &Jwk) -> any
 #[cfg(test)]
 mod tests {
     use shop_core::UserId;
-    use shop_runtime::{auth::Role, config::Demo};
+    use shop_runtime::auth::Role;
 
     use super::*;
     use crate::testing::keys;
@@ -144,14 +144,7 @@ mod tests {
     const ASYMMETRIC: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
     fn config(algorithm: Algorithm) -> TokenConfig {
-        TokenConfig {
-            jwt_algorithm: algorithm,
-            jwt_secret: Some(SECRET.into()),
-            jwt_public_key: None,
-            jwt_other_secret: None,
-            jwt_other_public_key: None,
-            demo: Demo::default(),
-        }
+        TokenConfig { jwt_algorithm: algorithm, ..TokenConfig::with_secret(SECRET) }
     }
 
     fn tokens(algorithm: Algorithm) -> Tokens {

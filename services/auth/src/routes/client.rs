@@ -8,8 +8,7 @@ use http::{HeaderMap, header, request::Parts};
 use shop_core::Email;
 use shop_runtime::{auth::TokenVerifier, http::Peer};
 
-use super::AppState;
-use crate::domain::Client;
+use crate::{app::App, domain::Client};
 
 /// A token that has expired for so long still shows that its bearer has logged in.
 const REMEMBERED: TimeDelta = TimeDelta::days(90);
@@ -21,11 +20,11 @@ pub(super) struct Asking {
     token: Option<String>,
 }
 
-impl FromRequestParts<AppState> for Asking {
+impl FromRequestParts<App> for Asking {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
-        let peer = match Peer::of(&parts.extensions, &parts.headers, state.trust_proxy) {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let peer = match Peer::of(&parts.extensions, &parts.headers, app.trust_proxy) {
             Peer::Address(address) => Client::at(address),
             Peer::Named(name) => Client::Named(name),
             Peer::Unknown => Client::Named("unknown".to_owned()),

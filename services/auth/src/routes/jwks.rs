@@ -4,10 +4,10 @@ use axum::{extract::State, response::IntoResponse};
 use http::header;
 use jsonwebtoken::jwk::Jwk;
 use serde::Serialize;
-use shop_runtime::http::{Json, Problems, Responses};
-use utoipa::{IntoResponses, ToSchema};
+use shop_runtime::http::{Json, Problems};
+use utoipa::ToSchema;
 
-use super::AppState;
+use crate::app::App;
 
 /// A JWK Set (RFC 7517, section 5).
 #[derive(Serialize, ToSchema)]
@@ -15,14 +15,6 @@ struct KeySet {
     /// Empty when tokens are signed with a shared secret: then there is no key to publish.
     #[schema(value_type = Vec<Object>)]
     keys: Vec<Jwk>,
-}
-
-pub(super) struct KeyProblems;
-
-impl IntoResponses for KeyProblems {
-    fn responses() -> Responses {
-        Problems::of_every_request().responses()
-    }
 }
 
 /// The keys to verify tokens with
@@ -33,10 +25,10 @@ impl IntoResponses for KeyProblems {
     path = "/.well-known/jwks.json",
     operation_id = "jwks",
     tag = "auth",
-    responses((status = 200, description = "The public keys", body = KeySet), KeyProblems)
+    responses((status = 200, description = "The public keys", body = KeySet), Problems<()>)
 )]
-pub(super) async fn handle(State(state): State<AppState>) -> impl IntoResponse {
-    let keys = state.tokens.public_keys().to_vec();
+pub(super) async fn handle(State(app): State<App>) -> impl IntoResponse {
+    let keys = app.tokens.public_keys().to_vec();
     ([(header::CACHE_CONTROL, "public, max-age=300")], Json(KeySet { keys }))
 }
 

@@ -2,13 +2,19 @@
 
 use axum::extract::State;
 use http::StatusCode;
+use sea_orm::DbErr;
 use serde::Deserialize;
 use shop_core::{Email, UserId};
-use shop_runtime::http::{Json, Problem, Responses};
-use utoipa::{IntoResponses, ToSchema};
+use shop_runtime::http::{Documented, Json, Problem, Problems};
+use utoipa::ToSchema;
 
-use super::{AppState, TokenResponse, client::Asking, not_hashed, problems_of_passwords};
+use super::{
+    client::Asking,
+    refusal::{TooManyAttempts, examples_of_a_body, not_hashed},
+    token_response::TokenResponse,
+};
 use crate::{
+    app::App,
     domain::{Account, NewPassword},
     store::{self, InsertError},
 };
@@ -20,11 +26,15 @@ pub(super) struct Registration {
     password: NewPassword,
 }
 
-pub(super) struct RegisterProblems;
+impl Documented for Registration {
+    fn examples() -> Vec<Problem> {
+        examples_of_a_body::<Self>()
+    }
+}
 
-impl IntoResponses for RegisterProblems {
-    fn responses() -> Responses {
-        problems_of_passwords().with(InsertError::EmailTaken).responses()
+impl Documented for InsertError {
+    fn examples() -> Vec<Problem> {
+        vec![Self::EmailTaken.into()]
     }
 }
 
@@ -40,24 +50,22 @@ impl IntoResponses for RegisterProblems {
     request_body = inline(Registration),
     responses(
         (status = 201, description = "The account was made", body = TokenResponse),
-        RegisterProblems,
+        Problems<(DbErr, Registration, TooManyAttempts, InsertError)>,
     )
 )]
 pub(super) async fn handle(
-    State(state): State<AppState>,
+    State(app): State<App>,
     asking: Asking,
     Json(Registration { email, password }): Json<Registration>,
 ) -> Result<(StatusCode, TokenResponse), Problem> {
-    state
-        .password_policy
-        .check(&password, &email)
-        .map_err(|why| Problem::invalid("/password", why.to_string()))?;
-    let hashed = state.passwords.hash(password, &asking.stranger()).await;
-    let password_hash = hashed.map_err(|error| not_hashed(error, &state.refusals))?;
-    let account = Account { id: UserId(state.clock.new_id()), email, admin: false };
-    store::insert(&state.database, &account, &password_hash, state.clock.now()).await?;
+    let checked = app.password_policy.check(&password, &email);
+    checked.map_err(|why| Problem::invalid("/password", why.to_string()))?;
+    let hashed = app.passwords.hash(password, &asking.stranger()).await;
+    let password_hash = hashed.map_err(|error| not_hashed(error, &app.refusals))?;
+    let account = Account { id: UserId(app.clock.new_id()), email, admin: false };
+    store::insert(&app.database, &account, &password_hash, app.clock.now()).await?;
     tracing::info!(account = %account.id, "registered");
-    Ok((StatusCode::CREATED, TokenResponse::issue(&state, &account)?))
+    Ok((StatusCode::CREATED, TokenResponse::issue(&app, &account)?))
 }
 
 impl From<InsertError> for Problem {

@@ -2,20 +2,22 @@
 
 use axum::extract::{FromRequest, Request, State};
 use http::{HeaderValue, StatusCode, header};
+use sea_orm::DbErr;
 use serde::Deserialize;
 use shop_core::Email;
-use shop_runtime::http::{Form, Json, Problem, Responses};
-use utoipa::{IntoResponses, ToSchema};
+use shop_runtime::http::{Documented, Form, Json, Problem, Problems};
+use utoipa::ToSchema;
 
 use super::{
-    AppState, TokenResponse,
     client::Asking,
-    not_hashed, problems_of_passwords,
-    refusal::{Reason, too_many_attempts},
+    refusal::{TooManyAttempts, examples_of_a_body, not_hashed},
+    token_response::TokenResponse,
 };
 use crate::{
+    app::App,
     attempts::Throttled,
     domain::{Account, Client, Password, Verdict},
+    refusals::Reason,
     store,
 };
 
@@ -47,11 +49,26 @@ impl<S: Send + Sync> FromRequest<S> for Credentials {
     }
 }
 
-pub(super) struct TokenProblems;
+impl Documented for Credentials {
+    fn examples() -> Vec<Problem> {
+        examples_of_a_body::<Self>()
+    }
+}
 
-impl IntoResponses for TokenProblems {
-    fn responses() -> Responses {
-        problems_of_passwords().with(bad_credentials()).responses()
+/// 401: an unknown address and a wrong password are one answer.
+pub(super) struct BadCredentials;
+
+impl From<BadCredentials> for Problem {
+    fn from(BadCredentials: BadCredentials) -> Self {
+        let title = "The e-mail address or the password is wrong";
+        Self::new(StatusCode::UNAUTHORIZED, "bad-credentials", title)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+}
+
+impl Documented for BadCredentials {
+    fn examples() -> Vec<Problem> {
+        vec![Self.into()]
     }
 }
 
@@ -71,27 +88,27 @@ impl IntoResponses for TokenProblems {
     )),
     responses(
         (status = 200, description = "A token", body = TokenResponse),
-        TokenProblems,
+        Problems<(DbErr, Credentials, TooManyAttempts, BadCredentials)>,
     )
 )]
 pub(super) async fn handle(
-    State(state): State<AppState>,
+    State(app): State<App>,
     asking: Asking,
     credentials: Credentials,
 ) -> Result<TokenResponse, Problem> {
-    let client = asking.for_account_of(&credentials.email, &state.verifier);
-    let attempt = state.attempts.begin(&credentials.email, &client).await.map_err(|Throttled| {
-        state.refusals.count(Reason::Attempts);
-        too_many_attempts()
+    let client = asking.for_account_of(&credentials.email, &app.verifier);
+    let attempt = app.attempts.begin(&credentials.email, &client).await.map_err(|Throttled| {
+        app.refusals.count(Reason::Attempts);
+        Problem::from(TooManyAttempts)
     })?;
-    match authenticate(&state, credentials, &client).await {
+    match authenticate(&app, credentials, &client).await {
         Ok(Some(account)) => {
-            state.attempts.succeeded(attempt).await;
-            Ok(TokenResponse::issue(&state, &account)?)
+            app.attempts.succeeded(attempt).await;
+            Ok(TokenResponse::issue(&app, &account)?)
         }
-        Ok(None) => Err(bad_credentials()),
+        Ok(None) => Err(BadCredentials.into()),
         Err(problem) => {
-            state.attempts.undone(attempt).await;
+            app.attempts.undone(attempt).await;
             Err(problem)
         }
     }
@@ -99,26 +116,21 @@ pub(super) async fn handle(
 
 /// The account whose password this is.
 async fn authenticate(
-    state: &AppState,
+    app: &App,
     Credentials { email, password }: Credentials,
     client: &Client,
 ) -> Result<Option<Account>, Problem> {
-    let (account, hash) = store::find(&state.database, &email).await?.unzip();
-    let checked = state.passwords.check(password, hash.clone(), client).await;
-    let verdict = checked.map_err(|error| not_hashed(error, &state.refusals))?;
+    let (account, hash) = store::find(&app.database, &email).await?.unzip();
+    let checked = app.passwords.check(password, hash.clone(), client).await;
+    let verdict = checked.map_err(|error| not_hashed(error, &app.refusals))?;
     let (Verdict::Right { rehashed }, Some(account), Some(hash)) = (verdict, account, hash) else {
         return Ok(None);
     };
     if let Some(rehashed) = rehashed {
-        store::replace_password_hash(&state.database, account.id, &hash, &rehashed).await?;
+        store::replace_password_hash(&app.database, account.id, &hash, &rehashed).await?;
         tracing::info!(account = %account.id, "the password's hash was brought up to date");
     }
     Ok(Some(account))
-}
-
-fn bad_credentials() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "bad-credentials", "The e-mail address or the password is wrong")
-        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use serde::Serialize;
 use shop_core::{Email, UserId};
 use shop_runtime::{
     auth::{Caller, Role},
-    http::{Json, Problems, Responses},
+    http::{Json, Problems},
 };
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::ToSchema;
 
 /// Whom a token speaks for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,14 +17,6 @@ pub(super) struct Identity {
     roles: Vec<Role>,
     /// When the token expires.
     expires_at: DateTime<Utc>,
-}
-
-pub(super) struct VerifyProblems;
-
-impl IntoResponses for VerifyProblems {
-    fn responses() -> Responses {
-        Problems::of_every_request().with_access_token().responses()
-    }
 }
 
 /// Verify a token
@@ -38,7 +30,7 @@ impl IntoResponses for VerifyProblems {
     security(("bearer" = [])),
     responses(
         (status = 200, description = "The token is valid", body = Identity),
-        VerifyProblems,
+        Problems<Caller>,
     )
 )]
 pub(super) async fn handle(caller: Caller) -> Json<Identity> {

@@ -3,16 +3,14 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
+use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
 use shop_core::ProductId;
-use shop_runtime::http::{Problem, Problems, Query, Responses};
-use utoipa::IntoResponses;
+use shop_runtime::http::{Documented, Problem, Problems, Query};
 
-use super::{
-    App,
-    conditional::{IfNoneMatch, KnownTag},
-};
+use super::conditional::{IfNoneMatch, KnownTag};
 use crate::{
+    app::App,
     body::ProductBody,
     domain::{Cursor, Filter, MAX_IDS},
     listing::PAGE,
@@ -112,12 +110,9 @@ fn id(text: &str) -> Option<Option<ProductId>> {
     is_number.then(|| text.parse().ok())
 }
 
-pub(super) struct ListProblems;
-
-impl IntoResponses for ListProblems {
-    fn responses() -> Responses {
-        let unreadable = Problem::bad_request(format!("`limit` is 1 to {PAGE}."));
-        Problems::of_every_request().with_database().with(unreadable).responses()
+impl Documented for ListQuery {
+    fn examples() -> Vec<Problem> {
+        Wanted::new(&Self { limit: Some(0), ..Self::default() }).err().into_iter().collect()
     }
 }
 
@@ -136,7 +131,7 @@ impl IntoResponses for ListProblems {
             ("X-Cache" = String, description = "`hit`, `miss`, or `bypass` where nothing is cached"),
         )),
         (status = 304, description = "The page is the one that you have"),
-        ListProblems,
+        Problems<(DbErr, ListQuery)>,
     )
 )]
 pub(super) async fn list_products(

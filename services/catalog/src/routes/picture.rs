@@ -6,15 +6,15 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use sea_orm::DbErr;
 use shop_core::ProductId;
-use shop_runtime::http::{Path, Problem};
+use shop_runtime::http::{Path, Problem, Problems};
 
 use super::{
-    App,
     conditional::{IfNoneMatch, KnownTag},
-    read::{ReadProblems, no_such_product},
+    refusal::NoSuchProduct,
 };
-use crate::{domain::picture, page::etag};
+use crate::{app::App, domain::picture, page::etag};
 
 /// Reads a product's picture
 #[utoipa::path(
@@ -25,7 +25,7 @@ use crate::{domain::picture, page::etag};
     responses(
         (status = 200, description = "A drawing, 400 by 400", body = String, content_type = "image/svg+xml"),
         (status = 304, description = "The picture is the one that you have"),
-        ReadProblems,
+        Problems<(DbErr, NoSuchProduct)>,
     )
 )]
 pub(super) async fn read_picture(
@@ -33,7 +33,7 @@ pub(super) async fn read_picture(
     Path(id): Path<ProductId>,
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let product = app.products().find(id).await?.ok_or_else(no_such_product)?;
+    let product = app.products().find(id).await?.ok_or(NoSuchProduct)?;
     let svg = match picture(product.drawing.as_deref(), &product.category) {
         Cow::Borrowed(drawing) => Bytes::from_static(drawing.as_bytes()),
         Cow::Owned(neutral) => Bytes::from(neutral),

@@ -1,23 +1,14 @@
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
+use sea_orm::DbErr;
 use shop_core::ProductId;
-use shop_runtime::http::{Path, Problem, Problems, Responses};
-use utoipa::IntoResponses;
+use shop_runtime::http::{Path, Problem, Problems};
 
 use super::{
-    App,
     conditional::{IfNoneMatch, KnownTag},
+    refusal::NoSuchProduct,
 };
-use crate::{body::ProductBody, page::etag};
-
-/// Of whatever is read by a product's id.
-pub(super) struct ReadProblems;
-
-impl IntoResponses for ReadProblems {
-    fn responses() -> Responses {
-        Problems::of_every_request().with_database().with(no_such_product()).responses()
-    }
-}
+use crate::{app::App, body::ProductBody, page::etag};
 
 /// Reads a product
 #[utoipa::path(
@@ -28,7 +19,7 @@ impl IntoResponses for ReadProblems {
     responses(
         (status = 200, description = "The product", body = ProductBody, headers(("ETag" = String, description = "For `If-None-Match`"))),
         (status = 304, description = "The product is as you have it"),
-        ReadProblems,
+        Problems<(DbErr, NoSuchProduct)>,
     )
 )]
 pub(super) async fn read_product(
@@ -36,11 +27,7 @@ pub(super) async fn read_product(
     Path(id): Path<ProductId>,
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let product = app.products().find(id).await?.ok_or_else(no_such_product)?;
+    let product = app.products().find(id).await?.ok_or(NoSuchProduct)?;
     let json = serde_json::to_vec(&ProductBody::from(product)).map_err(Problem::internal)?;
     Ok(known.respond("application/json", "no-cache", &etag(&json), &Bytes::from(json)))
-}
-
-pub(super) fn no_such_product() -> Problem {
-    Problem::not_found("There is no such product.")
 }

@@ -3,17 +3,19 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
+use sea_orm::DbErr;
 use serde::Deserialize;
 use serde_json::Value;
 use shop_core::{Money, ProductId};
 use shop_runtime::{
     auth::Admin,
-    http::{Json, Path, Problem, Problems, Responses},
+    http::{Json, Path, Problem, Problems},
 };
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::ToSchema;
 
-use super::{App, read::no_such_product};
+use super::refusal::NoSuchProduct;
 use crate::{
+    app::App,
     body::ProductBody,
     domain::{Draft, Fields, Refused, drawing_names},
 };
@@ -68,35 +70,6 @@ fn drawing() -> utoipa::openapi::Object {
         .build()
 }
 
-/// Of whatever only an admin may do.
-fn problems_of_admins() -> Problems {
-    Problems::of_every_request().with_database().with_access_token().with(Admin::refusal())
-}
-
-pub(super) struct CreateProblems;
-
-impl IntoResponses for CreateProblems {
-    fn responses() -> Responses {
-        problems_of_admins().with_body().responses()
-    }
-}
-
-pub(super) struct ReplaceProblems;
-
-impl IntoResponses for ReplaceProblems {
-    fn responses() -> Responses {
-        problems_of_admins().with_body().with(no_such_product()).responses()
-    }
-}
-
-pub(super) struct DeleteProblems;
-
-impl IntoResponses for DeleteProblems {
-    fn responses() -> Responses {
-        problems_of_admins().with(no_such_product()).responses()
-    }
-}
-
 /// Creates a product
 #[utoipa::path(
     post,
@@ -106,7 +79,7 @@ impl IntoResponses for DeleteProblems {
     request_body = Description,
     responses(
         (status = 201, description = "The new product", body = ProductBody, headers(("Location" = String, description = "Its path"))),
-        CreateProblems,
+        Problems<(DbErr, Admin, Json<Description>)>,
     )
 )]
 pub(super) async fn create_product(
@@ -132,7 +105,7 @@ pub(super) async fn create_product(
     request_body = Description,
     responses(
         (status = 200, description = "The product as it is now", body = ProductBody),
-        ReplaceProblems,
+        Problems<(DbErr, Admin, Json<Description>, NoSuchProduct)>,
     )
 )]
 pub(super) async fn replace_product(
@@ -144,7 +117,7 @@ pub(super) async fn replace_product(
     let draft = Draft::try_from(description)?;
     let products = app.products().clone();
     let replaced = app.listing().change(async move { products.replace(id, &draft).await }).await?;
-    let product = replaced.ok_or_else(no_such_product)?;
+    let product = replaced.ok_or(NoSuchProduct)?;
     tracing::info!(product = %id, admin = %admin.id, "a product was replaced");
     Ok(Json(ProductBody::from(product)))
 }
@@ -158,7 +131,7 @@ pub(super) async fn replace_product(
     params(("id" = i64, Path, description = "The product's id")),
     responses(
         (status = 204, description = "It is gone"),
-        DeleteProblems,
+        Problems<(DbErr, Admin, NoSuchProduct)>,
     )
 )]
 pub(super) async fn delete_product(
@@ -168,7 +141,7 @@ pub(super) async fn delete_product(
 ) -> Result<StatusCode, Problem> {
     let products = app.products().clone();
     if !app.listing().change(async move { products.delete(id).await }).await? {
-        return Err(no_such_product());
+        return Err(NoSuchProduct.into());
     }
     tracing::info!(product = %id, admin = %admin.id, "a product was deleted");
     Ok(StatusCode::NO_CONTENT)

@@ -8,7 +8,6 @@ use shop_core::{Clock, UserId};
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
     auth::{Audience, Claims, ISSUER, Role, TokenConfig},
-    config::Demo,
     metrics::Metrics,
 };
 
@@ -66,14 +65,7 @@ impl Shop {
             listen: "127.0.0.1:0".parse().unwrap(),
             database_url: database_url.parse().unwrap(),
             redis_url: redis_url.parse().unwrap(),
-            tokens: TokenConfig {
-                jwt_algorithm: Algorithm::HS256,
-                jwt_secret: Some(SECRET.to_owned().into()),
-                jwt_public_key: None,
-                jwt_other_secret: None,
-                jwt_other_public_key: None,
-                demo: Demo::default(),
-            },
+            tokens: TokenConfig::with_secret(SECRET),
         };
         let lifecycle = Lifecycle::new();
         let scope = Scope::new(Catalog::NAME, &lifecycle);

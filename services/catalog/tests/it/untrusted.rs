@@ -1,12 +1,9 @@
 //! Redis may be written to by others, and may refuse to be written to.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
+use shop_testing::Log;
 
 use crate::shop::Shop;
 
@@ -87,20 +84,6 @@ async fn what_a_stranger_puts_into_redis_is_removed_and_never_shown() {
     }
 }
 
-/// Everything that is written to the log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// How many connections a Redis has taken since it started.
 async fn connections(redis: &mut MultiplexedConnection) -> u64 {
     let info: String = redis::cmd("INFO").arg("stats").query_async(redis).await.unwrap();
@@ -142,7 +125,7 @@ async fn a_redis_that_refuses_costs_one_line_and_no_connection() {
         }
         assert_eq!(shop.json("/readyz").await["status"], "degraded", "{what}");
         assert_eq!(connections(&mut redis).await, before, "{what}: connections");
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = log.text();
         let lines = log.lines().filter(|line| line.contains("Redis")).collect::<Vec<_>>();
         let refusals = lines.iter().filter(|line| line.contains("Redis refuses")).count();
         assert!(refusals == 1 && lines.len() <= 3, "{what}: {lines:#?}");

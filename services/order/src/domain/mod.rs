@@ -3,6 +3,7 @@
 mod basket;
 mod catalog;
 mod guest_rate;
+mod item;
 mod order;
 mod order_token;
 mod pricing;
@@ -11,7 +12,8 @@ mod viewer;
 pub(crate) use basket::{Basket, InvalidBasket, Line, MAX_QUANTITY};
 pub(crate) use catalog::{Catalog, CatalogAway, Product};
 pub(crate) use guest_rate::{GuestRate, TooMany};
-pub(crate) use order::{Customer, Item, NotCancellable, Order, Outline};
+pub(crate) use item::Item;
+pub(crate) use order::{Customer, NotCancellable, Order, Outline};
 pub(crate) use order_token::{NotAToken, OrderToken, TokenHash};
 pub(crate) use pricing::{Quote, Unquotable};
 pub(crate) use viewer::{Account, NotTheCustomer, Viewer};

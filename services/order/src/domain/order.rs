@@ -1,11 +1,11 @@
 use chrono::{DateTime, Utc};
 use shop_core::{
-    Email, Money, OrderId, OrderStatus, ProductId, UserId,
+    Email, Money, OrderId, OrderStatus, UserId,
     events::{OrderCancelled, OrderCreated, OrderedItem},
 };
 use thiserror::Error;
 
-use super::Quote;
+use super::{Item, Quote};
 
 /// An order: what was bought, by whom, at which prices, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,19 +61,6 @@ pub(crate) struct Customer {
     pub email: Email,
 }
 
-/// A line of an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Item {
-    /// What.
-    pub product_id: ProductId,
-    /// What it was called when it was bought.
-    pub name: String,
-    /// How many.
-    pub quantity: u32,
-    /// The price of one.
-    pub price: Money,
-}
-
 /// The order is confirmed: it is no longer the customer's to cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("The order is {0} and cannot be cancelled any more.")]
@@ -110,7 +97,7 @@ impl Order {
         }
     }
 
-    /// Cancels a pending order and answers the event that says so.
+    /// Cancels a pending order and returns the event that announces it.
     ///
     /// `None` for an order that is cancelled already: cancelling twice is cancelling once.
     pub(crate) fn cancel(&mut self, reason: &str) -> Result<Option<OrderCancelled>, NotCancellable> {
@@ -133,6 +120,8 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
+    use shop_core::ProductId;
+
     use super::*;
 
     fn order() -> Order {

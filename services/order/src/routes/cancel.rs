@@ -1,24 +1,15 @@
 use axum::extract::State;
 use http::StatusCode;
+use sea_orm::DbErr;
 use shop_core::{OrderId, OrderStatus};
-use shop_runtime::http::{Json, Path, Problem, Responses};
-use utoipa::IntoResponses;
+use shop_runtime::http::{Documented, Json, Path, Problem, Problems};
 
 use super::{
-    App,
-    find::{One, no_such_order, problems_of_one},
+    one::{NoSuchOrder, One},
     representation::OrderBody,
     viewer::ViewerOfOne,
 };
-use crate::{domain::NotCancellable, store::Cancellation};
-
-pub(super) struct CancelProblems;
-
-impl IntoResponses for CancelProblems {
-    fn responses() -> Responses {
-        problems_of_one().with(not_cancellable(NotCancellable(OrderStatus::Confirmed))).responses()
-    }
-}
+use crate::{app::App, domain::NotCancellable, store::Cancellation};
 
 /// Cancels a pending order
 ///
@@ -31,7 +22,7 @@ impl IntoResponses for CancelProblems {
     security(("bearer" = []), ()),
     responses(
         (status = 200, body = OrderBody, description = "The order is cancelled, now or before"),
-        CancelProblems,
+        Problems<(DbErr, ViewerOfOne, NoSuchOrder, NotCancellable)>,
     )
 )]
 pub(super) async fn cancel(
@@ -39,19 +30,27 @@ pub(super) async fn cancel(
     ViewerOfOne(viewer): ViewerOfOne,
     Path(id): Path<OrderId>,
 ) -> Result<Json<OrderBody>, Problem> {
-    match app.store.cancel(&viewer, id).await?.ok_or_else(no_such_order)? {
+    match app.store.cancel(&viewer, id).await?.ok_or(NoSuchOrder)? {
         Cancellation::Cancelled(order) => {
             app.metrics.cancelled.inc();
             tracing::info!(order = %order.id, "an order was cancelled");
             Ok(Json(OrderBody::from(&order)))
         }
         Cancellation::AlreadyCancelled(order) => Ok(Json(OrderBody::from(&order))),
-        Cancellation::Refused(refusal) => Err(not_cancellable(refusal)),
+        Cancellation::Refused(refusal) => Err(refusal.into()),
     }
 }
 
-fn not_cancellable(refusal: NotCancellable) -> Problem {
-    Problem::new(StatusCode::CONFLICT, "not-cancellable", "The order cannot be cancelled")
-        .detail(refusal.to_string())
-        .with("order_status", refusal.0.as_str())
+impl From<NotCancellable> for Problem {
+    fn from(refusal: NotCancellable) -> Self {
+        Self::new(StatusCode::CONFLICT, "not-cancellable", "The order cannot be cancelled")
+            .detail(refusal.to_string())
+            .with("order_status", refusal.0.as_str())
+    }
+}
+
+impl Documented for NotCancellable {
+    fn examples() -> Vec<Problem> {
+        vec![Self(OrderStatus::Confirmed).into()]
+    }
 }

@@ -1,7 +1,7 @@
 use axum::extract::OptionalFromRequestParts;
 use http::{HeaderName, request::Parts};
 use sha2::{Digest as _, Sha256};
-use shop_runtime::http::Problem;
+use shop_runtime::http::{Documented, Problem};
 
 use crate::domain::Customer;
 
@@ -69,12 +69,20 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
         let mut values = parts.headers.get_all(HEADER).iter();
         let Some(value) = values.next() else { return Ok(None) };
         let key = value.to_str().ok().filter(|_| values.next().is_none()).and_then(Self::read);
-        key.map(Some).ok_or_else(|| {
-            Problem::bad_request(format!(
-                "Idempotency-Key must be one string of 1 to {MAX_LENGTH} visible ASCII characters."
-            ))
-        })
+        key.map(Some).ok_or_else(not_a_key)
     }
+}
+
+impl Documented for IdempotencyKey {
+    fn examples() -> Vec<Problem> {
+        vec![not_a_key()]
+    }
+}
+
+fn not_a_key() -> Problem {
+    Problem::bad_request(format!(
+        "Idempotency-Key must be one string of 1 to {MAX_LENGTH} visible ASCII characters."
+    ))
 }
 
 #[cfg(test)]

@@ -6,11 +6,10 @@ use http::{HeaderValue, header};
 use sea_orm::DbErr;
 use serde::Deserialize;
 use shop_core::OrderId;
-use shop_runtime::http::{Json, Problem, Problems, Query, Responses};
-use utoipa::IntoResponses;
+use shop_runtime::http::{Documented, Json, Problem, Problems, Query};
 
-use super::{App, cursor, representation::ListedBody};
-use crate::domain::Viewer;
+use super::{cursor, representation::ListedBody};
+use crate::{app::App, domain::Viewer};
 
 /// The size of a page that does not say.
 const DEFAULT_LIMIT: u64 = 20;
@@ -30,15 +29,22 @@ pub(super) struct Page {
     cursor: Option<String>,
 }
 
-pub(super) struct ListProblems;
+impl Page {
+    /// How many orders, and those after which one.
+    fn checked(&self) -> Result<(u64, Option<OrderId>), Problem> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Problem::bad_request(format!("limit must be 1 to {MAX_LIMIT}.")));
+        }
+        let foreign = || Problem::bad_request("cursor must be one that a Link header gave.");
+        let after = self.cursor.as_ref().map(|text| cursor::read(text).ok_or_else(foreign)).transpose()?;
+        Ok((limit, after))
+    }
+}
 
-impl IntoResponses for ListProblems {
-    fn responses() -> Responses {
-        Problems::of_every_request()
-            .with_database()
-            .with_access_token()
-            .with(Problem::bad_request("limit must be 1 to 100."))
-            .responses()
+impl Documented for Page {
+    fn examples() -> Vec<Problem> {
+        Self { limit: Some(0), cursor: None }.checked().err().into_iter().collect()
     }
 }
 
@@ -56,7 +62,7 @@ impl IntoResponses for ListProblems {
         (status = 200, body = Vec<ListedBody>, description = "A page of orders", headers(
             ("Link" = String, description = "The next page, `rel=\"next\"`, if there is one")
         )),
-        ListProblems,
+        Problems<(DbErr, Viewer, Page)>,
     )
 )]
 pub(super) async fn list(
@@ -64,12 +70,7 @@ pub(super) async fn list(
     viewer: Viewer,
     Query(page): Query<Page>,
 ) -> Result<Response, Problem> {
-    let limit = page.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit must be 1 to {MAX_LIMIT}.")));
-    }
-    let foreign = || Problem::bad_request("cursor must be one that a Link header gave.");
-    let after = page.cursor.map(|text| cursor::read(&text).ok_or_else(foreign)).transpose()?;
+    let (limit, after) = page.checked()?;
     // One more than asked for tells whether there is a next page.
     let mut orders = listed(&app, &viewer, after, limit + 1).await?;
     let more = orders.len() as u64 > limit;

@@ -6,56 +6,19 @@ mod cursor;
 mod find;
 mod idempotency_key;
 mod list;
+mod one;
 mod place;
 mod refusal;
 mod representation;
 mod viewer;
 
-use std::sync::Arc;
-
-use axum::{Router, extract::FromRef, middleware, response::Response};
+use axum::{middleware, response::Response};
 use http::{HeaderValue, header};
-use shop_core::Clock;
-use shop_runtime::{
-    auth::TokenVerifier,
-    http::{ApiDoc, ProblemBody},
-};
-use utoipa::{
-    Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-};
+use shop_runtime::http::CommonParts;
+use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    domain::{Catalog, GuestRate},
-    metrics::Metrics,
-    store::Store,
-};
-
-/// What the handlers use.
-#[derive(Clone)]
-pub(crate) struct App {
-    /// The orders.
-    pub store: Store,
-    /// The products.
-    pub catalog: Arc<dyn Catalog>,
-    /// Who is who.
-    pub tokens: TokenVerifier,
-    /// Whether there are guests.
-    pub guest_checkout: bool,
-    /// How fast guests may order.
-    pub guest_rate: GuestRate,
-    /// The time.
-    pub clock: Clock,
-    /// The counters.
-    pub metrics: Metrics,
-}
-
-impl FromRef<App> for TokenVerifier {
-    fn from_ref(app: &App) -> Self {
-        app.tokens.clone()
-    }
-}
+use crate::app::App;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -64,41 +27,21 @@ impl FromRef<App> for TokenVerifier {
         description = "Places, lists and cancels orders. With an access token the customer is the token's; without one, \
                        where guest checkout is on, a guest orders, and gets an order token for this one order."
     ),
-    components(schemas(ProblemBody)),
-    modifiers(&Bearer)
+    modifiers(&CommonParts)
 )]
 struct Description;
 
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, api: &mut ApiDoc) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        let components = api.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    }
-}
-
-fn described() -> OpenApiRouter<App> {
+/// The routes and their description.
+pub(crate) fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(place::place, list::list))
         .routes(routes!(find::find))
         .routes(routes!(cancel::cancel))
-}
-
-/// The routes, over `app`.
-pub(crate) fn router(app: App) -> Router {
-    let routes: Router = described().with_state(app).into();
-    // Orders are their customers' own, and a guest's first answer holds a secret.
-    routes.layer(middleware::map_response(async |mut response: Response| {
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
-    }))
-}
-
-/// The API's OpenAPI 3.1 description.
-pub fn api() -> ApiDoc {
-    described().into_openapi()
+        // Orders are their customers' own, and a guest's first answer holds a secret.
+        .layer(middleware::map_response(async |mut response: Response| {
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }))
 }
 
 #[cfg(test)]
@@ -107,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_endpoint_is_described() {
-        let api = serde_json::to_value(api()).unwrap();
+        let api = serde_json::to_value(described().into_openapi()).unwrap();
         let described: Vec<String> = api["paths"]
             .as_object()
             .unwrap()

@@ -3,16 +3,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
+use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use shop_core::{Email, Money, OrderId, ProductId};
-use shop_runtime::http::{Json, Problem, Problems, Responses};
-use utoipa::{IntoResponses, ToSchema};
+use shop_runtime::http::{Json, Problem, Problems};
+use utoipa::ToSchema;
 
-use super::{
-    App, client::Client, idempotency_key::IdempotencyKey, refusal::Refusal, representation::PlacedBody,
-};
+use super::{client::Client, idempotency_key::IdempotencyKey, refusal::Refusal, representation::PlacedBody};
 use crate::{
+    app::App,
     domain::{Basket, Customer, Line, Order, OrderToken, Viewer},
     store::{Answer, KeyState, Reservation},
 };
@@ -45,15 +45,6 @@ impl From<&NewItem> for Line {
     }
 }
 
-pub(super) struct PlaceProblems;
-
-impl IntoResponses for PlaceProblems {
-    fn responses() -> Responses {
-        let problems = Problems::of_every_request().with_database().with_body().with_access_token();
-        Refusal::examples().into_iter().fold(problems, Problems::with).responses()
-    }
-}
-
 /// Places an order at the catalog's prices
 ///
 /// With an `Idempotency-Key` the request may be repeated for 24 hours and gets the same answer. A refusal has had no
@@ -77,7 +68,7 @@ impl IntoResponses for PlaceProblems {
     responses(
         (status = 201, body = PlacedBody, description = "The order is placed",
             headers(("Location" = String, description = "The order"))),
-        PlaceProblems,
+        Problems<(DbErr, Viewer, Option<IdempotencyKey>, Json<NewOrder>, Refusal)>,
     )
 )]
 pub(super) async fn place(

@@ -3,7 +3,10 @@ use http::{HeaderValue, StatusCode, header};
 use sea_orm::DbErr;
 use serde_json::Value;
 use shop_core::{Money, ProductId};
-use shop_runtime::{Periodically, http::Problem};
+use shop_runtime::{
+    Periodically,
+    http::{Documented, Problem},
+};
 use thiserror::Error;
 
 use crate::{
@@ -49,12 +52,11 @@ impl From<PlaceError> for Refusal {
     }
 }
 
-impl Refusal {
-    /// One of each kind that a client may meet, for the API's description.
-    pub(super) fn examples() -> Vec<Self> {
+impl Documented for Refusal {
+    fn examples() -> Vec<Problem> {
         let product_id = ProductId(1);
         let current_price = Money::from_minor(50_000).unwrap_or_default();
-        vec![
+        let refusals = [
             Self::Customer(NotTheCustomer::SomebodyElse),
             Self::Basket(InvalidBasket::Quantity { line: 0, product_id }),
             Self::Quote(Unquotable::UnknownProduct(product_id)),
@@ -63,9 +65,12 @@ impl Refusal {
             Self::KeyReused,
             Self::KeyInProgress,
             Self::TooMany(TooMany { retry_after: TimeDelta::seconds(1) }),
-        ]
+        ];
+        refusals.into_iter().map(Problem::from).collect()
     }
+}
 
+impl Refusal {
     /// Tells the operator, once a period, of what is not the client's own mistake.
     pub(super) fn log(&self) {
         static AWAY: Periodically = Periodically::line();

@@ -3,11 +3,13 @@ use http::{HeaderName, request::Parts};
 use serde::Deserialize;
 use shop_runtime::{
     auth::Caller,
-    http::{Problem, Query},
+    http::{Documented, Problem, Query},
 };
 
-use super::App;
-use crate::domain::{Account, NotAToken, OrderToken, Viewer};
+use crate::{
+    app::App,
+    domain::{Account, NotAToken, OrderToken, Viewer},
+};
 
 const ORDER_TOKEN: HeaderName = HeaderName::from_static("x-order-token");
 
@@ -18,15 +20,17 @@ impl FromRequestParts<App> for Viewer {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = <Caller as OptionalFromRequestParts<App>>::from_request_parts(parts, app).await?;
         let Some(caller) = caller else {
-            return if app.guest_checkout {
-                Ok(Self::Guest)
-            } else {
-                Err(Problem::unauthorized("Send a token: `Authorization: Bearer <token>`."))
-            };
+            return if app.guest_checkout { Ok(Self::Guest) } else { Err(Caller::missing()) };
         };
         let is_admin = caller.is_admin();
         let account = Account { id: caller.id, email: caller.email };
         Ok(if is_admin { Self::Admin(account) } else { Self::Customer(account) })
+    }
+}
+
+impl Documented for Viewer {
+    fn examples() -> Vec<Problem> {
+        Caller::examples()
     }
 }
 
@@ -53,6 +57,18 @@ impl FromRequestParts<App> for ViewerOfOne {
     }
 }
 
+impl Documented for ViewerOfOne {
+    fn examples() -> Vec<Problem> {
+        let mut examples = Viewer::examples();
+        examples.push(not_a_token(NotAToken));
+        examples
+    }
+}
+
+fn not_a_token(error: NotAToken) -> Problem {
+    Problem::bad_request(error.to_string())
+}
+
 /// From the header, or else, for a link in a letter, from the query.
 async fn order_token(parts: &mut Parts) -> Result<Option<OrderToken>, Problem> {
     let Query(InQuery { token: in_query }) = Query::from_request_parts(parts, &()).await?;
@@ -61,7 +77,7 @@ async fn order_token(parts: &mut Parts) -> Result<Option<OrderToken>, Problem> {
     if headers.next().is_some() {
         return Err(Problem::bad_request("There is more than one X-Order-Token header."));
     }
-    let read = |text: &str| text.parse().map_err(|error: NotAToken| Problem::bad_request(error.to_string()));
+    let read = |text: &str| text.parse().map_err(not_a_token);
     let in_query = in_query.as_deref().map(read).transpose()?;
     Ok(in_header.map(read).transpose()?.or(in_query))
 }

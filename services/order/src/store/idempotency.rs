@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{
     Store,
     entity::idempotency_key::{ActiveModel, Column, Entity},
+    unreadable,
 };
 
 /// How long an attempt may take. A request is answered or dropped within 15 seconds.
@@ -110,7 +111,7 @@ impl Store {
         Ok(match (row.status, row.location, row.body) {
             (Some(status), Some(location), Some(body)) => {
                 let sealed_token = row.sealed_token.map(TryInto::try_into).transpose();
-                let sealed_token = sealed_token.map_err(|_| super::unreadable("sealed_token"))?;
+                let sealed_token = sealed_token.map_err(|_| unreadable("sealed_token"))?;
                 KeyState::Answered(Answer { status: status.cast_unsigned(), location, body, sealed_token })
             }
             _ => KeyState::Running,
@@ -123,7 +124,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes the keys that are past their time, a chunk at a time; answers how many.
+    /// Deletes the keys that are past their time, a chunk at a time; returns how many.
     pub(crate) async fn retire_keys(&self) -> Result<u64, DbErr> {
         let limit = self.clock.now() - RETENTION;
         let mut retired = 0;

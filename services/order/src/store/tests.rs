@@ -1,11 +1,14 @@
 use chrono::{DateTime, TimeDelta};
-use sea_orm::PaginatorTrait as _;
-use shop_core::{Clock, OrderId};
+use sea_orm::{EntityTrait as _, PaginatorTrait as _};
+use shop_core::{Clock, Money, OrderId, ProductId};
 use shop_runtime::database;
 
-use super::{entity::idempotency_key, *};
+use super::{
+    entity::{idempotency_key, order},
+    *,
+};
 use crate::{
-    domain::{Customer, Item, Order, OrderToken, Quote},
+    domain::{Customer, Item, Order, OrderToken, Quote, Viewer},
     migration::Migrator,
 };
 
@@ -32,8 +35,7 @@ impl TestStore {
     }
 
     async fn at(url: &str, server: Option<shop_testing::TestDatabase>) -> Self {
-        let database = database::connect(&url.parse().unwrap(), crate::SCHEMA).await.unwrap();
-        database::migrate::<Migrator>(&database).await.unwrap();
+        let database = database::migrated::<Migrator>(&url.parse().unwrap(), crate::SCHEMA).await.unwrap();
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         Self { store: Store::new(database.clone(), clock.clone()), clock, database, _server: server }
     }

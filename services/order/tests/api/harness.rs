@@ -12,7 +12,6 @@ use shop_core::{Clock, UserId};
 use shop_runtime::{
     Lifecycle, Scope, Service as _,
     auth::{Audience, Claims, ISSUER, Role, TokenConfig},
-    config::Demo,
     database::{self, Database},
 };
 use shop_testing::TestDatabase;
@@ -178,14 +177,7 @@ impl Orders {
             catalog_url: catalog.url.parse().unwrap(),
             guest_checkout: true,
             guest_orders_per_minute: 0,
-            tokens: TokenConfig {
-                jwt_algorithm: Algorithm::HS256,
-                jwt_secret: Some(SECRET.to_owned().into()),
-                jwt_public_key: None,
-                jwt_other_secret: None,
-                jwt_other_public_key: None,
-                demo: Demo::default(),
-            },
+            tokens: TokenConfig::with_secret(SECRET),
         };
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let url = serve(&config, &clock, &lifecycle).await;

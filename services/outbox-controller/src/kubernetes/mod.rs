@@ -101,8 +101,8 @@ impl Service for KubernetesController {
             supervisor.run(stopping).await;
             Ok(())
         });
-        let router =
-            http::router(Router::new(), None, health(&scope, state), &scope, http::Limits::default());
+        depends_on(&scope.health, state);
+        let router = http::router(Router::new(), &scope, http::Limits::default());
         http::bind_and_serve(config.listen, router, &scope).await
     }
 
@@ -116,18 +116,17 @@ fn seconds(seconds: u16) -> Duration {
 }
 
 /// Ready means: knows the objects, and so is able to take over. An API server that is away later is waited for.
-fn health(scope: &Scope, state: tokio::sync::watch::Receiver<supervisor::State>) -> Health {
+fn depends_on(health: &Health, state: tokio::sync::watch::Receiver<supervisor::State>) {
     let (listed, watched) = (state.clone(), state);
-    Health::new(scope.name, scope.lifecycle.stopping())
-        .requires("objects", move || {
-            let known = listed.borrow().known;
-            async move {
-                anyhow::ensure!(known, "the objects have not been listed yet");
-                Ok(())
-            }
-        })
-        .uses("kubernetes", move || {
-            let trouble = watched.borrow().trouble();
-            async move { trouble.map_or(Ok(()), |trouble| Err(anyhow::anyhow!(trouble))) }
-        })
+    health.requires("objects", move || {
+        let known = listed.borrow().known;
+        async move {
+            anyhow::ensure!(known, "the objects have not been listed yet");
+            Ok(())
+        }
+    });
+    health.uses("kubernetes", move || {
+        let trouble = watched.borrow().trouble();
+        async move { trouble.map_or(Ok(()), |trouble| Err(anyhow::anyhow!(trouble))) }
+    });
 }

@@ -1,25 +1,10 @@
 //! What the bot must never tell. Needs a process of its own for its log, as nextest gives every test.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use crate::street::{Bot, CHAT, FakeShop, JWT, PASSWORD, PATIENCE, Street, config};
-use shop_testing::bot_api::{BotApi, Failure, TOKEN};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use shop_testing::{
+    Log,
+    bot_api::{BotApi, Failure, TOKEN},
+};
 
 #[tokio::test]
 async fn no_log_at_any_level_has_a_password_a_token_or_a_message() {
@@ -51,7 +36,7 @@ async fn no_log_at_any_level_has_a_password_a_token_or_a_message() {
     assert!(street.api.wait_for_message(CHAT, |_| true, PATIENCE).await.is_some());
     street.bot.stop().await;
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("a service is away"), "the log is there:\n{log}");
     let secret = TOKEN.split(':').next_back().unwrap();
     for secret in [PASSWORD, JWT, secret, "another-s3cret", "forgot-the-command-s3cret"] {

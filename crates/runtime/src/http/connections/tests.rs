@@ -13,10 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    health::Health,
-    http::{Json, Limits, Problem, router},
-};
+use crate::http::{Json, Limits, Problem, router};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -90,9 +87,8 @@ async fn probes_have_a_port_of_their_own_and_answer_until_the_last_request_is_an
         };
         (slow, answer)
     };
-    let health = Health::new("test_service", lifecycle.stopping());
     let routes = Router::new().route("/slow", get(slow));
-    let routers = router(routes, None, health, &scope, Limits::DEFAULT);
+    let routers = router(routes, &scope, Limits::DEFAULT);
     let api = bind_and_serve("[::1]:0".parse().unwrap(), routers, &scope).await.unwrap();
 
     for (path, on_api, on_probes) in
@@ -141,8 +137,7 @@ impl Server {
     /// With the layers that every service has.
     async fn service(routes: Router, bounds: Bounds) -> Self {
         let scope = Scope::new("test_service", &Lifecycle::new());
-        let health = Health::new(scope.name, scope.lifecycle.stopping());
-        Self::start(router(routes, None, health, &scope, Limits::DEFAULT).api, bounds).await
+        Self::start(router(routes, &scope, Limits::DEFAULT).api, bounds).await
     }
 
     async fn connect(&self) -> TcpStream {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CLAIM, LIST, NEXT, SEAL,
+    keys::{CLAIM, LIST, NEXT, SEAL},
     state::{Looked, State},
 };
 use crate::{cache::Away, page::Page};

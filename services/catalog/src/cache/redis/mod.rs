@@ -5,6 +5,7 @@
 //! to remove, and the old value then stays until its TTL. [`State`] closes that gap with a generation.
 
 mod connection;
+mod keys;
 mod sealed;
 mod state;
 
@@ -24,18 +25,14 @@ use shop_core::Clock;
 use shop_runtime::{Periodically, Scope, seal::Seal};
 use uuid::Uuid;
 
-use self::{connection::Link, sealed::Found, state::Looked};
+use self::{
+    connection::Link,
+    keys::{CLAIM, LIST, NEXT, SEAL},
+    sealed::Found,
+    state::Looked,
+};
 use super::{Away, Cache, Claim, Timing};
 use crate::page::Page;
-
-/// The list, as JSON. The specification names this key.
-const LIST: &str = "catalog:products";
-/// Path and query of the page behind the list, when there is one. The braces put it into the list's cluster slot.
-const NEXT: &str = "{catalog:products}:next";
-/// The seal of both: what has none that fits was not put there by a catalog.
-const SEAL: &str = "{catalog:products}:seal";
-/// The token of the reader that may fill the list.
-const CLAIM: &str = "{catalog:products}:claim";
 
 /// The list in Redis.
 #[derive(Clone)]

@@ -1,185 +1,19 @@
-//! Who is calling: verifying the tokens that `auth_service` gives out, and the extractors that hand the caller on.
-
 use std::{fmt, iter, sync::Arc};
 
-use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
-use chrono::{DateTime, TimeDelta, Utc};
-use clap::Args;
-use http::{header, request::Parts};
+use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, TokenData, Validation};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
-use shop_core::{Email, UserId};
-use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::{
-    config::{Demo, Secret},
-    http::Problem,
-    pem::Pem,
+use super::{
+    claims::{AUDIENCE, Claims, ISSUER, MAX_LIFETIME_MINUTES},
+    keys::{TokenConfig, hmac_secret, other_key, public_key},
 };
-
-/// The `iss` of the shop's tokens.
-pub const ISSUER: &str = "shop";
-
-/// The `aud` of the shop's tokens: its services, all of them.
-pub const AUDIENCE: &str = "shop";
-
-/// The longest life of a token, in minutes: 30 days.
-pub const MAX_LIFETIME_MINUTES: u32 = 43_200;
+use crate::http::Problem;
 
 /// How far the clocks of two machines may be apart, in seconds.
 const LEEWAY: u64 = 5;
 
 /// Tokens are at most this long, in bytes; a longer header is refused unread.
 const MAX_TOKEN: usize = 4096;
-
-/// How tokens are verified.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Tokens")]
-pub struct TokenConfig {
-    /// The one algorithm that is accepted: HS256, HS384, HS512, RS256, ES256 or EdDSA
-    #[arg(long, env = "AUTH_JWT_ALGORITHM", default_value = "HS256", value_parser = parse_algorithm)]
-    pub jwt_algorithm: Algorithm,
-    /// The shared secret of the HS algorithms, at least as long as the hash (32, 48 or 64 bytes)
-    #[arg(long, env = "AUTH_JWT_SECRET", hide_env_values = true)]
-    pub jwt_secret: Option<SecretString>,
-    /// The public key of the other algorithms, as PEM
-    #[arg(long, env = "AUTH_JWT_PUBLIC_KEY")]
-    pub jwt_public_key: Option<String>,
-    /// Another secret whose tokens are accepted, while secrets are rotated; nothing is signed with it
-    #[arg(long, env = "AUTH_JWT_OTHER_SECRET", hide_env_values = true)]
-    pub jwt_other_secret: Option<SecretString>,
-    /// Another public key whose tokens are accepted, as PEM, while keys are rotated
-    #[arg(long, env = "AUTH_JWT_OTHER_PUBLIC_KEY")]
-    pub jwt_other_public_key: Option<String>,
-    /// Whether the documentation's example may be the secret.
-    #[command(flatten)]
-    pub demo: Demo,
-}
-
-/// Reads the name of an algorithm that the shop supports.
-///
-/// # Errors
-/// Any other name, `none` included.
-pub fn parse_algorithm(name: &str) -> Result<Algorithm, String> {
-    use Algorithm::{ES256, EdDSA, HS256, HS384, HS512, RS256};
-    let algorithm: Algorithm = name.parse().map_err(|_| UNSUPPORTED.to_owned())?;
-    if [HS256, HS384, HS512, RS256, ES256, EdDSA].contains(&algorithm) {
-        Ok(algorithm)
-    } else {
-        Err(UNSUPPORTED.to_owned())
-    }
-}
-
-const UNSUPPORTED: &str = "expected HS256, HS384, HS512, RS256, ES256 or EdDSA";
-
-/// The key of an HS algorithm.
-///
-/// # Errors
-/// Shorter than the hash's output, which RFC 7518 (section 3.2) forbids, or one that can be guessed. The
-/// documentation's example is accepted in a demonstration alone.
-pub fn hmac_secret(config: &TokenConfig) -> anyhow::Result<&[u8]> {
-    let algorithm = config.jwt_algorithm;
-    let secret = config.jwt_secret.as_ref();
-    let secret = secret.ok_or_else(|| anyhow::anyhow!("AUTH_JWT_SECRET must be set for {algorithm:?}"))?;
-    strong("AUTH_JWT_SECRET", Some("change_me_super_secret"), secret, config)
-}
-
-fn strong<'a>(
-    variable: &'static str,
-    example: Option<&'static str>,
-    secret: &'a SecretString,
-    config: &TokenConfig,
-) -> anyhow::Result<&'a [u8]> {
-    let least = match config.jwt_algorithm {
-        Algorithm::HS384 => (48, "HS384, RFC 7518, 3.2"),
-        Algorithm::HS512 => (64, "HS512, RFC 7518, 3.2"),
-        _ => (32, "HS256, RFC 7518, 3.2"),
-    };
-    Secret { variable, example, least: Some(least) }.check(secret, config.demo)?;
-    Ok(secret.expose_secret().as_bytes())
-}
-
-/// Reads a public key of an asymmetric algorithm, which `variable` holds as PEM.
-///
-/// # Errors
-/// It is not one: what it is instead, and how to make one of it.
-pub fn public_key(variable: &str, pem: &str, algorithm: Algorithm) -> anyhow::Result<DecodingKey> {
-    let pem = Pem::public(pem, algorithm).map_err(|why| anyhow::anyhow!("{variable} {why}"))?.to_string();
-    let pem = pem.as_bytes();
-    let key = match algorithm.family() {
-        AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(pem),
-        AlgorithmFamily::Ec => DecodingKey::from_ec_pem(pem),
-        _ => DecodingKey::from_ed_pem(pem),
-    };
-    key.map_err(|_| anyhow::anyhow!("{variable} is a public key that {algorithm:?} cannot use"))
-}
-
-/// The key beside the one that signs: the next one before a rotation, the last one after it.
-///
-/// # Errors
-/// It is malformed, or too short.
-pub fn other_key(config: &TokenConfig) -> anyhow::Result<Option<DecodingKey>> {
-    let algorithm = config.jwt_algorithm;
-    if algorithm.family() == AlgorithmFamily::Hmac {
-        let secret = config.jwt_other_secret.as_ref();
-        let secret =
-            secret.map(|secret| strong("AUTH_JWT_OTHER_SECRET", None, secret, config)).transpose()?;
-        return Ok(secret.map(DecodingKey::from_secret));
-    }
-    let pem = config.jwt_other_public_key.as_deref();
-    pem.map(|pem| public_key("AUTH_JWT_OTHER_PUBLIC_KEY", pem, algorithm)).transpose()
-}
-
-/// What a token says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Claims {
-    /// The account.
-    pub sub: UserId,
-    /// Its e-mail address.
-    pub email: Email,
-    /// What it may do.
-    pub roles: Vec<Role>,
-    /// Issued at, seconds since 1970.
-    pub iat: i64,
-    /// Expires at, seconds since 1970.
-    pub exp: i64,
-    /// [`ISSUER`].
-    pub iss: String,
-    /// [`AUDIENCE`]; a token of a version before this claim has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aud: Option<Audience>,
-    /// The token's own id.
-    pub jti: Uuid,
-}
-
-/// Whom a token is for: one, or several (RFC 7519, section 4.1.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Audience {
-    /// One audience.
-    One(String),
-    /// Several.
-    Several(Vec<String>),
-}
-
-impl Audience {
-    /// The shop's services.
-    pub fn shop() -> Self {
-        Self::One(AUDIENCE.to_owned())
-    }
-}
-
-/// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Buys.
-    Customer,
-    /// Keeps the catalog and sees every order.
-    Admin,
-}
 
 /// Verifies tokens with one algorithm, and one key, or two while keys are rotated.
 #[derive(Clone)]
@@ -195,7 +29,7 @@ struct Verifier {
 
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
+pub(super) enum Refusal {
     TooLong,
     Invalid,
     Expired,
@@ -314,99 +148,20 @@ fn now() -> i64 {
     jsonwebtoken::get_current_timestamp().try_into().unwrap_or(i64::MAX)
 }
 
-/// The authenticated caller of a request; as an argument of a handler it makes a token necessary, as
-/// `Option<Caller>` optional (a token that is there must be valid all the same).
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The account.
-    pub id: UserId,
-    /// Its e-mail address.
-    pub email: Email,
-    /// What it may do.
-    pub roles: Vec<Role>,
-    /// When the token expires.
-    pub expires_at: DateTime<Utc>,
-}
-
-impl Caller {
-    /// Whether the caller keeps the shop.
-    pub fn is_admin(&self) -> bool {
-        self.roles.contains(&Role::Admin)
-    }
-}
-
-/// A caller with [`Role::Admin`]; anybody else gets 401 or 403.
-#[derive(Clone, Debug)]
-pub struct Admin(pub Caller);
-
-impl Admin {
-    /// What anybody else is told.
-    pub fn refusal() -> Problem {
-        Problem::forbidden("Only an admin may do this.")
-    }
-}
-
-fn caller(parts: &Parts, verifier: &TokenVerifier) -> Result<Option<Caller>, Problem> {
-    let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
-    let Some(header) = headers.next() else { return Ok(None) };
-    if headers.next().is_some() {
-        return Err(Problem::unauthorized("There is more than one Authorization header."));
-    }
-    let token = header.to_str().ok().and_then(|value| value.split_once(' '));
-    let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")) else {
-        return Err(Problem::unauthorized("The Authorization header must be `Bearer <token>`."));
-    };
-    let claims = verifier.verify(token.trim())?;
-    Ok(Some(Caller {
-        id: claims.sub,
-        email: claims.email,
-        roles: claims.roles,
-        expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC),
-    }))
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller
-where
-    TokenVerifier: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        caller(parts, &TokenVerifier::from_ref(state))?
-            .ok_or_else(|| Problem::unauthorized("Send a token: `Authorization: Bearer <token>`."))
-    }
-}
-
-impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller
-where
-    TokenVerifier: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
-        caller(parts, &TokenVerifier::from_ref(state))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Admin
-where
-    TokenVerifier: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
-        if caller.is_admin() { Ok(Self(caller)) } else { Err(Self::refusal()) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
     use jsonwebtoken::EncodingKey;
+    use secrecy::SecretString;
     use serde_json::{Value, json};
+    use shop_core::UserId;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::{
+        auth::{Audience, Role},
+        config::Demo,
+    };
 
     const SECRET: &[u8] = b"a secret that is long enough for HS512, which wants 64 bytes of it";
 
@@ -558,14 +313,7 @@ mod tests {
 
     fn config(secret: &[u8], other: Option<&[u8]>) -> TokenConfig {
         let text = |secret: &[u8]| SecretString::from(str::from_utf8(secret).unwrap());
-        TokenConfig {
-            jwt_algorithm: Algorithm::HS256,
-            jwt_secret: Some(text(secret)),
-            jwt_public_key: None,
-            jwt_other_secret: other.map(text),
-            jwt_other_public_key: None,
-            demo: Demo::default(),
-        }
+        TokenConfig { jwt_other_secret: other.map(text), ..TokenConfig::with_secret(text(secret)) }
     }
 
     #[test]
