@@ -1,7 +1,8 @@
 use std::{net::SocketAddr, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::RangedU64ValueParser};
 use shop_core::events::EXCHANGE;
+use shop_outbox::{Bounds, Options};
 use shop_runtime::{BusUrl, config::DatabaseUrl};
 
 /// Where the outbox is: all that the tools need.
@@ -13,6 +14,41 @@ pub struct DatabaseConfig {
     /// The schema that the outbox is in (PostgreSQL)
     #[arg(long, env = "OUTBOX_SCHEMA", default_value = "orders")]
     pub schema: String,
+}
+
+const HOUR: u64 = 3600;
+
+/// The limits of the library's options, in the units of the variables.
+const BATCH_SIZE: Bounds<u64> = Bounds {
+    min: Options::BATCH_SIZE.min as u64,
+    max: Options::BATCH_SIZE.max as u64,
+    default: Options::BATCH_SIZE.default as u64,
+};
+const MAX_ATTEMPTS: Bounds<u64> = Bounds {
+    min: Options::MAX_ATTEMPTS.min as u64,
+    max: Options::MAX_ATTEMPTS.max as u64,
+    default: Options::MAX_ATTEMPTS.default as u64,
+};
+const POLL_INTERVAL_MS: Bounds<u64> = Bounds {
+    min: Options::POLL_INTERVAL.min.as_millis() as u64,
+    max: Options::POLL_INTERVAL.max.as_millis() as u64,
+    default: Options::POLL_INTERVAL.default.as_millis() as u64,
+};
+pub(crate) const LEASE_SECONDS: Bounds<u64> = seconds(Options::LEASE);
+const PUBLISH_DEADLINE_SECONDS: Bounds<u64> = seconds(Options::PUBLISH_DEADLINE);
+const RETENTION_HOURS: Bounds<u64> = {
+    let Bounds { min, max, default } = seconds(Options::RETENTION);
+    Bounds { min: min / HOUR, max: max / HOUR, default: default / HOUR }
+};
+
+pub(crate) const fn seconds(bounds: Bounds<Duration>) -> Bounds<u64> {
+    let Bounds { min, max, default } = bounds;
+    Bounds { min: min.as_secs(), max: max.as_secs(), default: default.as_secs() }
+}
+
+/// Reads a number within `bounds`.
+pub(crate) fn within<T: TryFrom<u64>>(bounds: Bounds<u64>) -> RangedU64ValueParser<T> {
+    RangedU64ValueParser::from(bounds.min..=bounds.max)
 }
 
 /// The most bytes that AMQP carries in a name.
@@ -63,23 +99,53 @@ pub struct Config {
     #[arg(long, env = "OUTBOX_APP_ID", default_value = "order_service", value_parser = short)]
     pub app_id: String,
     /// Messages that may be unconfirmed or unmarked at once: the most that a crash can duplicate
-    #[arg(long, env = "OUTBOX_IN_FLIGHT", default_value_t = 400, value_parser = clap::value_parser!(u16).range(2..=2000))]
-    pub in_flight: u16,
-    /// How often an idle publisher looks by itself, in milliseconds; commits wake it without
-    #[arg(long, env = "OUTBOX_POLL_INTERVAL_MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(5..=60_000))]
-    pub poll_interval_ms: u32,
+    #[arg(
+        long,
+        env = "OUTBOX_BATCH_SIZE",
+        default_value_t = Options::BATCH_SIZE.default,
+        value_parser = within::<usize>(BATCH_SIZE)
+    )]
+    pub batch_size: usize,
+    /// How often an idle publisher checks for messages by itself, in milliseconds; a commit wakes it at once
+    #[arg(
+        long,
+        env = "OUTBOX_POLL_INTERVAL_MS",
+        default_value_t = POLL_INTERVAL_MS.default,
+        value_parser = within::<u64>(POLL_INTERVAL_MS)
+    )]
+    pub poll_interval_ms: u64,
     /// How long the lease lasts without renewal, in seconds: the longest gap after a crash
-    #[arg(long, env = "OUTBOX_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..=300))]
-    pub lease_seconds: u16,
-    /// How long the broker may take to confirm a window, in seconds
-    #[arg(long, env = "OUTBOX_PUBLISH_DEADLINE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=60))]
-    pub publish_deadline_seconds: u16,
+    #[arg(
+        long,
+        env = "OUTBOX_LEASE_SECONDS",
+        default_value_t = LEASE_SECONDS.default,
+        value_parser = within::<u64>(LEASE_SECONDS)
+    )]
+    pub lease_seconds: u64,
+    /// How long the broker may take to confirm a window, which is half a batch, in seconds
+    #[arg(
+        long,
+        env = "OUTBOX_PUBLISH_DEADLINE_SECONDS",
+        default_value_t = PUBLISH_DEADLINE_SECONDS.default,
+        value_parser = within::<u64>(PUBLISH_DEADLINE_SECONDS)
+    )]
+    pub publish_deadline_seconds: u64,
     /// How often a message that the broker refuses is tried before it is dead
-    #[arg(long, env = "OUTBOX_MAX_ATTEMPTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(
+        long,
+        env = "OUTBOX_MAX_ATTEMPTS",
+        default_value_t = Options::MAX_ATTEMPTS.default,
+        value_parser = within::<u32>(MAX_ATTEMPTS)
+    )]
     pub max_attempts: u32,
     /// How long sent rows are kept, in hours; 0: for ever
-    #[arg(long, env = "OUTBOX_RETENTION_HOURS", default_value_t = 168)]
-    pub retention_hours: u32,
+    #[arg(
+        long,
+        env = "OUTBOX_RETENTION_HOURS",
+        default_value_t = RETENTION_HOURS.default,
+        value_parser = within::<u64>(RETENTION_HOURS)
+    )]
+    pub retention_hours: u64,
 }
 
 impl Config {
@@ -93,25 +159,30 @@ impl Config {
             exchange: EXCHANGE.to_owned(),
             event_log: "shop_events.log".to_owned(),
             app_id: "order_service".to_owned(),
-            in_flight: 400,
+            batch_size: Options::BATCH_SIZE.default,
             poll_interval_ms: 50,
-            lease_seconds: 3,
-            publish_deadline_seconds: 10,
-            max_attempts: 10,
-            retention_hours: 168,
+            lease_seconds: LEASE_SECONDS.min,
+            publish_deadline_seconds: PUBLISH_DEADLINE_SECONDS.default,
+            max_attempts: Options::MAX_ATTEMPTS.default,
+            retention_hours: RETENTION_HOURS.default,
         }
     }
 
+    /// How long the lease lasts without renewal.
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
     /// The library's options, for a publisher known as `holder`.
-    pub(crate) fn options(&self, holder: String) -> shop_outbox::Options {
-        let mut options = shop_outbox::Options::new(holder, self.app_id.clone());
-        options.batch_size = usize::from(self.in_flight);
-        options.poll_interval = Duration::from_millis(u64::from(self.poll_interval_ms));
-        options.lease = Duration::from_secs(u64::from(self.lease_seconds));
-        options.publish_deadline = Duration::from_secs(u64::from(self.publish_deadline_seconds));
+    pub(crate) fn options(&self, holder: String) -> Options {
+        let mut options = Options::new(holder, self.app_id.clone());
+        options.batch_size = self.batch_size;
+        options.poll_interval = Duration::from_millis(self.poll_interval_ms);
+        options.lease = self.lease();
+        options.publish_deadline = Duration::from_secs(self.publish_deadline_seconds);
         options.retry.max_attempts = self.max_attempts;
         options.retention =
-            (self.retention_hours > 0).then(|| Duration::from_secs(u64::from(self.retention_hours) * 3600));
+            (self.retention_hours > 0).then(|| Duration::from_secs(self.retention_hours * HOUR));
         options
     }
 }

@@ -2,9 +2,12 @@
 //! the database as referee ([`OutboxController`]), or those that Kubernetes objects describe ([`KubernetesController`]).
 
 mod config;
+mod duration;
 mod election;
 mod following;
 mod kubernetes;
+#[cfg(test)]
+mod limits;
 pub mod object;
 mod tools;
 
@@ -49,7 +52,7 @@ impl Service for OutboxController {
         let transport = scope.bus.open(&config.rabbitmq_url)?.publisher(PublisherOptions {
             event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
             fence: Some(fence(&config.exchange, &config.database.database_url, schema)),
-            heartbeat: Some(heartbeat(Duration::from_secs(config.lease_seconds.into()))),
+            heartbeat: Some(heartbeat(config.lease())),
             ..PublisherOptions::new(config.exchange.clone(), scope.name)
         });
         let metrics = OutboxMetrics::default();

@@ -1,17 +1,22 @@
 //! The Kubernetes object that describes a publisher: `OutboxPublisher`, of `outbox.shop.dev/v1alpha1`.
 //!
-//! The defaults and bounds here are the API's. The API server applies them; one that knows no CEL leaves the rules to the
-//! controller, which checks them all again.
+//! The defaults and limits are those of [`Options`]. The API server applies them; one that knows no CEL leaves the rules to
+//! the controller, which checks them all again.
 #![expect(unreachable_pub, reason = "kube's derive puts public helpers into functions")]
+
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shop_outbox::{Bounds, Options};
 
-/// Go's durations, without a sign: `1h30m`, `1.5s`. They are kept as they are written, so that one of no use is named with its field.
+use crate::duration;
+
+/// Go's durations, without a sign: `1h30m`, `1.5s`. They are kept as they are written, so that an invalid one is reported with its field.
 const DURATION: &str = r"^([0-9]{1,12}(\.[0-9]{1,9})?(ms|s|m|h))+$";
-/// Those that CEL's `duration()` can hold, 292 years, as often as they fit into the longest text.
+/// Those that CEL's `duration()` can hold: 292 years, as often as they fit into the longest text.
 const HELD: &str = "^([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?s|[0-9]{1,12}([.][0-9]{1,9})?ms)+$";
 
 /// The names of Secrets (RFC 1123), and of the keys in them.
@@ -107,24 +112,24 @@ pub struct OutboxPublisherSpec {
     #[schemars(length(min = 1, max = 255))]
     #[x_kube(validation = short())]
     pub app_id: Option<String>,
-    /// Messages that may be unconfirmed or unmarked at once: the most that a crash can duplicate.
+    /// Messages that may be unconfirmed or unmarked at once: the most that a crash can duplicate. 2 to 2000.
     #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 2, max = 2000))]
+    #[schemars(range(min = Options::BATCH_SIZE.min, max = Options::BATCH_SIZE.max))]
     pub batch_size: i32,
-    /// How often an idle publisher looks by itself; commits wake it without. 5ms to 60s.
+    /// How often an idle publisher checks for messages by itself; a commit wakes it at once. 5ms to 1m.
     #[serde(default = "default_poll_interval")]
-    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "100ms"))]
-    #[x_kube(validation = POLL_INTERVAL.rule())]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_poll_interval()))]
+    #[x_kube(validation = within(Options::POLL_INTERVAL))]
     pub poll_interval: String,
-    /// How long the broker may take to confirm a batch. 1s to 60s.
+    /// How long the broker may take to confirm a window, which is half a batch. 1s to 1m.
     #[serde(default = "default_publish_deadline")]
-    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "10s"))]
-    #[x_kube(validation = PUBLISH_DEADLINE.rule())]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_publish_deadline()))]
+    #[x_kube(validation = within(Options::PUBLISH_DEADLINE))]
     pub publish_deadline: String,
-    /// How long sent messages are kept in the outbox; 0s: for ever.
+    /// How long sent messages are kept in the outbox, for ever if 0s. 0s to 87600h.
     #[serde(default = "default_retention")]
-    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "168h"))]
-    #[x_kube(validation = RETENTION.rule())]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_retention()))]
+    #[x_kube(validation = within(Options::RETENTION))]
     pub retention: String,
     /// What happens to a message that the broker refuses.
     #[serde(default)]
@@ -196,19 +201,19 @@ pub struct BrokerSecretRef {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = pauses_in_order())]
 pub struct RetrySpec {
-    /// How often it is tried before it is dead.
+    /// How often it is tried before it is dead. 1 to 100.
     #[serde(default = "default_max_attempts")]
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = Options::MAX_ATTEMPTS.min, max = Options::MAX_ATTEMPTS.max))]
     pub max_attempts: i32,
     /// The pause after the first try; each one after it is twice as long. 10ms to 24h.
     #[serde(default = "default_first_pause")]
-    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "1s"))]
-    #[x_kube(validation = FIRST_PAUSE.rule())]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_first_pause()))]
+    #[x_kube(validation = within(Options::FIRST_PAUSE))]
     pub first_pause: String,
     /// The longest pause between two tries. 10ms to 24h.
     #[serde(default = "default_longest_pause")]
-    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "5m"))]
-    #[x_kube(validation = LONGEST_PAUSE.rule())]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_longest_pause()))]
+    #[x_kube(validation = within(Options::LONGEST_PAUSE))]
     pub longest_pause: String,
 }
 
@@ -284,40 +289,26 @@ pub struct RedriveStatus {
     pub time: Time,
 }
 
-/// The bounds of a duration, both included.
-pub(crate) struct Bounds {
-    pub(crate) least: &'static str,
-    pub(crate) most: &'static str,
+/// What a duration has to be, in words.
+pub(crate) fn words(bounds: Bounds<Duration>) -> String {
+    let (min, max) = (duration::write(bounds.min), duration::write(bounds.max));
+    format!("a duration from {min} to {max}, written with h, m, s and ms: 1h30m, 250ms")
 }
 
-pub(crate) const POLL_INTERVAL: Bounds = Bounds { least: "5ms", most: "60s" };
-pub(crate) const PUBLISH_DEADLINE: Bounds = Bounds { least: "1s", most: "60s" };
-pub(crate) const RETENTION: Bounds = Bounds { least: "0s", most: "87600h" };
-pub(crate) const FIRST_PAUSE: Bounds = Bounds { least: "10ms", most: "24h" };
-pub(crate) const LONGEST_PAUSE: Bounds = Bounds { least: "10ms", most: "24h" };
-
-impl Bounds {
-    /// What is asked for, in words.
-    pub(crate) fn words(&self) -> String {
-        let Self { least, most } = self;
-        format!("a duration from {least} to {most}, written with h, m, s and ms: 1h30m, 250ms")
-    }
-
-    /// `duration()` fails on what it cannot hold, and would tell of types instead of bounds.
-    fn rule(&self) -> Rule {
-        let Self { least, most } = self;
-        Rule::new(format!(
-            "self.matches('{HELD}') && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
-        ))
-        .message(self.words().as_str())
-    }
+/// `duration()` fails on what it cannot hold, and would complain about types instead of bounds.
+fn within(bounds: Bounds<Duration>) -> Rule {
+    let (min, max) = (duration::write(bounds.min), duration::write(bounds.max));
+    Rule::new(format!(
+        "self.matches('{HELD}') && duration(self) >= duration('{min}') && duration(self) <= duration('{max}')"
+    ))
+    .message(words(bounds).as_str())
 }
 
 pub(crate) const PAUSES_IN_ORDER: &str = "firstPause is at most longestPause";
 pub(crate) const NOT_RESERVED: &str = "names that begin with amq. are the broker's own";
 pub(crate) const SHORT: &str = "at most 255 bytes: letters beyond ASCII count more than once";
 
-/// One that cannot be held is told of by its own rule.
+/// A duration that CEL cannot hold is refused by a rule of its own.
 fn pauses_in_order() -> Rule {
     Rule::new(format!(
         "!self.firstPause.matches('{HELD}') || !self.longestPause.matches('{HELD}') || \
@@ -337,31 +328,31 @@ fn short() -> Rule {
 }
 
 fn default_batch_size() -> i32 {
-    400
+    Options::BATCH_SIZE.default as i32
 }
 
 fn default_poll_interval() -> String {
-    "100ms".to_owned()
+    duration::write(Options::POLL_INTERVAL.default)
 }
 
 fn default_publish_deadline() -> String {
-    "10s".to_owned()
+    duration::write(Options::PUBLISH_DEADLINE.default)
 }
 
 fn default_retention() -> String {
-    "168h".to_owned()
+    duration::write(Options::RETENTION.default)
 }
 
 fn default_max_attempts() -> i32 {
-    10
+    Options::MAX_ATTEMPTS.default as i32
 }
 
 fn default_first_pause() -> String {
-    "1s".to_owned()
+    duration::write(Options::FIRST_PAUSE.default)
 }
 
 fn default_longest_pause() -> String {
-    "5m".to_owned()
+    duration::write(Options::LONGEST_PAUSE.default)
 }
 
 fn default_schema() -> String {

@@ -10,4 +10,4 @@ mod runner;
 mod timing;
 
 pub(crate) use runner::{Elector, Leadership};
-pub(crate) use timing::Settings;
+pub(crate) use timing::{RENEW_DEADLINE, RETRY_PERIOD, Settings};

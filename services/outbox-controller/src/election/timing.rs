@@ -1,9 +1,19 @@
-//! How long what lasts, and which combinations can work.
+//! How long each part of an election lasts, and which combinations can work.
 
 use std::time::Duration;
 
+use shop_outbox::{Bounds, Options};
+
 /// The longest lease that is believed. A record that claims more, by mistake or malice, is waited for no longer.
-pub(super) const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Options::LEASE.max;
+
+/// How long a leader that cannot renew its Lease goes on. A Lease lasts longer, so the highest value is below the longest Lease.
+pub(crate) const RENEW_DEADLINE: Bounds<Duration> =
+    Bounds { min: Duration::from_secs(2), max: Duration::from_secs(299), default: Duration::from_secs(10) };
+
+/// How often a leader renews its Lease.
+pub(crate) const RETRY_PERIOD: Bounds<Duration> =
+    Bounds { min: Duration::from_secs(1), max: Duration::from_secs(100), default: Duration::from_secs(2) };
 
 /// How much longer than the retry period a follower may wait between two looks, so that they do not look in step.
 pub(super) const JITTER: f64 = 1.2;

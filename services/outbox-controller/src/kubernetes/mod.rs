@@ -19,10 +19,16 @@ use anyhow::Context as _;
 use axum::Router;
 use clap::Args;
 use kube::Client;
-use shop_outbox::OutboxMetricsFamily;
+use shop_outbox::{Bounds, OutboxMetricsFamily};
 use shop_runtime::{Scope, Service, health::Health, http};
 
-use crate::election::Settings;
+use crate::{
+    config::{LEASE_SECONDS, seconds, within},
+    election::{RENEW_DEADLINE, RETRY_PERIOD, Settings},
+};
+
+const RENEW_DEADLINE_SECONDS: Bounds<u64> = seconds(RENEW_DEADLINE);
+const RETRY_PERIOD_SECONDS: Bounds<u64> = seconds(RETRY_PERIOD);
 
 /// How long the API server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -44,14 +50,29 @@ pub struct KubernetesConfig {
     #[arg(long, env = "OUTBOX_IDENTITY", default_value = "outbox-controller", value_parser = identity)]
     pub identity: String,
     /// How long a Lease lasts without renewal, in seconds: the longest gap after a crash
-    #[arg(long, env = "OUTBOX_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..=300))]
-    pub lease_seconds: u16,
+    #[arg(
+        long,
+        env = "OUTBOX_LEASE_SECONDS",
+        default_value_t = LEASE_SECONDS.default,
+        value_parser = within::<u64>(LEASE_SECONDS)
+    )]
+    pub lease_seconds: u64,
     /// How long a leader goes on that cannot renew its Lease, in seconds; less than the Lease lasts
-    #[arg(long, env = "OUTBOX_RENEW_DEADLINE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=299))]
-    pub renew_deadline_seconds: u16,
+    #[arg(
+        long,
+        env = "OUTBOX_RENEW_DEADLINE_SECONDS",
+        default_value_t = RENEW_DEADLINE_SECONDS.default,
+        value_parser = within::<u64>(RENEW_DEADLINE_SECONDS)
+    )]
+    pub renew_deadline_seconds: u64,
     /// How often a leader renews its Lease, in seconds
-    #[arg(long, env = "OUTBOX_RETRY_PERIOD_SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub retry_period_seconds: u16,
+    #[arg(
+        long,
+        env = "OUTBOX_RETRY_PERIOD_SECONDS",
+        default_value_t = RETRY_PERIOD_SECONDS.default,
+        value_parser = within::<u64>(RETRY_PERIOD_SECONDS)
+    )]
+    pub retry_period_seconds: u64,
 }
 
 /// The name ends up in Leases, in the database, in connections' names, and in Events, which take 128 characters.
@@ -72,9 +93,9 @@ impl Service for KubernetesController {
 
     async fn start(config: KubernetesConfig, scope: Scope) -> anyhow::Result<SocketAddr> {
         let elections = Settings::new(
-            seconds(config.lease_seconds),
-            seconds(config.renew_deadline_seconds),
-            seconds(config.retry_period_seconds),
+            Duration::from_secs(config.lease_seconds),
+            Duration::from_secs(config.renew_deadline_seconds),
+            Duration::from_secs(config.retry_period_seconds),
         )
         .context("OUTBOX_LEASE_SECONDS, OUTBOX_RENEW_DEADLINE_SECONDS and OUTBOX_RETRY_PERIOD_SECONDS")?;
         let mut access = kube::Config::infer().await.context("no way to a Kubernetes API is configured")?;
@@ -109,10 +130,6 @@ impl Service for KubernetesController {
     fn listen(config: &KubernetesConfig) -> SocketAddr {
         config.listen
     }
-}
-
-fn seconds(seconds: u16) -> Duration {
-    Duration::from_secs(u64::from(seconds))
 }
 
 /// Ready means: knows the objects, and so is able to take over. An API server that is away later is waited for.

@@ -4,13 +4,13 @@ use std::{fmt, time::Duration};
 
 use k8s_openapi::ByteString;
 use shop_messaging::{Broker, EventLog, PublisherOptions};
-use shop_outbox::{Options, RetryPolicy};
+use shop_outbox::{Bounds, Options, RetryPolicy};
 use shop_runtime::config::{DatabaseUrl, redacted};
 
 use super::secrets::Seen;
 use crate::{
     config::{SHORT, is_reserved},
-    fence,
+    duration, fence,
     object::{self, OutboxPublisher, OutboxPublisherSpec},
 };
 
@@ -110,7 +110,7 @@ pub(super) fn plan(object: &OutboxPublisher, references: &References<'_>) -> Opt
 fn assemble(object: &OutboxPublisher, database: &str, broker: &str) -> Result<Plan, Problem> {
     let spec = &object.spec;
     // They were looked at before.
-    let span = |text: &str| duration(text).unwrap_or_default();
+    let span = |text: &str| duration::read(text).unwrap_or_default();
     let retention = span(&spec.retention);
     Ok(Plan {
         database: database_url(spec, database)?,
@@ -164,25 +164,26 @@ impl Plan {
 /// The bounds of the object's definition and the rules between its fields, for an API server that has not checked them.
 fn validate(spec: &OutboxPublisherSpec) -> Result<(), Problem> {
     let invalid = |field, rule: &str| Err(Problem::Spec { field, rule: rule.to_owned() });
-    if !(2..=2000).contains(&spec.batch_size) {
-        return invalid("batchSize", "from 2 to 2000");
+    let Bounds { min, max, .. } = Options::BATCH_SIZE;
+    if !usize::try_from(spec.batch_size).is_ok_and(|found| Options::BATCH_SIZE.contains(&found)) {
+        return invalid("batchSize", &format!("from {min} to {max}"));
     }
-    if !(1..=100).contains(&spec.retry.max_attempts) {
-        return invalid("retry.maxAttempts", "from 1 to 100");
+    let Bounds { min, max, .. } = Options::MAX_ATTEMPTS;
+    if !u32::try_from(spec.retry.max_attempts).is_ok_and(|found| Options::MAX_ATTEMPTS.contains(&found)) {
+        return invalid("retry.maxAttempts", &format!("from {min} to {max}"));
     }
     for (field, text, bounds) in [
-        ("pollInterval", &spec.poll_interval, object::POLL_INTERVAL),
-        ("publishDeadline", &spec.publish_deadline, object::PUBLISH_DEADLINE),
-        ("retention", &spec.retention, object::RETENTION),
-        ("retry.firstPause", &spec.retry.first_pause, object::FIRST_PAUSE),
-        ("retry.longestPause", &spec.retry.longest_pause, object::LONGEST_PAUSE),
+        ("pollInterval", &spec.poll_interval, Options::POLL_INTERVAL),
+        ("publishDeadline", &spec.publish_deadline, Options::PUBLISH_DEADLINE),
+        ("retention", &spec.retention, Options::RETENTION),
+        ("retry.firstPause", &spec.retry.first_pause, Options::FIRST_PAUSE),
+        ("retry.longestPause", &spec.retry.longest_pause, Options::LONGEST_PAUSE),
     ] {
-        let bound = |text| duration(text).unwrap_or_default();
-        if duration(text).is_none_or(|found| found < bound(bounds.least) || found > bound(bounds.most)) {
-            return invalid(field, &format!("{text:?} is not {}", bounds.words()));
+        if !duration::read(text).is_some_and(|found| bounds.contains(&found)) {
+            return invalid(field, &format!("{text:?} is not {}", object::words(bounds)));
         }
     }
-    if duration(&spec.retry.first_pause) > duration(&spec.retry.longest_pause) {
+    if duration::read(&spec.retry.first_pause) > duration::read(&spec.retry.longest_pause) {
         return invalid("retry", object::PAUSES_IN_ORDER);
     }
     let names = [
@@ -202,21 +203,6 @@ fn validate(spec: &OutboxPublisherSpec) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// A duration as Go writes it, with units of hours to milliseconds and without a sign.
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.split(|character: char| !character.is_ascii_digit()).map(str::len).max()?;
-    let is_known = |character: char| character.is_ascii_digit() || ".hms".contains(character);
-    let is_readable = text.starts_with(|first: char| first.is_ascii_digit())
-        && text.ends_with(['h', 'm', 's'])
-        && text.chars().all(is_known)
-        && text.len() <= 32
-        && digits <= 12;
-    if !is_readable {
-        return None;
-    }
-    text.parse::<kube::core::Duration>().ok().map(Duration::from)
 }
 
 /// The text under `key` of a Secret; `None` while it has not been looked at yet.
@@ -333,20 +319,6 @@ pub(super) mod tests {
     fn there_is_no_plan_and_no_problem_while_a_secret_was_not_looked_at() {
         assert_eq!(planned(&object(|_| {}), &Seen::Nothing, &broker()), None);
         assert_eq!(planned(&object(|_| {}), &database(), &Seen::Nothing), None);
-    }
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        for (text, milliseconds) in [
-            ("5ms", 5),
-            ("1.5h", 5_400_000),
-            ("1h30m", 5_400_000),
-            ("1m0.5s", 60_500),
-            ("0s", 0),
-            ("315360000000ms", 315_360_000_000),
-        ] {
-            assert_eq!(duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
-        }
     }
 
     #[test]

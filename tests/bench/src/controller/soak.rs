@@ -24,7 +24,7 @@ use crate::report;
 
 const REPLICAS: [&str; 3] = ["first", "second", "third"];
 /// What the object has by default: the most that a fault may repeat.
-const BATCH: usize = 400;
+const BATCH_SIZE: usize = 400;
 /// All is well for this long in the end, too.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
@@ -135,7 +135,7 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
     // What is lost is told below.
     .or_else(|_| if arrivals.is_empty() { bail!("nothing arrived") } else { Ok(()) })?;
     let windows: Vec<Window> = faults.iter().map(|fault| fault.window).collect();
-    let verdict = check(&events, &arrivals, &windows, BATCH);
+    let verdict = check(&events, &arrivals, &windows, BATCH_SIZE);
     Ok(Run { faults, written, took, verdict })
 }
 
@@ -195,7 +195,7 @@ fn print(run: &Run) {
     );
     if verdict.violations.is_empty() {
         println!(
-            "Nothing was lost, each order's events arrived in their order, and each fault repeated at most one batch of {BATCH}.\n"
+            "Nothing was lost, each order's events arrived in their order, and each fault repeated at most one batch of {BATCH_SIZE}.\n"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     place::Place,
-    sizes::{IN_FLIGHT, Sizes},
+    sizes::{BATCH_SIZE, Sizes},
 };
 use crate::report::{self, Side, median, verdict};
 
@@ -16,23 +16,23 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// A backlog beside raw publishing.
 pub(crate) async fn beside_raw(place: &mut Place, sizes: &Sizes) -> anyhow::Result<()> {
-    let half = IN_FLIGHT / 2;
-    let mut whole_windows = Side::named(&format!("lapin alone, windows of {IN_FLIGHT}"));
+    let half = BATCH_SIZE / 2;
+    let mut whole_windows = Side::named(&format!("lapin alone, windows of {BATCH_SIZE}"));
     let mut half_windows = Side::named(&format!("lapin alone, windows of {half}"));
-    let mut sliding = Side::named(&format!("lapin alone, {IN_FLIGHT} on their way all the time"));
+    let mut sliding = Side::named(&format!("lapin alone, {BATCH_SIZE} on their way all the time"));
     let mut drained = Side::named("the publisher");
 
     place.empty().await?;
     place.start_warm_publisher().await?;
     let raw = place.broker.raw().await?;
-    raw.in_windows(sizes.rows / 4, IN_FLIGHT).await?;
+    raw.in_windows(sizes.rows / 4, BATCH_SIZE).await?;
     place.broker.expect(sizes.rows / 4).await?;
     for _ in 0..sizes.rounds {
-        whole_windows.rates.push(raw.in_windows(sizes.rows, IN_FLIGHT).await?);
+        whole_windows.rates.push(raw.in_windows(sizes.rows, BATCH_SIZE).await?);
         place.broker.expect(sizes.rows).await?;
         half_windows.rates.push(raw.in_windows(sizes.rows, half).await?);
         place.broker.expect(sizes.rows).await?;
-        sliding.rates.push(raw.sliding(sizes.rows, IN_FLIGHT).await?);
+        sliding.rates.push(raw.sliding(sizes.rows, BATCH_SIZE).await?);
         place.broker.expect(sizes.rows).await?;
         place.empty().await?;
         drained.rates.push(place.drain(sizes.rows).await?);

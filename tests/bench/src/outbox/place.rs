@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::{
     broker::{Broker, payload},
-    sizes::{IN_FLIGHT, PATIENCE},
+    sizes::{BATCH_SIZE, PATIENCE},
 };
 use crate::process::{Process, free_address};
 
@@ -69,7 +69,7 @@ impl Place {
             ("OUTBOX_EXCHANGE", exchange.to_owned()),
             // One queue on both sides of each comparison.
             ("OUTBOX_EVENT_LOG", "none".to_owned()),
-            ("OUTBOX_IN_FLIGHT", IN_FLIGHT.to_string()),
+            ("OUTBOX_BATCH_SIZE", BATCH_SIZE.to_string()),
             ("LOG_FORMAT", "json".to_owned()),
             ("RUST_LOG", "info".to_owned()),
         ];

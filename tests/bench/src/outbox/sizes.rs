@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The size of a message's body, in bytes.
 pub(super) const PAYLOAD: usize = 1024;
 /// What the publisher may have on its way, which is what it has unless it is told otherwise.
-pub(super) const IN_FLIGHT: u32 = 400;
+pub(super) const BATCH_SIZE: u32 = 400;
 /// Longer than a message takes, whatever the machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -75,7 +75,7 @@ const ONLY_IN_COMPOSE: [(&str, &[&str]); 4] = [
         &[
             "OUTBOX_DATABASE_URL",
             "OUTBOX_RABBITMQ_URL",
-            "OUTBOX_IN_FLIGHT",
+            "OUTBOX_BATCH_SIZE",
             "OUTBOX_POLL_INTERVAL_MS",
             "OUTBOX_MAX_ATTEMPTS",
             "OUTBOX_RETENTION_HOURS",

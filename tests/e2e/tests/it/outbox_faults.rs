@@ -9,7 +9,7 @@ use shop_testing::{Held, Proxy};
 
 use crate::support::{
     Outbox, Process, http,
-    outbox::{IN_FLIGHT, leads, until},
+    outbox::{BATCH_SIZE, leads, until},
 };
 
 /// A transaction that holds the row of the lease: marks and renewals wait for its end.
@@ -33,7 +33,7 @@ async fn a_publisher_killed_between_send_and_confirm_loses_nothing() {
     let second = outbox.publisher(&[]).await;
     let arrivals = outbox.finish(second).await;
     arrivals.assert_complete_and_ordered(601);
-    assert!((1..=IN_FLIGHT).contains(&arrivals.duplicates()), "{} duplicates", arrivals.duplicates());
+    assert!((1..=BATCH_SIZE).contains(&arrivals.duplicates()), "{} duplicates", arrivals.duplicates());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +57,7 @@ async fn a_publisher_killed_between_confirm_and_mark_loses_nothing() {
     let second = outbox.publisher(&[]).await;
     let arrivals = outbox.finish(second).await;
     arrivals.assert_complete_and_ordered(601);
-    assert!((1..=IN_FLIGHT).contains(&arrivals.duplicates()), "{} duplicates", arrivals.duplicates());
+    assert!((1..=BATCH_SIZE).contains(&arrivals.duplicates()), "{} duplicates", arrivals.duplicates());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +79,7 @@ async fn a_publisher_killed_inside_the_commit_of_its_mark_repeats_nothing_of_wha
     let arrivals = outbox.finish(second).await;
     arrivals.assert_complete_and_ordered(601);
     assert!(
-        arrivals.duplicates() <= IN_FLIGHT - marked,
+        arrivals.duplicates() <= BATCH_SIZE - marked,
         "{} duplicates, {marked} marked",
         arrivals.duplicates()
     );
@@ -119,7 +119,7 @@ async fn a_leader_stopped_past_its_lease_and_woken_in_mid_batch_marks_nothing() 
     outbox.append(10, 10).await;
     let arrivals = outbox.finish(first).await;
     arrivals.assert_complete_and_ordered(611);
-    assert!((1..=IN_FLIGHT).contains(&arrivals.duplicates()), "{} duplicates", arrivals.duplicates());
+    assert!((1..=BATCH_SIZE).contains(&arrivals.duplicates()), "{} duplicates", arrivals.duplicates());
 }
 
 /// The minute of the day by `process`'s wall clock.
@@ -205,7 +205,7 @@ async fn memory_stays_flat_whatever_the_backlog() {
     const DRAINED: usize = 20_000;
     let Some(outbox) = Outbox::take().await else { return };
     outbox.append(BACKLOG, 10_000).await;
-    let mut publisher = outbox.publisher(&[("OUTBOX_IN_FLIGHT", "400")]).await;
+    let mut publisher = outbox.publisher(&[("OUTBOX_BATCH_SIZE", "400")]).await;
     let (began, mut depth) = (Instant::now(), 0);
     // KiB at most while the first tenth was drained, and after it.
     let mut most = [0, 0];

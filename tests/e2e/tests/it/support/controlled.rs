@@ -8,7 +8,7 @@ use shop_testing::TestCluster;
 
 use super::{
     Outbox,
-    outbox::{IN_FLIGHT, until},
+    outbox::{BATCH_SIZE, until},
     process::{Process, free_address},
 };
 
@@ -74,7 +74,7 @@ impl Controlled {
             "spec": {
                 "database": { "secretRef": { "name": "database" } },
                 "broker": { "secretRef": { "name": "broker" } },
-                "batchSize": IN_FLIGHT,
+                "batchSize": BATCH_SIZE,
             },
         })
     }

@@ -34,7 +34,7 @@ pub(crate) struct Postgres {
 }
 
 /// The most that one publisher may have sent and not marked.
-pub(crate) const IN_FLIGHT: usize = 100;
+pub(crate) const BATCH_SIZE: usize = 100;
 
 impl Outbox {
     /// An empty one; `None` when a backend cannot be had.
@@ -90,11 +90,11 @@ impl Outbox {
     /// A publisher at work or in waiting; `environment` comes last, and so wins.
     pub(crate) async fn publisher(&self, environment: &[(&str, &str)]) -> Process {
         let address = free_address();
-        let (listen, in_flight) = (address.to_string(), IN_FLIGHT.to_string());
+        let (listen, batch_size) = (address.to_string(), BATCH_SIZE.to_string());
         let mut all = vec![
             ("OUTBOX_LISTEN", listen.as_str()),
             ("OUTBOX_LEASE_SECONDS", "3"),
-            ("OUTBOX_IN_FLIGHT", &in_flight),
+            ("OUTBOX_BATCH_SIZE", &batch_size),
             ("OUTBOX_EVENT_LOG", "none"),
             ("OUTBOX_DATABASE_URL", &self.postgres.url),
             ("OUTBOX_RABBITMQ_URL", &self.rabbitmq.url),
