@@ -1,16 +1,20 @@
 //! The controller: publishes what the `OutboxPublisher` objects of a namespace describe. Many replicas run; for each object the one
 //! that holds its Lease publishes, and the others stand by.
 //!
-//! [`supervisor`] keeps a [`worker`] for each object. A worker looks up what the object refers to ([`secrets`]), makes a
-//! [`plan`] of it, runs the plan's publisher while it is elected, and tells of it ([`status`], [`report`]).
+//! [`supervisor`] keeps a [`worker`] for each object, and the worker's file reads as the stages of a round: look up what the object
+//! refers to ([`secrets`]), [`validate`] both, build a [`plan`], have it carried out ([`publishing`]), and say how things are
+//! ([`snapshot`]), which [`report`] brings to the API server.
 
-mod events;
+mod context;
+mod object;
 mod plan;
+mod problem;
+mod publishing;
 mod report;
 mod secrets;
-mod status;
+mod snapshot;
 mod supervisor;
-mod term;
+mod validate;
 mod worker;
 
 use std::{net::SocketAddr, time::Duration};
@@ -87,7 +91,7 @@ fn identity(text: &str) -> Result<String, &'static str> {
 pub struct KubernetesController;
 
 impl Service for KubernetesController {
-    const NAME: &'static str = "outbox_controller";
+    const NAME: &'static str = "outbox_publisher";
     const ABOUT: &'static str = "Publishes what the OutboxPublisher objects of a namespace describe";
     type Config = KubernetesConfig;
 
@@ -115,7 +119,7 @@ impl Service for KubernetesController {
         let metrics = OutboxMetricsFamily::default();
         scope.metrics.register(|registry| metrics.register(registry));
         let context =
-            worker::Context { client, namespace, identity, elections, metrics, clock: scope.clock.clone() };
+            context::Context { client, namespace, identity, elections, metrics, clock: scope.clock.clone() };
         let (supervisor, state) = supervisor::Supervisor::new(context);
         let stopping = scope.lifecycle.stopping();
         scope.lifecycle.spawn("supervisor", async move {

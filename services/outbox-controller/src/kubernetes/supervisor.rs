@@ -1,4 +1,4 @@
-//! Keeps a worker for each object of the namespace: starts it with the object, tells it of changes, ends it with the object.
+//! Keeps a worker for each object of the namespace: starts it with the object, passes changes on to it, and ends it with the object.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use kube::{Api, ResourceExt as _, core::DeserializeGuard, runtime::watcher};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::worker::{Context, Object, Worker};
+use super::{context::Context, object::Object, worker::Worker};
 use crate::{following, object::OutboxPublisher};
 
 /// How long an object is left alone after its worker has panicked.
@@ -50,7 +50,7 @@ pub(super) struct Supervisor {
 struct Working {
     object: watch::Sender<Object>,
     stop: CancellationToken,
-    /// It was told to stop; this is what comes after it, if anything.
+    /// Set once it has been told to stop: what comes after it, if anything.
     next: Option<Option<Object>>,
 }
 

@@ -16,7 +16,7 @@ use kube::CustomResourceExt as _;
 use shop_outbox::{DiscardError, FullRow, RowFilter, RowKey, RowStatus, RowSummary, Store};
 use shop_runtime::{Tools, database};
 
-use crate::{config::DatabaseConfig, object::OutboxPublisher, sessions};
+use crate::{config::DatabaseConfig, object::OutboxPublisher, outbox};
 
 /// Dead rows redriven by one statement of `redrive --all`.
 const CHUNK: u32 = 500;
@@ -222,8 +222,8 @@ const UNUSABLE: &str = "the outbox cannot be used (are OUTBOX_DATABASE_URL and O
 
 async fn open(config: &DatabaseConfig) -> anyhow::Result<Store> {
     let database =
-        database::attach(&config.database_url, sessions(&config.schema)).await.context(UNUSABLE)?;
-    Ok(crate::store(&database))
+        database::attach(&config.database_url, outbox::sessions(&config.schema)).await.context(UNUSABLE)?;
+    Ok(outbox::store(&database))
 }
 
 /// Names those of `keys` that are not among the rows `done`, and why; a failure if there are any.

@@ -1,8 +1,8 @@
-//! Who may lead, decided from what was seen and when: no I/O, no clock, no randomness of its own.
+//! Who is the leader, decided from what was seen and when: no I/O, no clock, no randomness of its own.
 //!
 //! The rules are client-go's (k8s.io/client-go/tools/leaderelection). Whether a holder is still alive is judged only
 //! by when this process last saw the record change; what the record says of time is compared, never believed. Every
-//! write is a compare-and-swap on what was read. Beyond client-go: losing the lead is no end, a follower looks again
+//! write is a compare-and-swap on what was read. Beyond client-go: a leader that loses its tenure goes on as a follower, a follower looks again
 //! exactly when the holder's time is over, hints from a watch bring looks forward, and a Lease that disappears under
 //! a living leader is not up for grabs to those who knew that leader.
 
@@ -82,9 +82,10 @@ pub(super) enum Step {
     Done,
 }
 
-/// The right to lead: counts from when the renewal was asked for. The number tells one lead from the next.
+/// The right to be the leader; it counts from when its last renewal was asked for. A tenure that was lost and won again has another
+/// number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
+pub(super) struct Tenure {
     pub(super) number: u64,
     pub(super) asked: Duration,
 }
@@ -116,8 +117,9 @@ pub(super) struct Core {
     hint: Option<(Option<Record>, Duration)>,
     /// Whether the hint came after the last look was asked for.
     hint_is_news: bool,
-    grant: Option<Grant>,
-    grants: u64,
+    tenure: Option<Tenure>,
+    /// The number of the last one.
+    tenures: u64,
     next: Next,
     /// When the round that is on began.
     round: Duration,
@@ -137,8 +139,8 @@ impl Core {
             seen: None,
             hint: None,
             hint_is_news: false,
-            grant: None,
-            grants: 0,
+            tenure: None,
+            tenures: 0,
             next: Next::RoundAt(Duration::ZERO),
             round: Duration::ZERO,
             writes: 0,
@@ -149,39 +151,39 @@ impl Core {
         }
     }
 
-    /// The right to lead at `now`, if there is one.
-    pub(super) fn grant(&self, now: Duration) -> Option<Grant> {
-        self.grant.filter(|_| self.grant_ends().is_some_and(|end| now < end))
+    /// The tenure at `now`, if this is the leader.
+    pub(super) fn tenure(&self, now: Duration) -> Option<Tenure> {
+        self.tenure.filter(|_| self.tenure_ends().is_some_and(|end| now < end))
     }
 
-    /// How long a right lasts.
-    pub(super) fn term(&self) -> Duration {
+    /// How long a tenure lasts after it was last asked for.
+    pub(super) fn tenure_lasts(&self) -> Duration {
         self.settings.renew_deadline
     }
 
-    /// When the right ends unless it is renewed.
-    pub(super) fn grant_ends(&self) -> Option<Duration> {
-        Some(self.grant?.asked + self.settings.renew_deadline)
+    /// When the tenure ends unless it is renewed.
+    pub(super) fn tenure_ends(&self) -> Option<Duration> {
+        Some(self.tenure?.asked + self.tenure_lasts())
     }
 
-    /// Who leads, as far as is known.
+    /// The leader, as far as is known.
     pub(super) fn holder(&self, now: Duration) -> Option<&str> {
         let seen = self.seen.as_ref().filter(|seen| seen.version.is_some())?;
         let holder = seen.record.holder.as_str();
-        let unsure = holder == self.identity && self.grant(now).is_none();
+        let unsure = holder == self.identity && self.tenure(now).is_none();
         (!holder.is_empty() && !unsure).then_some(holder)
     }
 
-    /// Gives up the lead; [`Core::step`] says how to give the Lease back. The work must have ended before.
+    /// Ends the tenure; [`Core::step`] says how to give the Lease back. The work must have ended before.
     pub(super) fn stop(&mut self) {
         self.stopping = true;
-        self.grant = None;
+        self.tenure = None;
         self.writes = 0;
         self.next = if self.uncertain { Next::Look } else { Next::Write };
     }
 
     pub(super) fn step(&mut self, at: Moment) -> Step {
-        self.grant = self.grant(at.now);
+        self.tenure = self.tenure(at.now);
         if self.asked.is_some() {
             return Step::Rest(Duration::MAX);
         }
@@ -211,7 +213,7 @@ impl Core {
 
     /// Takes the answer to what [`Core::step`] asked last.
     pub(super) fn answer(&mut self, answer: Answer, at: Moment) {
-        self.grant = self.grant(at.now);
+        self.tenure = self.tenure(at.now);
         let Some((request, asked)) = self.asked.take() else { return };
         let written = matches!(request, Request::Write(_));
         match answer {
@@ -220,13 +222,13 @@ impl Core {
                 self.observe(found, at.now);
                 self.uncertain = false;
                 if !ours {
-                    self.grant = None;
+                    self.tenure = None;
                 }
                 if !written || self.stopping {
                     self.next = Next::Write;
                 } else {
                     if ours {
-                        self.granted(asked);
+                        self.won(asked);
                     }
                     self.rest(at);
                 }
@@ -282,7 +284,7 @@ impl Core {
     fn begin_round(&mut self, now: Duration) {
         self.round = now;
         self.writes = 0;
-        self.next = if self.grant.is_some() || self.stopping { Next::Write } else { Next::Look };
+        self.next = if self.tenure.is_some() || self.stopping { Next::Write } else { Next::Look };
         if self.uncertain && self.stopping {
             self.next = Next::Look;
         }
@@ -299,11 +301,11 @@ impl Core {
         self.seen = Some(Seen { record: found.record, version: Some(found.version), since });
     }
 
-    fn granted(&mut self, asked: Duration) {
-        let number = self.grant.map_or(self.grants + 1, |grant| grant.number);
-        // If the answer took longer than the right lasts, it is over already: see `grant`.
-        self.grant = Some(Grant { number, asked });
-        self.grants = number;
+    fn won(&mut self, asked: Duration) {
+        let number = self.tenure.map_or(self.tenures + 1, |tenure| tenure.number);
+        // If the answer took longer than a tenure lasts, it has ended already: see `Core::tenure`.
+        self.tenure = Some(Tenure { number, asked });
+        self.tenures = number;
     }
 
     /// What to write now: `None` if the Lease is another's (when stopping: not ours).
@@ -350,7 +352,7 @@ impl Core {
             return;
         }
         let mut due = self.round + period;
-        if self.grant.is_none() {
+        if self.tenure.is_none() {
             due = self.round + period.mul_f64(1.0 + (JITTER - 1.0) * at.chance);
             let end = self.seen.as_ref().and_then(|seen| self.taken_until(seen));
             if let Some(end) = end.filter(|end| *end > at.now) {

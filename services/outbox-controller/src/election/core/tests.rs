@@ -4,7 +4,7 @@ use super::*;
 
 const ME: &str = "me";
 const LEASE: Duration = Duration::from_secs(15);
-const TERM: Duration = Duration::from_secs(10);
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(1);
 
@@ -16,7 +16,7 @@ struct Candidate {
 
 impl Candidate {
     fn new() -> Self {
-        let settings = Settings::new(LEASE, TERM, RETRY).unwrap();
+        let settings = Settings::new(LEASE, RENEW_DEADLINE, RETRY).unwrap();
         Self { core: Core::new(ME.to_owned(), settings), now: Duration::from_secs(1_000_000) }
     }
 
@@ -85,7 +85,7 @@ impl Candidate {
     }
 
     fn leads(&self) -> bool {
-        self.core.grant(self.now).is_some()
+        self.core.tenure(self.now).is_some()
     }
 
     /// A leader, by way of creating the Lease as version 1.
@@ -117,7 +117,7 @@ fn a_lease_that_does_not_exist_is_created() {
     let asked = candidate.now;
     let write = candidate.succeeds("1");
     assert_eq!((write.over, write.transitions, write.keep_acquired), (None, 0, false));
-    assert_eq!(candidate.core.grant(candidate.now), Some(Grant { number: 1, asked }), "counts from before");
+    assert_eq!(candidate.core.tenure(candidate.now), Some(Tenure { number: 1, asked }), "counts from before");
     assert_eq!(candidate.core.holder(candidate.now), Some(ME));
 }
 
@@ -215,7 +215,7 @@ fn a_leader_renews_without_looking_and_keeps_when_it_acquired() {
     let write = candidate.succeeds("2");
     assert_eq!(write.over.as_deref(), Some("1"));
     assert_eq!((write.transitions, write.keep_acquired), (0, true));
-    assert_eq!(candidate.core.grant(candidate.now), Some(Grant { number: 1, asked }));
+    assert_eq!(candidate.core.tenure(candidate.now), Some(Tenure { number: 1, asked }));
 }
 
 #[test]
@@ -255,11 +255,11 @@ fn a_leader_told_of_another_holder_looks_before_it_believes() {
 }
 
 #[test]
-fn failures_wait_and_end_the_lead_at_the_deadline() {
+fn failures_wait_and_end_the_tenure_at_the_deadline() {
     let mut candidate = Candidate::leader();
     candidate.sleeps();
     candidate.succeeds("2");
-    let asked = candidate.core.grant(candidate.now).unwrap().asked;
+    let asked = candidate.core.tenure(candidate.now).unwrap().asked;
     let mut tries = 0;
     while candidate.leads() {
         candidate.sleeps();
@@ -268,7 +268,10 @@ fn failures_wait_and_end_the_lead_at_the_deadline() {
             candidate.hears(Answer::Failed);
             tries += 1;
         }
-        assert!(candidate.now <= asked + TERM, "the deadline is of the last success, not of the last try");
+        assert!(
+            candidate.now <= asked + RENEW_DEADLINE,
+            "the deadline is of the last success, not of the last try"
+        );
     }
     assert_eq!(tries, 4, "at 2, 4, 6 and 8 seconds");
     assert_eq!(candidate.core.holder(candidate.now), None);
@@ -280,32 +283,32 @@ fn failures_wait_and_end_the_lead_at_the_deadline() {
     assert!(!candidate.leads());
     let write = candidate.succeeds("2");
     assert_eq!((write.transitions, write.keep_acquired), (3, true));
-    assert_eq!(candidate.core.grant(candidate.now).unwrap().number, 2, "a lead of its own");
+    assert_eq!(candidate.core.tenure(candidate.now).unwrap().number, 2, "a tenure of its own");
 }
 
 #[test]
-fn an_answer_that_comes_after_the_deadline_grants_nothing() {
+fn an_answer_that_comes_after_the_deadline_makes_no_leader() {
     let mut candidate = Candidate::leader();
     candidate.now += RETRY;
     candidate.writes();
-    candidate.now += TERM;
+    candidate.now += RENEW_DEADLINE;
     candidate.hears(Answer::Found(Found { version: "2".to_owned(), record: held(ME, 2) }));
     assert!(!candidate.leads());
     candidate.looks();
 }
 
 #[test]
-fn an_answer_that_comes_after_the_lead_ended_begins_another() {
+fn an_answer_that_comes_after_the_tenure_ended_begins_another() {
     let mut candidate = Candidate::leader();
-    candidate.now += TERM - TICK * 2;
+    candidate.now += RENEW_DEADLINE - TICK * 2;
     candidate.writes();
     candidate.now += TICK * 2;
     candidate.hears(Answer::Found(Found { version: "2".to_owned(), record: held(ME, 2) }));
-    assert_eq!(candidate.core.grant(candidate.now).unwrap().number, 2);
+    assert_eq!(candidate.core.tenure(candidate.now).unwrap().number, 2);
 }
 
 #[test]
-fn a_write_that_comes_out_as_another_holder_grants_nothing() {
+fn a_write_that_comes_out_as_another_holder_makes_no_leader() {
     let mut candidate = Candidate::new();
     candidate.looks();
     candidate.hears(Answer::Missing);
@@ -319,7 +322,7 @@ fn a_write_that_comes_out_as_another_holder_grants_nothing() {
 fn a_leader_that_slept_knows_and_looks_before_anything_else() {
     let mut candidate = Candidate::leader();
     candidate.rests();
-    candidate.now += TERM * 100;
+    candidate.now += RENEW_DEADLINE * 100;
     assert!(!candidate.leads());
     candidate.finds("2", &held("other", 2));
     assert!(matches!(candidate.step(), Step::Rest(_)));
@@ -334,7 +337,7 @@ fn a_lease_deleted_under_its_leader_is_created_by_it_and_not_by_who_knew_the_lea
     leader.looks();
     leader.hears(Answer::Missing);
     assert_eq!(leader.succeeds("9").over, None);
-    assert_eq!(leader.core.grant(leader.now).unwrap().number, 1);
+    assert_eq!(leader.core.tenure(leader.now).unwrap().number, 1);
 
     let mut follower = Candidate::new();
     follower.finds("1", &held("other", 1));

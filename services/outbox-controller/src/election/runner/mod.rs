@@ -1,4 +1,4 @@
-//! Drives the core: asks the API server what it wants asked, tells it what a watch tells, and hands out the lead.
+//! Drives the core: sends its requests to the API server, passes on what a watch reports, and announces who is the leader.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    core::{Answer, Core, Moment, Record, Request, Step},
+    core::{self as decisions, Answer, Core, Moment, Record, Request, Step},
     lease::{Remote, record},
     timing::Settings,
 };
@@ -22,13 +22,23 @@ const RELEASE: Duration = Duration::from_secs(2);
 /// The longest sleep: the timers of tokio do not count suspension, so a machine that slept is noticed this late.
 const NAP: Duration = Duration::from_secs(1);
 
-/// Who leads, as far as is known here.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Leadership {
-    /// The identity of who leads.
-    pub(crate) holder: Option<String>,
-    /// Ours, while we lead. A new one for each lead, so that it is seen when the lead was lost in between.
-    pub(crate) tenure: Option<Tenure>,
+/// Which side of the election this process is on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Standing {
+    /// It is the leader, by this tenure: a new one each time that it becomes the leader, so that a loss in between is seen.
+    Leader(Tenure),
+    /// Another is the leader, as far as is known, or nobody.
+    Follower { leader: Option<String> },
+}
+
+impl Standing {
+    /// The leader's right to publish.
+    pub(crate) fn tenure(&self) -> Option<&Tenure> {
+        match self {
+            Self::Leader(tenure) => Some(tenure),
+            Self::Follower { .. } => None,
+        }
+    }
 }
 
 /// One candidate for one Lease.
@@ -36,7 +46,7 @@ pub(crate) struct Elector {
     remote: Remote,
     identity: String,
     settings: Settings,
-    leadership: watch::Sender<Leadership>,
+    standing: watch::Sender<Standing>,
 }
 
 impl Elector {
@@ -49,32 +59,33 @@ impl Elector {
         settings: Settings,
     ) -> Self {
         let remote = Remote::new(leases, name, owner);
-        Self { remote, identity, settings, leadership: watch::Sender::default() }
+        let standing = watch::Sender::new(Standing::Follower { leader: None });
+        Self { remote, identity, settings, standing }
     }
 
-    /// Follows who leads.
-    pub(crate) fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.leadership.subscribe()
+    /// On which side of the election this process is.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
     }
 
     /// Takes part in the election until `stop`, then gives the Lease back if it is ours, within two seconds.
     ///
-    /// Whoever works under the tenure must have finished before `stop`: another may lead a moment later.
+    /// Whoever works under the tenure must have finished before `stop`: another may be the leader a moment later.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let Self { remote, identity, settings, leadership } = self;
+        let Self { remote, identity, settings, standing } = self;
         let hints = hints(&remote);
         let name = remote.name.clone();
-        let mut lead = Lead { name, identity: identity.clone(), grants: None, leadership };
+        let mut announcer = Announcer { name, identity: identity.clone(), tenure: None, standing };
         let mut core = Core::new(identity, settings);
         let mut requests = Requests::new(remote, settings.renew_deadline / 3);
         tokio::select! {
-            () = take_part(&mut core, &mut requests, &mut lead, hints) => {}
+            () = take_part(&mut core, &mut requests, &mut announcer, hints) => {}
             () = stop.cancelled() => {}
         }
         core.stop();
-        lead.publish(&core);
+        announcer.announce(&core);
         if tokio::time::timeout(RELEASE, step_down(&mut core, &mut requests)).await.is_err() {
-            tracing::warn!(lease = lead.name, "the Lease was not given back, it will run out");
+            tracing::warn!(lease = announcer.name, "the Lease was not given back, it will run out");
         }
     }
 }
@@ -83,20 +94,20 @@ impl Elector {
 async fn take_part(
     core: &mut Core,
     requests: &mut Requests,
-    lead: &mut Lead,
+    announcer: &mut Announcer,
     hints: impl Stream<Item = Option<Record>>,
 ) {
     let mut hints = std::pin::pin!(hints);
     let mut watching = true;
     loop {
         let step = core.step(moment());
-        lead.publish(core);
+        announcer.announce(core);
         let rest = match step {
             Step::Ask(request) => {
                 requests.send(request);
                 continue;
             }
-            Step::Rest(until) => core.grant_ends().map_or(until, |end| end.min(until)),
+            Step::Rest(until) => core.tenure_ends().map_or(until, |end| end.min(until)),
             Step::Done => return,
         };
         tokio::select! {
@@ -128,7 +139,7 @@ fn moment() -> Moment {
     Moment { now: boottime(), chance: rand::random() }
 }
 
-/// What a watch of the Lease tells. Its trouble is not ours: without it a hand-over is only noticed later.
+/// What a watch of the Lease reports. It may fail: without it a hand-over is only noticed later.
 fn hints(remote: &Remote) -> impl Stream<Item = Option<Record>> + use<> {
     let name = remote.name.clone();
     following::one(remote.api.clone(), &remote.name).filter_map(move |seen| {
@@ -186,59 +197,57 @@ impl Requests {
     }
 }
 
-/// Hands out the lead as the core grants it.
-struct Lead {
+/// Announces on which side of the election this process is.
+struct Announcer {
     name: String,
     identity: String,
-    /// The number of the grant that the tenure in `leadership` is of, and when that was last asked for.
-    grants: Option<(u64, Duration)>,
-    leadership: watch::Sender<Leadership>,
+    /// The core's tenure that the announced one stands for.
+    tenure: Option<decisions::Tenure>,
+    standing: watch::Sender<Standing>,
 }
 
-impl Lead {
+impl Announcer {
     /// Brings what others see in line with the core.
-    fn publish(&mut self, core: &Core) {
+    fn announce(&mut self, core: &Core) {
         let now = boottime();
-        let grant = core.grant(now).map(|grant| (grant.number, grant.asked));
-        let holder = core.holder(now);
-        let before = self.leadership.borrow().clone();
-        if grant == self.grants && holder == before.holder.as_deref() {
+        let before = self.standing.borrow().clone();
+        let after = match core.tenure(now) {
+            Some(tenure) if self.tenure == Some(tenure) => return,
+            Some(tenure) => Standing::Leader(self.hand_out(tenure, core.tenure_lasts(), &before)),
+            None => Standing::Follower { leader: core.holder(now).map(str::to_owned) },
+        };
+        self.tenure = core.tenure(now);
+        if after == before {
             return;
         }
-        let tenure = grant.map(|(number, asked)| {
-            let term = core.term();
-            match before.tenure.as_ref().filter(|_| self.grants.is_some_and(|(known, _)| known == number)) {
-                // One that was seen to be over, if only for an instant, must not come back to life.
-                Some(tenure) if !tenure.is_over() => {
-                    tenure.extend(asked, term);
-                    tenure.clone()
-                }
-                _ => Tenure::new(asked, term),
-            }
-        });
-        if let Some(ended) = before.tenure.as_ref().filter(|ended| tenure.as_ref() != Some(ended)) {
+        if let Standing::Leader(ended) = &before {
             ended.end();
         }
-        self.grants = grant;
-        let after = Leadership { holder: holder.map(str::to_owned), tenure };
-        self.tell(&before, &after);
-        self.leadership.send_if_modified(|leadership| {
-            let changed = *leadership != after;
-            *leadership = after;
-            changed
-        });
+        self.log(&before, &after);
+        self.standing.send_replace(after);
     }
 
-    fn tell(&self, before: &Leadership, after: &Leadership) {
-        let (lease, identity) = (&self.name, &self.identity);
-        match (&before.tenure, &after.tenure) {
-            (Some(old), Some(new)) if old == new => {}
-            (_, Some(_)) => tracing::info!(lease, identity, "leading"),
-            (Some(_), None) => tracing::info!(lease, identity, leader = after.holder, "no longer leading"),
-            (None, None) if before.holder != after.holder => {
-                tracing::info!(lease, identity, leader = after.holder, "following");
+    /// What stands for the core's tenure: the one before, extended, if the core has only renewed it.
+    fn hand_out(&self, tenure: decisions::Tenure, lasts: Duration, before: &Standing) -> Tenure {
+        let is_renewal = self.tenure.is_some_and(|known| known.number == tenure.number);
+        match before.tenure().filter(|_| is_renewal) {
+            // One that was seen to be over, if only for an instant, must not come back to life.
+            Some(known) if !known.is_over() => {
+                known.extend(tenure.asked, lasts);
+                known.clone()
             }
-            (None, None) => {}
+            _ => Tenure::new(tenure.asked, lasts),
+        }
+    }
+
+    fn log(&self, before: &Standing, after: &Standing) {
+        let (lease, identity) = (&self.name, &self.identity);
+        match (before, after) {
+            (_, Standing::Leader(_)) => tracing::info!(lease, identity, "leading"),
+            (Standing::Leader(_), Standing::Follower { leader }) => {
+                tracing::info!(lease, identity, leader, "no longer leading");
+            }
+            (_, Standing::Follower { leader }) => tracing::info!(lease, identity, leader, "following"),
         }
     }
 }

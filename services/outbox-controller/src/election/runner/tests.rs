@@ -33,7 +33,7 @@ fn usual() -> Settings {
 
 struct Candidate {
     identity: String,
-    leadership: watch::Receiver<Leadership>,
+    standing: watch::Receiver<Standing>,
     stop: CancellationToken,
     running: JoinSet<()>,
 }
@@ -41,31 +41,31 @@ struct Candidate {
 impl Candidate {
     fn start(leases: &Api<Lease>, identity: &str, settings: Settings) -> Self {
         let elector = Elector::new(leases.clone(), LEASE.to_owned(), identity.to_owned(), None, settings);
-        let (leadership, stop) = (elector.leadership(), CancellationToken::new());
+        let (standing, stop) = (elector.standing(), CancellationToken::new());
         let mut running = JoinSet::new();
         running.spawn(elector.run(stop.clone()));
-        Self { identity: identity.to_owned(), leadership, stop, running }
+        Self { identity: identity.to_owned(), standing, stop, running }
     }
 
-    async fn until(&mut self, what: impl FnMut(&Leadership) -> bool) -> Leadership {
-        let reached = timeout(PATIENCE, self.leadership.wait_for(what)).await;
+    async fn until(&mut self, what: impl FnMut(&Standing) -> bool) -> Standing {
+        let reached = timeout(PATIENCE, self.standing.wait_for(what)).await;
         reached.unwrap_or_else(|_| panic!("{} waits in vain", self.identity)).unwrap().clone()
     }
 
     async fn leads(&mut self) -> Tenure {
-        self.until(|leadership| leadership.tenure.is_some()).await.tenure.unwrap()
+        self.until(|standing| standing.tenure().is_some()).await.tenure().unwrap().clone()
     }
 
     async fn follows(&mut self, leader: &str) {
-        self.until(|leadership| leadership.tenure.is_none() && leadership.holder.as_deref() == Some(leader))
-            .await;
+        let expected = Standing::Follower { leader: Some(leader.to_owned()) };
+        self.until(|standing| *standing == expected).await;
     }
 
     /// Until it has given the Lease back.
     async fn stop(mut self) {
         self.stop.cancel();
         while self.running.join_next().await.is_some() {}
-        assert_eq!(self.leadership.borrow().tenure, None);
+        assert_eq!(self.standing.borrow().tenure(), None);
     }
 }
 
@@ -140,7 +140,8 @@ async fn a_leader_that_is_cut_off_gives_up_before_another_begins() {
     let (gave_up, taken_over) = tokio::join!(gave_up, taken_over);
     println!("cut off: another leads {:?} after the first gave up", taken_over.saturating_sub(gave_up));
     assert!(gave_up < taken_over);
-    assert_eq!(leader.until(|leadership| leadership.tenure.is_none()).await.holder, None);
+    let lost = leader.until(|standing| standing.tenure().is_none()).await;
+    assert_eq!(lost, Standing::Follower { leader: None });
 
     // Back on the network it follows, and leads when it may.
     proxy.hold(Held::Nothing);
@@ -151,7 +152,7 @@ async fn a_leader_that_is_cut_off_gives_up_before_another_begins() {
 }
 
 #[tokio::test]
-async fn a_leader_alone_takes_up_its_lead_again_when_the_api_is_back() {
+async fn a_leader_alone_is_the_leader_again_when_the_api_is_back() {
     let Some(cluster) = shop_testing::kubernetes().await else { return };
     let proxy = cluster.proxy().await;
     let leases = leases(&cluster, &cluster.kubeconfig_through(&proxy, None)).await;
@@ -159,7 +160,7 @@ async fn a_leader_alone_takes_up_its_lead_again_when_the_api_is_back() {
     let first = leader.leads().await;
     let spec = leases.get(LEASE).await.unwrap().spec.unwrap();
     proxy.hold(Held::Everything);
-    leader.until(|leadership| leadership.tenure.is_none()).await;
+    leader.until(|standing| standing.tenure().is_none()).await;
     assert!(first.is_over());
     proxy.hold(Held::Nothing);
     let began = boottime();
@@ -195,7 +196,7 @@ async fn a_request_that_nobody_answers_is_given_up_and_made_anew() {
 }
 
 #[tokio::test]
-async fn what_others_write_beside_the_record_stays_and_costs_no_lead() {
+async fn what_others_write_beside_the_record_stays_and_costs_no_tenure() {
     let Some(cluster) = shop_testing::kubernetes().await else { return };
     let leases = leases(&cluster, &cluster.kubeconfig).await;
     let mut leader = Candidate::start(&leases, "leader", brisk());
@@ -210,7 +211,7 @@ async fn what_others_write_beside_the_record_stays_and_costs_no_lead() {
         sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(lease.metadata.annotations.unwrap()["note"], "mine");
-    assert_eq!(leader.leadership.borrow().tenure.as_ref(), Some(&tenure));
+    assert_eq!(leader.standing.borrow().tenure(), Some(&tenure));
     assert!(!tenure.is_over());
     leader.stop().await;
 }
@@ -253,8 +254,8 @@ async fn a_deleted_lease_is_created_by_its_leader_who_goes_on() {
     let spec = lease.await.unwrap().spec.unwrap();
     assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("leader"), Some(0)));
     sleep(brisk().renew_deadline).await;
-    assert_eq!(leader.leadership.borrow().tenure.as_ref(), Some(&tenure));
-    assert!(!tenure.is_over() && follower.leadership.borrow().tenure.is_none());
+    assert_eq!(leader.standing.borrow().tenure(), Some(&tenure));
+    assert!(!tenure.is_over() && follower.standing.borrow().tenure().is_none());
     follower.stop().await;
     leader.stop().await;
 }
@@ -275,9 +276,9 @@ async fn the_lease_belongs_to_the_object_of_now() {
             block_owner_deletion: None,
         };
         let elector = Elector::new(leases.clone(), LEASE.into(), uid.into(), Some(owner.clone()), brisk());
-        let (mut leadership, stop) = (elector.leadership(), CancellationToken::new());
+        let (mut standing, stop) = (elector.standing(), CancellationToken::new());
         let led = async {
-            leadership.wait_for(|leadership| leadership.tenure.is_some()).await.unwrap();
+            standing.wait_for(|standing| standing.tenure().is_some()).await.unwrap();
             stop.cancel();
         };
         timeout(PATIENCE, async { tokio::join!(elector.run(stop.clone()), led) }).await.unwrap();

@@ -12,12 +12,12 @@ use world::{Fault, Foreign, Loss, World};
 
 const SECOND: u64 = 1_000_000;
 const LEASE: u64 = 15;
-const TERM: u64 = 10;
+const RENEW_DEADLINE: u64 = 10;
 const RETRY: u64 = 2;
 
 fn settings() -> Settings {
     let seconds = Duration::from_secs;
-    Settings::new(seconds(LEASE), seconds(TERM), seconds(RETRY)).expect("a timing that works")
+    Settings::new(seconds(LEASE), seconds(RENEW_DEADLINE), seconds(RETRY)).expect("a timing that works")
 }
 
 /// Candidates' clocks: offset in seconds and rate. The fastest and the slowest differ by less than lease / deadline.
@@ -57,7 +57,7 @@ fn script(forced: bool) -> impl Strategy<Value = Vec<(u64, Fault)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// Nobody's right overlaps another's in true time; who wakes looks first; the counter counts; nothing storms; and
+    /// Nobody's tenure overlaps another's in true time; who wakes looks first; the counter counts; nothing storms; and
     /// when the faults are over, one leads, and goes on leading.
     #[test]
     fn one_leads_at_a_time_and_in_the_end(clocks in clocks(2..=4), script in script(false), seed: u64) {
@@ -69,7 +69,7 @@ proptest! {
     /// Who clears or deletes a Lease under its leader takes the blame for an overlap until that leader's next renewal,
     /// and for nothing else.
     #[test]
-    fn force_costs_no_more_than_the_lead_it_was_used_against(
+    fn force_costs_no_more_than_the_tenure_it_was_used_against(
         clocks in clocks(2..=4),
         script in script(true),
         seed: u64,

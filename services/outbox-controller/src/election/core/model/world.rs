@@ -10,7 +10,7 @@ use super::*;
 /// The longest that a slow network takes, each way.
 const SLOW: u64 = 8 * SECOND;
 /// How long the runner waits for an answer, by the candidate's clock.
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(TERM * 1000 / 3);
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(RENEW_DEADLINE * 1000 / 3);
 /// How long the runner tries to give the Lease back.
 const RELEASE: u64 = 2 * SECOND;
 /// Requests of one candidate within one retry period, at the very most.
@@ -161,12 +161,12 @@ impl World {
         self.now = end;
     }
 
-    /// Who has the right to lead now.
+    /// Who is the leader now.
     pub(super) fn leader(&self) -> Option<usize> {
         (0..self.candidates.len()).find(|who| self.has_right(*who))
     }
 
-    /// All faults over: one comes to lead, and stays.
+    /// All faults over: one becomes the leader, and stays.
     pub(super) fn settle(&mut self) {
         let last = |candidate: &Candidate| {
             let lossy = candidate.lossy.map_or(0, |(_, until)| until);
@@ -183,7 +183,7 @@ impl World {
         }
         for _ in 0..60 {
             self.run_until(self.now + SECOND);
-            assert_eq!(self.leader(), Some(leader), "without a fault the lead does not change");
+            assert_eq!(self.leader(), Some(leader), "without a fault the leader does not change");
         }
         for candidate in &self.candidates {
             // A request per retry period each, and none beside.
@@ -306,14 +306,14 @@ impl World {
     /// What the runner does: asks what the core wants asked, hands out the right, sleeps.
     fn go_on(&mut self, who: usize) {
         let at = self.moment(who);
-        let had = self.candidates[who].core.grant(at.now).is_some();
+        let had = self.candidates[who].core.tenure(at.now).is_some();
         let step = self.candidates[who].core.step(at);
         self.publish(who);
         match step {
             Step::Ask(request) => self.send(who, request, had, at.now),
             Step::Rest(until) => {
                 let candidate = &self.candidates[who];
-                let until = candidate.core.grant_ends().map_or(until, |end| end.min(until));
+                let until = candidate.core.tenure_ends().map_or(until, |end| end.min(until));
                 if until != Duration::MAX {
                     let wait = until.saturating_sub(at.now).as_secs_f64() / candidate.rate * 1e6;
                     self.after(wait as u64 + 2, Event::Wake(who));
@@ -339,7 +339,7 @@ impl World {
         let look = request == Request::Look;
         assert!(
             look || leading || candidate.stopping || candidate.looked_last,
-            "whoever does not lead writes only what it has just looked at"
+            "whoever is not the leader writes only what it has just looked at"
         );
         candidate.looked_last = look;
         candidate.in_flight = Some(id);
@@ -420,14 +420,15 @@ impl World {
         }
     }
 
-    /// Hands out what the core grants, and sees that nobody else has it.
+    /// Hands out the core's tenure, and checks that nobody else has one.
     fn publish(&mut self, who: usize) {
         let now = self.moment(who).now;
         let candidate = &mut self.candidates[who];
-        let grant = candidate.core.grant(now);
-        let asked = grant.map(|grant| *candidate.asked_truly.get(&grant.asked).unwrap_or(&0));
-        candidate.tenure =
-            grant.zip(asked).map(|(grant, asked)| (grant.asked + Duration::from_secs(TERM), asked));
+        let tenure = candidate.core.tenure(now);
+        let asked = tenure.map(|tenure| *candidate.asked_truly.get(&tenure.asked).unwrap_or(&0));
+        candidate.tenure = tenure
+            .zip(asked)
+            .map(|(tenure, asked)| (tenure.asked + Duration::from_secs(RENEW_DEADLINE), asked));
         if candidate.tenure.is_none() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Events about an object. One that says the same as the last of its kind is counted there, and is no other.
+//! Events about an object. One that says the same as the last of its kind is not created again; that one counts it.
 
 use std::{
     collections::HashMap,
@@ -16,24 +16,24 @@ use kube::{
 };
 use shop_core::Clock;
 
-use super::{status::Notice, worker::Object};
+use super::{super::object::Object, assessment::Notice};
 
-/// The bound of an Event's note.
+/// The longest note of an Event, in bytes.
 const NOTE: usize = 1000;
 /// For how long Events that say the same are one: client-go's rule.
 const SAME: Duration = Duration::from_secs(360);
 
-/// Tells Events on behalf of one replica.
+/// Reports Events on behalf of one replica.
 pub(super) struct Events {
     api: Api<Event>,
     controller: &'static str,
     instance: String,
     clock: Clock,
     /// The last of each reason.
-    last: HashMap<&'static str, Told>,
+    last: HashMap<&'static str, Reported>,
 }
 
-struct Told {
+struct Reported {
     name: String,
     note: String,
     times: i32,
@@ -51,29 +51,29 @@ impl Events {
         Self { api: Api::namespaced(client, namespace), controller, instance, clock, last: HashMap::new() }
     }
 
-    /// Tells `notice` of `object`.
+    /// Reports `notice` about `object`.
     ///
     /// # Errors
     /// The API server refuses, or is away.
-    pub(super) async fn tell(&mut self, notice: &Notice, object: &Object) -> kube::Result<()> {
+    pub(super) async fn report(&mut self, notice: &Notice, object: &Object) -> kube::Result<()> {
         let mut note = notice.note.clone();
         note.truncate(note.floor_char_boundary(NOTE));
-        if let Some(told) = self.last.get_mut(notice.reason)
-            && told.note == note
-            && told.at.elapsed() < SAME
+        if let Some(last) = self.last.get_mut(notice.reason)
+            && last.note == note
+            && last.at.elapsed() < SAME
         {
             let series = serde_json::json!({
-                "series": { "count": told.times + 1, "lastObservedTime": MicroTime(now(&self.clock)) },
+                "series": { "count": last.times + 1, "lastObservedTime": MicroTime(now(&self.clock)) },
             });
-            self.api.patch(&told.name, &PatchParams::default(), &Patch::Merge(series)).await?;
-            told.times += 1;
-            told.at = Instant::now();
+            self.api.patch(&last.name, &PatchParams::default(), &Patch::Merge(series)).await?;
+            last.times += 1;
+            last.at = Instant::now();
             return Ok(());
         }
         let event = self.event(notice, note.clone(), object);
         let event = self.api.create(&PostParams::default(), &event).await?;
         let name = event.metadata.name.unwrap_or_default();
-        self.last.insert(notice.reason, Told { name, note, times: 1, at: Instant::now() });
+        self.last.insert(notice.reason, Reported { name, note, times: 1, at: Instant::now() });
         Ok(())
     }
 

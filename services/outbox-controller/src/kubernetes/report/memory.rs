@@ -5,16 +5,19 @@ use std::time::Duration;
 use shop_outbox::{Progress, Stats};
 use tokio::time::Instant;
 
-use super::status::{Assessment, Notice};
+use super::{
+    super::object::Object,
+    assessment::{Assessment, Notice},
+};
 use crate::object::{OutboxPublisherStatus, RedriveStatus};
 
-/// How long trouble lasts before it is told of: a connection that is made anew is no news.
+/// How long trouble lasts before it is reported: a connection that is made anew is no news.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
-/// How long an object that has never worked is spared Warnings of what may come yet: a first installation makes everything at once.
+/// For how long there are no Warnings about an object that has never worked: a first installation creates everything at once.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// What is known during one time of leadership.
-pub(super) struct Term {
+/// What is known while this replica is the leader; the next leader starts from what was written.
+pub(super) struct Memory {
     /// As it is in the API server, as far as is known, at this `resourceVersion`.
     pub(super) written: OutboxPublisherStatus,
     pub(super) version: Option<String>,
@@ -24,20 +27,20 @@ pub(super) struct Term {
     pub(super) published_before: i64,
     /// As last looked at.
     pub(super) progress: Progress,
-    /// What was counted while nothing is published, when, and how long it took.
+    /// What was counted while no publisher counts, when, and how long that took.
     pub(super) counted: Option<(Stats, Instant, Duration)>,
     /// Since when it does not do what it should, and whether it is only starting since then.
     troubled: Option<(Instant, bool)>,
-    /// It has worked, and what keeps it from that is news.
+    /// It has worked before, so whatever keeps it from working is news.
     pub(super) has_worked: bool,
-    /// A Warning that its first installation was spared so far.
+    /// A Warning that was held back so far, because it may only be the first installation.
     pub(super) spared: Option<Notice>,
-    /// Done, and perhaps not acknowledged yet.
+    /// The last redrive; perhaps not acknowledged in the status yet.
     pub(super) redriven: Option<RedriveStatus>,
 }
 
-impl Term {
-    /// One that begins with what the leader before has written, when we ourselves had published so many.
+impl Memory {
+    /// Starts from what the leader before has written; this process had published so many before it became the leader.
     pub(super) fn new(written: OutboxPublisherStatus, version: Option<String>, published: i64) -> Self {
         Self {
             published_before: written.published.unwrap_or_default() - published,
@@ -53,6 +56,19 @@ impl Term {
         }
     }
 
+    /// Takes over what others have written to the object meanwhile.
+    pub(super) fn adopt(&mut self, object: &Object) {
+        let seen = &object.metadata().resource_version;
+        let number = |version: &Option<String>| version.as_deref().and_then(|text| text.parse::<u64>().ok());
+        // Versions of one object can be compared where they are numbers, which they are with etcd (KEP-5504).
+        if number(seen) > number(&self.version) {
+            self.version.clone_from(seen);
+            if let Ok(object) = &object.0 {
+                self.written = object.status.clone().unwrap_or_default();
+            }
+        }
+    }
+
     pub(super) fn stats(&self) -> Option<Stats> {
         self.progress.stats.or(self.counted.map(|(stats, ..)| stats))
     }
@@ -61,13 +77,26 @@ impl Term {
         self.redriven.is_none() || self.written.redrive == self.redriven
     }
 
-    /// How long to wait before it is told that something is in the way; `None` when it has lasted long enough.
+    /// Whether the redrive that `nonce` asks for was done, by this leader or by one before it.
+    pub(super) fn has_redriven(&self, nonce: &str) -> bool {
+        [&self.written.redrive, &self.redriven].into_iter().flatten().any(|redrive| redrive.nonce == nonce)
+    }
+
+    /// Whether more than a number changes with `status`.
+    pub(super) fn is_news(&self, status: &OutboxPublisherStatus, reported: Option<&Assessment>) -> bool {
+        reported.is_some_and(|assessment| assessment.differs_from(&self.written.conditions))
+            || status.leader != self.written.leader
+            || status.observed_generation != self.written.observed_generation
+            || !self.is_acknowledged()
+    }
+
+    /// How long to wait before it is reported that something is in the way; `None` when it has lasted long enough.
     pub(super) fn settling(&mut self, assessment: &Assessment) -> Option<Duration> {
         if assessment.ready.holds {
             self.troubled = None;
             return None;
         }
-        // Of one trouble after another the first counts: what goes back and forth between two is to be told, too.
+        // Of one trouble after another the first counts: what goes back and forth between two is to be reported, too.
         let starting = assessment.is_starting();
         let before = self.troubled.filter(|(_, was_starting)| *was_starting == starting);
         let (since, _) = *self.troubled.insert(before.unwrap_or_else(|| (Instant::now(), starting)));

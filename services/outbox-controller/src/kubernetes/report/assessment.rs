@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use shop_outbox::Trouble;
 
-use super::plan::{Plan, Problem};
+use super::super::{plan::Plan, problem::Problem};
 
 const READY: &str = "Ready";
 const PUBLISHING: &str = "Publishing";
@@ -13,7 +13,7 @@ const DEGRADED: &str = "Degraded";
 const STARTING: &str = "Starting";
 const NO_LEADER: &str = "NoLeader";
 
-/// What there is to tell about an object.
+/// How things are with an object.
 pub(super) struct Situation<'a> {
     pub(super) planned: &'a Result<Plan, Problem>,
     /// Its publisher is at work, database and broker are there.
@@ -32,7 +32,7 @@ pub(super) struct Finding {
     pub(super) message: String,
 }
 
-/// Something to tell as an Event.
+/// Something to report as an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) warning: bool,
@@ -47,9 +47,9 @@ pub(super) struct Assessment {
     pub(super) publishing: Finding,
     pub(super) degraded: Finding,
     dead: i64,
-    /// It may be over in a moment, and is not worth telling until it has lasted.
+    /// It may be over in a moment, and is not worth reporting until it has lasted.
     pub(super) passing: bool,
-    /// What a first installation brings about by itself: the object is there before what it refers to.
+    /// A first installation may mend it by itself: the object is often there before what it refers to.
     pub(super) may_be_early: bool,
 }
 
@@ -76,7 +76,7 @@ impl Assessment {
             publishing: finding(PUBLISHING, publishing),
             degraded: degraded(dead),
             dead,
-            // What the object says is known at once; what goes on beneath may be a hand-over, or a restart.
+            // What the object says is known at once; everything else may be a hand-over, or a restart.
             passing: situation.planned.is_ok() && !ready,
             may_be_early: situation.planned.as_ref().err().is_none_or(Problem::may_pass),
         }
@@ -91,7 +91,7 @@ impl Assessment {
         [&self.ready, &self.publishing, &self.degraded]
     }
 
-    /// What has become different, but for the wording.
+    /// Whether a status or a reason has changed; the wording does not count.
     pub(super) fn differs_from(&self, conditions: &[Condition]) -> bool {
         self.findings().iter().any(|finding| {
             find(conditions, finding.kind).is_none_or(|condition| {
@@ -122,13 +122,13 @@ impl Assessment {
         self.findings().map(condition).into()
     }
 
-    /// The Event that goes with what is in the way, if anything is.
+    /// The Event about what is in the way, if anything is.
     pub(super) fn warning(&self) -> Option<Notice> {
         let warning = !self.ready.holds && !self.is_starting();
         warning.then(|| Notice { warning, reason: self.ready.reason, note: self.ready.message.clone() })
     }
 
-    /// What is worth an Event, of all that has changed since `before`, when so many messages were dead.
+    /// What has changed since `before`, when so many messages were dead, and is worth an Event.
     pub(super) fn news(&self, before: &[Condition], dead_before: i64) -> Vec<Notice> {
         let mut news = Vec::new();
         let was = find(before, READY).map(|condition| condition.reason.as_str());
@@ -150,13 +150,13 @@ impl Assessment {
     }
 }
 
-/// The conditions after a leader has left: what they were is not known to be so any more.
+/// The conditions after a leader has left: whether they still hold is unknown.
 pub(super) fn nobody_leads(before: &[Condition], now: &Time) -> Vec<Condition> {
     let unknown = |condition: &Condition| match condition.type_.as_str() {
         READY | PUBLISHING => Condition {
             status: "Unknown".to_owned(),
             reason: NO_LEADER.to_owned(),
-            message: "its leader has stopped, and another has not said anything yet".to_owned(),
+            message: "its leader has stopped, and no other has reported yet".to_owned(),
             last_transition_time: now.clone(),
             ..condition.clone()
         },
@@ -211,7 +211,7 @@ fn degraded(dead: i64) -> Finding {
         dead => (
             "MessagesDead",
             format!(
-                "{dead} dead, each holding back what follows in its aggregate: `outbox-controller list` tells why; have them \
+                "{dead} dead, each holding back what follows in its aggregate: `outbox-controller list` shows why; have them \
                  tried again with the annotation {}",
                 crate::object::REDRIVE
             ),
@@ -300,7 +300,7 @@ mod tests {
         let problem = Err(Problem::NoSecret { field: "spec.database.secretRef", secret: "db".to_owned() });
         let nowhere = assess(&problem, false, None, 0);
         assert_eq!(reasons(&nowhere)[..2], [(false, "SecretNotFound"), (false, "SecretNotFound")]);
-        assert!(!nowhere.passing, "an object that cannot work is told of at once");
+        assert!(!nowhere.passing, "an object that cannot work is reported at once");
         assert!(nowhere.may_be_early, "the Secret may come");
         let wrong = Err(Problem::Spec { field: "batchSize", rule: "from 2 to 2000".to_owned() });
         assert!(!assess(&wrong, false, None, 0).may_be_early, "it does not mend itself");
@@ -329,9 +329,9 @@ mod tests {
         let plan = Ok(a_plan(false));
         let before = assess(&plan, true, None, 2).conditions(&[], Some(1), &at(1));
         let after = nobody_leads(&before, &at(2));
-        let told: Vec<_> =
+        let reported: Vec<_> =
             after.iter().map(|condition| (condition.status.as_str(), condition.reason.as_str())).collect();
-        assert_eq!(told, [("Unknown", "NoLeader"), ("Unknown", "NoLeader"), ("True", "MessagesDead")]);
+        assert_eq!(reported, [("Unknown", "NoLeader"), ("Unknown", "NoLeader"), ("True", "MessagesDead")]);
         assert_eq!(news(&assess(&plan, true, None, 2), &after), [], "the next leader's election is the news");
     }
 
@@ -340,7 +340,7 @@ mod tests {
         let plan = Ok(a_plan(false));
         let trouble = Trouble::Broker("the broker is away".to_owned());
         let (working, troubled) = (assess(&plan, true, None, 0), assess(&plan, true, Some(&trouble), 0));
-        assert_eq!(news(&working, &[]), [], "the election was told");
+        assert_eq!(news(&working, &[]), [], "the election was reported");
         let before = working.conditions(&[], None, &at(1));
         assert!(!working.differs_from(&before) && troubled.differs_from(&before));
         assert_eq!(news(&troubled, &before), [(true, "BrokerUnreachable")]);

@@ -1,0 +1,33 @@
+//! Has dead messages tried again.
+
+use std::time::Duration;
+
+use shop_outbox::Store;
+
+/// How long a statement may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Dead messages redriven by one statement.
+const CHUNK: u32 = 500;
+
+/// Has all messages tried again that are dead now; returns how many, or `None` when the database would not: then it is to be asked
+/// again.
+pub(super) async fn redrive_all(store: &Store) -> Option<i64> {
+    let (mut count, mut last) = (0, 0);
+    loop {
+        match tokio::time::timeout(PATIENCE, store.redrive_next(last, CHUNK)).await {
+            Ok(Ok(redriven)) => {
+                let Some(end) = redriven.last() else { return Some(count) };
+                count += i64::try_from(redriven.len()).unwrap_or(i64::MAX);
+                last = end.id;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "dead messages are not redriven yet");
+                return None;
+            }
+            Err(_) => {
+                tracing::warn!("dead messages are not redriven yet: no answer");
+                return None;
+            }
+        }
+    }
+}

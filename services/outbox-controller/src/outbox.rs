@@ -1,0 +1,41 @@
+//! An outbox as this program opens it: how it connects to the outbox's database, and the names by which publishers of one outbox
+//! exclude each other. Used by the publisher, by the controller and by the tools alike.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use shop_outbox::Store;
+use shop_runtime::{
+    config::DatabaseUrl,
+    database::{Database, Settings},
+};
+
+/// The name under which publishers of the orders' outbox exclude each other, in its database and at the broker.
+const PUBLISHER: &str = "publisher";
+
+/// Connections to an outbox's database, at most.
+const CONNECTIONS: u32 = 5;
+
+/// How sessions are opened to the outbox in `schema`: marks, claims, chores, and one that listens.
+pub(crate) fn sessions(schema: &str) -> Settings {
+    Settings::from(schema).session(&shop_outbox::SESSION).connections(CONNECTIONS)
+}
+
+/// The outbox in `database`.
+pub(crate) fn store(database: &Database) -> Store {
+    let known = database.clone();
+    Store::new(database.connection().clone(), PUBLISHER).refusing(move || known.trouble())
+}
+
+/// The queue that publishers of one outbox exclude each other by, at their broker: told apart by the database, whose whole address
+/// would be too long and is nobody's business.
+pub(crate) fn fence(exchange: &str, database: &DatabaseUrl, schema: &str) -> String {
+    let digest = Sha256::digest(database.place());
+    let place: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{exchange}.{schema}.{PUBLISHER}.{place}")
+}
+
+/// A leader that is cut off or stopped loses the broker's fence about when it loses its lease.
+pub(crate) fn heartbeat(lease: Duration) -> Duration {
+    Duration::from_secs((lease.as_secs() / 2).max(2))
+}
