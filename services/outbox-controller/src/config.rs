@@ -54,12 +54,12 @@ pub(crate) fn within<T: TryFrom<u64>>(bounds: Bounds<u64>) -> RangedU64ValuePars
 /// The most bytes that AMQP carries in a name.
 pub(crate) const SHORT: usize = 255;
 
-/// Whether the broker keeps this name of an exchange or a queue for itself.
+/// Whether this name of an exchange or a queue is reserved by the broker.
 pub(crate) fn is_reserved(name: &str) -> bool {
     name.starts_with("amq.")
 }
 
-/// The name of the publishers' fence has it in it, with more.
+/// The name of the publishers' fence contains it, and more.
 fn exchange(text: &str) -> Result<String, &'static str> {
     if text.len() > SHORT / 2 { Err("it has more than 127 bytes") } else { queue(text) }
 }
@@ -79,7 +79,7 @@ fn short(text: &str) -> Result<String, &'static str> {
 /// The publisher's environment variables.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
-    /// Where to answer /health, /livez, /readyz and /metrics
+    /// Where to serve /health, /livez, /readyz and /metrics
     #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
     /// The outbox
@@ -91,11 +91,10 @@ pub struct Config {
     /// The topic exchange to publish to; it is declared
     #[arg(long, env = "OUTBOX_EXCHANGE", default_value = EXCHANGE, value_parser = exchange)]
     pub exchange: String,
-    /// A queue that keeps the last 10,000 of all events; `none` for none (events that no queue takes then
-    /// become dead)
+    /// A queue that keeps the last 10,000 events; `none`: no such queue, and events that no other queue takes become dead
     #[arg(long, env = "OUTBOX_EVENT_LOG", default_value = "shop_events.log", value_parser = queue)]
     pub event_log: String,
-    /// Who publishes: the AMQP app_id
+    /// The AMQP app_id of every message: who publishes
     #[arg(long, env = "OUTBOX_APP_ID", default_value = "order_service", value_parser = short)]
     pub app_id: String,
     /// Messages that may be unconfirmed or unmarked at once: the most that a crash can duplicate
@@ -149,8 +148,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Listening on `listen`, with the outbox in `database_url` and a broker inside the process: short intervals,
-    /// because nothing but a poll wakes it there.
+    /// Listens on `listen`, with the outbox in `database_url` and a broker inside the process. It checks for messages often, because
+    /// on SQLite nothing wakes it.
     pub fn embedded(listen: SocketAddr, database_url: DatabaseUrl) -> Self {
         Self {
             listen,

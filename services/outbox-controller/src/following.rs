@@ -1,5 +1,5 @@
-//! Watches that pace themselves: kube's own back-off begins anew whenever a list is tried again, so one that is refused for good would
-//! be tried twice a second for ever.
+//! Watches that pace themselves. kube's own back-off starts again whenever a list is retried, so a list that is always refused would be
+//! tried twice a second for ever.
 
 use std::time::Duration;
 

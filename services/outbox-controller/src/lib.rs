@@ -1,5 +1,6 @@
-//! Publishes outboxes as a process of its own, one instance of many at a time: the one that environment variables name, with
-//! the database as referee ([`OutboxController`]), or those that Kubernetes objects describe ([`KubernetesController`]).
+//! Publishes outboxes in a process of its own. Many instances may run; for each outbox one at a time is the leader and publishes. It is
+//! either the outbox that environment variables name, where the database's lease decides who is the leader ([`OutboxController`]), or
+//! the outboxes that Kubernetes objects describe, each with a Lease of its own ([`KubernetesController`]).
 
 mod config;
 mod duration;
@@ -34,8 +35,8 @@ pub struct OutboxController;
 
 impl Service for OutboxController {
     const NAME: &'static str = "outbox_publisher";
-    const ABOUT: &'static str = "Carries the committed events of an outbox to RabbitMQ, in order, losing none. With the word `kubernetes` before all \
-         else it publishes what the OutboxPublisher objects of a namespace describe, and has other variables";
+    const ABOUT: &'static str = "Carries the committed events of an outbox to RabbitMQ, in order and without losing any. With `kubernetes` as the first \
+         argument it publishes the outboxes that the OutboxPublisher objects of a namespace describe, and reads other variables";
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
@@ -69,7 +70,7 @@ impl Service for OutboxController {
     }
 }
 
-/// Ready means: able to take over or at work. A broker that is away is waited for, so it only degrades.
+/// Ready means: at work, or able to take over. A broker that is away only degrades, because the publisher waits for it.
 fn depends_on(health: &Health, database: &Database, progress: watch::Receiver<shop_outbox::Progress>) {
     health.requires("database", database.readiness());
     health.uses("publishing", move || {

@@ -16,7 +16,7 @@ const PUBLISHER: &str = "publisher";
 /// Connections to an outbox's database, at most.
 const CONNECTIONS: u32 = 5;
 
-/// How sessions are opened to the outbox in `schema`: marks, claims, chores, and one that listens.
+/// How sessions to the outbox in `schema` are opened: for claims, marks and chores, and one that listens.
 pub(crate) fn sessions(schema: &str) -> Settings {
     Settings::from(schema).session(&shop_outbox::SESSION).connections(CONNECTIONS)
 }
@@ -27,15 +27,15 @@ pub(crate) fn store(database: &Database) -> Store {
     Store::new(database.connection().clone(), PUBLISHER).refusing(move || known.trouble())
 }
 
-/// The queue that publishers of one outbox exclude each other by, at their broker: told apart by the database, whose whole address
-/// would be too long and is nobody's business.
+/// The queue by which publishers of one outbox exclude each other at their broker. Its name contains a digest of the database's
+/// address, because the address itself would be too long and should not be seen there.
 pub(crate) fn fence(exchange: &str, database: &DatabaseUrl, schema: &str) -> String {
     let digest = Sha256::digest(database.place());
     let place: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("{exchange}.{schema}.{PUBLISHER}.{place}")
 }
 
-/// A leader that is cut off or stopped loses the broker's fence about when it loses its lease.
+/// A leader that is cut off or stopped loses the broker's fence at about the time when it loses its lease.
 pub(crate) fn heartbeat(lease: Duration) -> Duration {
     Duration::from_secs((lease.as_secs() / 2).max(2))
 }

@@ -148,12 +148,12 @@ async fn help_names_the_tools() {
       migrate      Bring the database up to date and exit
       healthcheck  Ask the running service whether it is ready, and exit 0 or 1: for containers without a shell
       openapi      Print the API as OpenAPI JSON and exit; needs no configuration
-      list         List rows, oldest first: the dead ones, which hold back their aggregates, if not told otherwise
-      show         Show a row whole: content, headers, last error, times
-      redrive      Make dead rows pending again, with their tries forgotten; what they held back follows in order
-      discard      Remove dead rows for good, and print each whole, as JSON; what they held back goes on without
+      list         List rows, oldest first: by default the dead ones, which hold back their aggregates
+      show         Show a row in full: content, headers, last error, times
+      redrive      Make dead rows pending again and reset their attempts; what they held back follows in order
+      discard      Delete dead rows for good and print each in full, as JSON; what they held back goes on without
                    them
-      stats        Tell how many rows wait, are dead and are kept, and who publishes
+      stats        Show how many rows are pending, dead and kept, and who publishes
       crd          Print the definition of the Kubernetes objects that describe publishers, as YAML, and exit
     ");
 }
@@ -161,16 +161,16 @@ async fn help_names_the_tools() {
 #[tokio::test]
 async fn a_tools_help_names_the_databases_variables_alone() {
     insta::assert_snapshot!(run(&["list", "--help"], &[]).await.succeeded().output, @"
-    List rows, oldest first: the dead ones, which hold back their aggregates, if not told otherwise
+    List rows, oldest first: by default the dead ones, which hold back their aggregates
 
     Usage: outbox-controller list [OPTIONS] --database-url <DATABASE_URL>
 
     Options:
           --dead                         Rows that were given up; the default
-          --pending                      Rows that wait
-          --sent                         Rows that were sent and are kept
+          --pending                      Rows that wait to be published
+          --sent                         Rows that were sent and are still kept
           --aggregate <TYPE/ID>          Rows of one aggregate only, such as order/0198c0de-…
-          --after <ID>                   Rows with a higher id than this: the last one of the page before
+          --after <ID>                   Only rows with a higher id, such as the last one of the previous page
                                          [default: 0]
           --limit <LIMIT>                How many at most, 1 to 1000 [default: 100]
           --json                         One JSON object a line, for scripts
@@ -183,7 +183,7 @@ async fn a_tools_help_names_the_databases_variables_alone() {
     Secret. An empty variable is an unset one.
     ");
     insta::assert_snapshot!(run(&["redrive", "--help"], &[]).await.succeeded().output, @"
-    Make dead rows pending again, with their tries forgotten; what they held back follows in order
+    Make dead rows pending again and reset their attempts; what they held back follows in order
 
     Usage: outbox-controller redrive [OPTIONS] --database-url <DATABASE_URL> [ROW]...
 
@@ -204,7 +204,7 @@ async fn a_tools_help_names_the_databases_variables_alone() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_malformed_is_told_in_one_line() {
+async fn what_is_missing_or_malformed_is_named_in_one_line() {
     let remarks = async |arguments: &[&str], url: Option<&str>| {
         let environment = url.map(|url| ("OUTBOX_DATABASE_URL", url));
         run(arguments, environment.as_slice()).await.failed().remarks

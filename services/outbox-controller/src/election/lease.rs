@@ -1,4 +1,4 @@
-//! The Lease as the API server keeps it, and as the core sees it.
+//! The Lease as the API server stores it, and as the core sees it.
 
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -29,7 +29,7 @@ pub(super) struct Remote {
     pub(super) api: Api<Lease>,
     pub(super) name: String,
     pub(super) owner: Option<OwnerReference>,
-    /// As it was last read or written: what others have put into it stays.
+    /// As it was last read or written, so that what others have added to it is kept.
     latest: Option<Lease>,
 }
 
@@ -38,7 +38,7 @@ impl Remote {
         Self { api, name, owner, latest: None }
     }
 
-    /// Asks the API server; also answers why it failed.
+    /// Sends the request; also returns why it failed.
     pub(super) async fn ask(&mut self, request: Request) -> (Answer, Option<kube::Error>) {
         let answer = match request {
             // Without a resourceVersion: as it is, not as a cache has it.
@@ -61,7 +61,7 @@ impl Remote {
             }
             Ok(None) => (Answer::Missing, None),
             Err(kube::Error::Api(status)) if status.code == 409 => (Answer::Conflict, None),
-            // Of a namespace that is gone a creation says the same; looking again costs little.
+            // Creating one in a namespace that is gone gives the same answer; looking again costs little.
             Err(kube::Error::Api(status)) if status.code == 404 => (Answer::Missing, None),
             Err(error) => (Answer::Failed, Some(error)),
         }
@@ -76,7 +76,7 @@ impl Remote {
         let (label, value) = MANAGED_BY;
         lease.metadata.labels.get_or_insert_default().insert(label.to_owned(), value.to_owned());
         if let Some(owner) = &self.owner {
-            // Of a Lease there is one owner; a namesake's that was deleted would take it along.
+            // A Lease has one owner. With the owner of a deleted object of the same name, it would be deleted too.
             lease.metadata.owner_references = Some(vec![owner.clone()]);
         }
         let old = lease.spec.take().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shop_outbox::{Bounds, Options};
 
-/// The longest lease that is believed. A record that claims more, by mistake or malice, is waited for no longer.
+/// The longest lease that is believed. A record may claim more, by mistake or malice; nobody waits longer than this.
 pub(super) const LONGEST: Duration = Options::LEASE.max;
 
 /// How long a leader that cannot renew its Lease goes on. A Lease lasts longer, so the highest value is below the longest Lease.
@@ -15,7 +15,7 @@ pub(crate) const RENEW_DEADLINE: Bounds<Duration> =
 pub(crate) const RETRY_PERIOD: Bounds<Duration> =
     Bounds { min: Duration::from_secs(1), max: Duration::from_secs(100), default: Duration::from_secs(2) };
 
-/// How much longer than the retry period a follower may wait between two looks, so that they do not look in step.
+/// How much longer than the retry period a follower may wait between two looks, so that followers do not all look at the same time.
 pub(super) const JITTER: f64 = 1.2;
 
 /// The timing of an election.

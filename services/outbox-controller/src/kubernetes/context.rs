@@ -24,7 +24,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A context whose API server nobody answers for.
+    /// A context whose API server is not there.
     pub(in crate::kubernetes) fn nowhere() -> Context {
         let access = Config::new("http://127.0.0.1:1".parse().unwrap());
         let [lease, renew, retry] = [15, 10, 2].map(Duration::from_secs);

@@ -37,17 +37,17 @@ const RETRY_PERIOD_SECONDS: Bounds<u64> = seconds(RETRY_PERIOD);
 /// How long the API server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long it may say nothing on a connection: longer than a watch is open.
+/// How long it may be silent on a connection: longer than a watch stays open.
 const SILENCE: Duration = Duration::from_secs(75);
 
 /// The controller's environment variables. How to reach the API server is found as kubectl does: `KUBECONFIG`, else the Pod's
 /// service account.
 #[derive(Args, Clone, Debug)]
 pub struct KubernetesConfig {
-    /// Where to answer /health, /livez, /readyz and /metrics
+    /// Where to serve /health, /livez, /readyz and /metrics
     #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
-    /// The namespace whose OutboxPublishers to publish; the Pod's own if it is not set
+    /// The namespace whose OutboxPublisher objects to publish; by default the Pod's own
     #[arg(long, env = "OUTBOX_NAMESPACE")]
     pub namespace: Option<String>,
     /// Who this replica is, such as the Pod's name; a random suffix is added
@@ -61,7 +61,7 @@ pub struct KubernetesConfig {
         value_parser = within::<u64>(LEASE_SECONDS)
     )]
     pub lease_seconds: u64,
-    /// How long a leader goes on that cannot renew its Lease, in seconds; less than the Lease lasts
+    /// How long a leader goes on that cannot renew its Lease, in seconds; must be shorter than the Lease
     #[arg(
         long,
         env = "OUTBOX_RENEW_DEADLINE_SECONDS",
@@ -79,7 +79,7 @@ pub struct KubernetesConfig {
     pub retry_period_seconds: u64,
 }
 
-/// The name ends up in Leases, in the database, in connections' names, and in Events, which take 128 characters.
+/// The name is written into Leases, the database, the names of connections, and Events, which take 128 characters.
 fn identity(text: &str) -> Result<String, &'static str> {
     match text.len() {
         1..=100 => Ok(text.to_owned()),
@@ -92,7 +92,8 @@ pub struct KubernetesController;
 
 impl Service for KubernetesController {
     const NAME: &'static str = "outbox_publisher";
-    const ABOUT: &'static str = "Publishes what the OutboxPublisher objects of a namespace describe";
+    const ABOUT: &'static str =
+        "Publishes the outboxes that the OutboxPublisher objects of a namespace describe";
     type Config = KubernetesConfig;
 
     async fn start(config: KubernetesConfig, scope: Scope) -> anyhow::Result<SocketAddr> {
@@ -103,13 +104,13 @@ impl Service for KubernetesController {
         )
         .context("OUTBOX_LEASE_SECONDS, OUTBOX_RENEW_DEADLINE_SECONDS and OUTBOX_RETRY_PERIOD_SECONDS")?;
         let mut access = kube::Config::infer().await.context("no way to a Kubernetes API is configured")?;
-        // HTTPS_PROXY, which is meant for what is outside of the cluster.
+        // It would be HTTPS_PROXY, which is meant for what is outside the cluster.
         access.proxy_url = None;
         access.connect_timeout = Some(CONNECT);
         access.read_timeout = Some(SILENCE);
         // A connection is used again after it was idle for long.
         access.reset_reader_on_write = true;
-        // All that asks does so again by itself, at a pace of its own.
+        // Every caller tries again by itself, at its own pace.
         access.default_retry = false;
         let namespace = config.namespace.unwrap_or_else(|| access.default_namespace.clone());
         let client = Client::try_from(access).context("the Kubernetes API")?;
@@ -136,7 +137,7 @@ impl Service for KubernetesController {
     }
 }
 
-/// Ready means: knows the objects, and so is able to take over. An API server that is away later is waited for.
+/// Ready means: it knows the objects, and so can take over. If the API server is away later, the controller waits for it.
 fn depends_on(health: &Health, state: tokio::sync::watch::Receiver<supervisor::State>) {
     let (listed, watched) = (state.clone(), state);
     health.requires("objects", move || {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{object::OutboxPublisherSpec, outbox};
 
-/// All that a publisher is made of. Two that are equal need no change.
+/// Everything that a publisher is made of. If two plans are equal, nothing needs to change.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
     pub(super) database: DatabaseUrl,
@@ -189,7 +189,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_no_secret_is_told() {
+    fn what_is_wrong_is_named_without_a_secret() {
         let reason = |database: Seen, broker: Seen| {
             let problem = planned(&object(|_| {}), &database, &broker).unwrap_err();
             assert!(!problem.to_string().contains("s3cret"), "{problem}");

@@ -30,7 +30,7 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    /// Nothing is at work, not even something that was told to finish.
+    /// Whether nothing is at work, not even a publisher that is finishing.
     pub(super) fn has_ended(&self) -> bool {
         self.at_work.is_none()
     }
@@ -101,7 +101,7 @@ pub(super) struct AtWork {
 }
 
 impl AtWork {
-    /// Begins to carry out `plan` for the object `name`, until `stop` or until it is told to halt.
+    /// Starts to carry out `plan` for the object `name`, until `stop` or until it is halted.
     ///
     /// # Errors
     /// The publisher cannot be made.

@@ -41,7 +41,7 @@ impl State {
 pub(super) struct Supervisor {
     context: Arc<Context>,
     workers: BTreeMap<String, Working>,
-    /// Each answers with its object's name.
+    /// Each returns its object's name.
     tasks: JoinSet<String>,
     state: watch::Sender<State>,
 }
@@ -118,7 +118,7 @@ impl Supervisor {
         }
         match self.workers.get_mut(&name) {
             None => self.start(object),
-            // Made anew under the same name: what was elected for the old one is not for this one.
+            // Created again under the same name: this is another object, with an election of its own.
             Some(worker) if worker.next.is_some() || worker.object.borrow().uid() != object.uid() => {
                 self.end(&name, Some(object));
             }
@@ -135,7 +135,7 @@ impl Supervisor {
         let worker = Worker::new(self.context.clone(), receiver, stop.clone());
         self.workers.insert(name.clone(), Working { object: sender, stop: stop.clone(), next: None });
         self.tasks.spawn(async move {
-            // One object's bug must not end the publishing of all others.
+            // A bug that one object triggers must not stop the others.
             if std::panic::AssertUnwindSafe(Box::pin(worker.run())).catch_unwind().await.is_err() {
                 tracing::error!(outboxpublisher = name, "its worker panicked, and is started again");
                 let _ = tokio::time::timeout(AFTER_A_PANIC, stop.cancelled()).await;

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::election::{Elector, Standing};
 
-/// How long a Secret may be away, to be made anew, before the publisher that works with what it said is stopped.
+/// How long a Secret may be missing, because it is being replaced, before the publisher that uses it is stopped.
 const COME_BACK: Duration = Duration::from_secs(5);
 
 pub(super) struct Worker {

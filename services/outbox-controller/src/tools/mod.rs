@@ -1,7 +1,7 @@
-//! The operator's tools: look at the outbox, redrive what is dead, or discard it. They need the database and nothing else,
-//! so they work while the broker is away, and beside a publisher at work.
+//! The operator's tools: look at the outbox, redrive dead rows, or discard them. They need nothing but the database, so they work
+//! while the broker is away and while a publisher is at work.
 //!
-//! Standard output is for what was asked, a table or one JSON object a line; standard error for remarks about it.
+//! Standard output is for what was asked for, a table or one JSON object per line; standard error is for remarks.
 
 mod text;
 
@@ -24,15 +24,15 @@ const CHUNK: u32 = 500;
 /// What an operator can do to an outbox.
 #[derive(Subcommand)]
 pub enum Tool {
-    /// List rows, oldest first: the dead ones, which hold back their aggregates, if not told otherwise
+    /// List rows, oldest first: by default the dead ones, which hold back their aggregates
     List(List),
-    /// Show a row whole: content, headers, last error, times
+    /// Show a row in full: content, headers, last error, times
     Show(Show),
-    /// Make dead rows pending again, with their tries forgotten; what they held back follows in order
+    /// Make dead rows pending again and reset their attempts; what they held back follows in order
     Redrive(Redrive),
-    /// Remove dead rows for good, and print each whole, as JSON; what they held back goes on without them
+    /// Delete dead rows for good and print each in full, as JSON; what they held back goes on without them
     Discard(Discard),
-    /// Tell how many rows wait, are dead and are kept, and who publishes
+    /// Show how many rows are pending, dead and kept, and who publishes
     Stats(Stats),
     /// Print the definition of the Kubernetes objects that describe publishers, as YAML, and exit
     Crd,
@@ -44,16 +44,16 @@ pub struct List {
     /// Rows that were given up; the default
     #[arg(long, group = "status")]
     dead: bool,
-    /// Rows that wait
+    /// Rows that wait to be published
     #[arg(long, group = "status")]
     pending: bool,
-    /// Rows that were sent and are kept
+    /// Rows that were sent and are still kept
     #[arg(long, group = "status")]
     sent: bool,
     /// Rows of one aggregate only, such as order/0198c0de-…
     #[arg(long, value_name = "TYPE/ID", value_parser = aggregate)]
     aggregate: Option<(String, String)>,
-    /// Rows with a higher id than this: the last one of the page before
+    /// Only rows with a higher id, such as the last one of the previous page
     #[arg(long, value_name = "ID", default_value_t = 0)]
     after: i64,
     /// How many at most, 1 to 1000
@@ -177,7 +177,7 @@ impl Redrive {
         explain_missing(&store, &self.rows, &rows.iter().collect::<Vec<_>>()).await
     }
 
-    /// Told chunk by chunk, so that what was done is known however it ends.
+    /// Prints each chunk as it is done, so that what was done is known however it ends.
     async fn redrive_all(&self, store: &Store) -> anyhow::Result<usize> {
         let (mut redriven, mut after) = (0, 0);
         loop {
@@ -226,7 +226,7 @@ async fn open(config: &DatabaseConfig) -> anyhow::Result<Store> {
     Ok(outbox::store(&database))
 }
 
-/// Names those of `keys` that are not among the rows `done`, and why; a failure if there are any.
+/// Names those of `keys` that are not among the rows `done`, and says why; a failure if there are any.
 async fn explain_missing(store: &Store, keys: &[RowKey], done: &[&RowSummary]) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for key in keys.iter().filter(|key| !done.iter().any(|row| row.is(**key))) {

@@ -113,7 +113,7 @@ pub(super) struct Core {
     identity: String,
     settings: Settings,
     seen: Option<Seen>,
-    /// What the watch last told, and when. Never believed by itself: it may be late.
+    /// What the watch last reported, and when. Never believed by itself: it may be late.
     hint: Option<(Option<Record>, Duration)>,
     /// Whether the hint came after the last look was asked for.
     hint_is_news: bool,
@@ -254,7 +254,7 @@ impl Core {
         }
     }
 
-    /// Takes what a watch told: the Lease as it was at some time, or that it was deleted.
+    /// Takes what a watch has reported: the Lease as it was at some time, or that it was deleted.
     pub(super) fn hint(&mut self, record: Option<Record>, now: Duration) {
         if !self.hint.as_ref().is_some_and(|(known, _)| *known == record) {
             self.hint = Some((record, now));
@@ -265,7 +265,7 @@ impl Core {
         }
     }
 
-    /// Whether the last hint tells of another holder than is known.
+    /// Whether the last hint names another holder than the one that is known.
     fn is_contradicted(&self) -> bool {
         let Some((hint, _)) = &self.hint else { return false };
         let known = self.seen.as_ref().filter(|seen| seen.version.is_some());
@@ -294,8 +294,8 @@ impl Core {
         let same = |seen: &Seen| seen.version.is_some() && seen.record == found.record;
         let since = match (&self.seen, &self.hint) {
             (Some(seen), _) if same(seen) => seen.since,
-            // What a watch told of is as it was told: it has been like this since then at the latest.
-            (_, Some((Some(told), at))) if *told == found.record => *at,
+            // The watch has reported exactly this, so it has been like this since then at the latest.
+            (_, Some((Some(reported), at))) if *reported == found.record => *at,
             _ => now,
         };
         self.seen = Some(Seen { record: found.record, version: Some(found.version), since });

@@ -166,7 +166,7 @@ fn a_holder_is_respected_for_its_lease_from_when_it_was_first_seen() {
 }
 
 #[test]
-fn a_renewal_seen_begins_the_wait_anew_and_a_new_version_alone_does_not() {
+fn a_renewal_restarts_the_wait_and_a_new_version_alone_does_not() {
     let mut candidate = Candidate::new();
     candidate.finds("7", &held("other", 1));
     let seen = candidate.now;
@@ -191,7 +191,7 @@ fn a_renewal_seen_begins_the_wait_anew_and_a_new_version_alone_does_not() {
 }
 
 #[test]
-fn a_renewal_that_the_watch_told_of_counts_from_then() {
+fn a_renewal_that_the_watch_reported_counts_from_then() {
     let mut candidate = Candidate::new();
     candidate.finds("7", &held("other", 1));
     candidate.rests();
@@ -243,7 +243,7 @@ fn a_leader_that_finds_another_holder_stops_at_once() {
 }
 
 #[test]
-fn a_leader_told_of_another_holder_looks_before_it_believes() {
+fn a_leader_that_hears_of_another_holder_looks_before_it_believes() {
     let mut candidate = Candidate::leader();
     candidate.rests();
     candidate.core.hint(Some(held("other", 5)), candidate.now);
@@ -251,7 +251,7 @@ fn a_leader_told_of_another_holder_looks_before_it_believes() {
     candidate.finds("1", &held(ME, 5));
     candidate.succeeds("2");
     assert!(candidate.leads());
-    assert!(matches!(candidate.step(), Step::Rest(_)), "the same hint is no news any more");
+    assert!(matches!(candidate.step(), Step::Rest(_)), "the same hint is no longer news");
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_lease_deleted_under_its_leader_is_created_by_it_and_not_by_who_knew_the_lea
 }
 
 #[test]
-fn a_release_that_the_watch_tells_of_is_taken_without_waiting() {
+fn a_release_that_the_watch_reports_is_taken_without_waiting() {
     let mut candidate = Candidate::new();
     candidate.finds("7", &held("other", 1));
     candidate.rests();

@@ -146,7 +146,7 @@ fn hints(remote: &Remote) -> impl Stream<Item = Option<Record>> + use<> {
         let hint = match seen {
             Ok(lease) => Some(lease.as_ref().map(record)),
             Err(error) => {
-                tracing::debug!(lease = name, error = %error, "the watch of the Lease begins anew");
+                tracing::debug!(lease = name, error = %error, "the watch of the Lease starts again");
                 None
             }
         };

@@ -179,7 +179,7 @@ async fn a_leader_alone_is_the_leader_again_when_the_api_is_back() {
 
 /// As behind a network that swallows what is sent on a connection, and lets new ones through.
 #[tokio::test]
-async fn a_request_that_nobody_answers_is_given_up_and_made_anew() {
+async fn a_request_without_an_answer_is_given_up_and_sent_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let leases = Api::namespaced(Client::try_from(Config::new(url)).unwrap(), "orders");
@@ -260,7 +260,7 @@ async fn a_deleted_lease_is_created_by_its_leader_who_goes_on() {
     leader.stop().await;
 }
 
-/// The API server refuses a second controller among the owners: a Lease of an object that was deleted and made anew
+/// The API server refuses a second controller among the owners: a Lease of an object that was deleted and created again
 /// still names the old one until it is collected.
 #[tokio::test]
 async fn the_lease_belongs_to_the_object_of_now() {

@@ -1,4 +1,4 @@
-//! What the world looks like, as conditions and Events. No I/O, no clock.
+//! How an object is doing, as conditions and Events. No I/O, no clock.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ const NO_LEADER: &str = "NoLeader";
 /// How things are with an object.
 pub(super) struct Situation<'a> {
     pub(super) planned: &'a Result<Plan, Problem>,
-    /// Its publisher is at work, database and broker are there.
+    /// Its publisher is at work, and reaches database and broker.
     pub(super) publishing: bool,
     pub(super) trouble: Option<&'a Trouble>,
-    /// How many messages are dead; unknown before anybody has counted.
+    /// How many messages are dead; `None` until somebody has counted them.
     pub(super) dead: Option<i64>,
 }
 
@@ -82,7 +82,7 @@ impl Assessment {
         }
     }
 
-    /// Nothing is wrong, and nothing is published yet.
+    /// Nothing is wrong, but nothing is published yet.
     pub(super) fn is_starting(&self) -> bool {
         self.ready.reason == STARTING
     }

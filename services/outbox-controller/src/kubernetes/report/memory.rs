@@ -11,7 +11,7 @@ use super::{
 };
 use crate::object::{OutboxPublisherStatus, RedriveStatus};
 
-/// How long trouble lasts before it is reported: a connection that is made anew is no news.
+/// How long trouble lasts before it is reported: a connection that was replaced is no news.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 /// For how long there are no Warnings about an object that has never worked: a first installation creates everything at once.
 const GRACE: Duration = Duration::from_secs(60);
