@@ -157,7 +157,10 @@ async fn may_use(
     looked(timeout(LOOK, session::look(connection, state.settings())).await, &state)
 }
 
-/// Whether a connection may go back to the pool. What was cut off in the middle is over by now, or it never answers.
+/// Whether a connection may go back to the pool, once what was cut off in the middle is over.
+///
+/// Without doubt it is not asked here: the pool itself asks each connection that it takes back, and does so once more after this.
+/// A server that vanishes in just that moment keeps the connection's place until the kernel gives it up.
 async fn may_return(connection: &mut PgConnection, state: Arc<State>) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
         return Ok(false);
@@ -165,7 +168,9 @@ async fn may_return(connection: &mut PgConnection, state: Arc<State>) -> Result<
     if state.is_in_doubt() {
         return looked(timeout(RETURN, session::look(connection, state.settings())).await, &state);
     }
-    looked(timeout(RETURN, connection.ping()).await, &state)
+    // Waits for the answers to what was sent, if there are any, and sends nothing.
+    let settled = looked(timeout(RETURN, connection.flush()).await, &state)?;
+    Ok(settled && !connection.is_in_transaction())
 }
 
 /// An error is for a connection that is broken already, `false` for one that is to be closed in order.
