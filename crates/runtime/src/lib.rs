@@ -16,6 +16,8 @@ pub mod metrics;
 mod otel;
 pub mod pem;
 mod periodically;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod seal;
 mod service;
 pub mod telemetry;

@@ -171,6 +171,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_a_failover_of_redis_nothing_is_counted_apart() {
+        let (Some(old), Some(new)) =
+            (shop_testing::private_redis().await, shop_testing::private_redis().await)
+        else {
+            return;
+        };
+        let network = shop_testing::Proxy::to(&old.url).await;
+        let (one, other) = (attempts(Some(network.url())), attempts(Some(&new.url)));
+        let user = email("user@example.com");
+        fail(&one, &user, &client(1), 1).await;
+
+        // The connection to the old primary stays open.
+        network.switch_to(&new.url);
+        let primary = reqwest::Url::parse(&new.url).unwrap();
+        let mut demoted = ::redis::Client::open(old.url.as_str())
+            .unwrap()
+            .get_multiplexed_async_connection()
+            .await
+            .unwrap();
+        let mut demote = ::redis::cmd("REPLICAOF");
+        demote.arg(primary.host_str()).arg(primary.port());
+        let _: () = demote.query_async(&mut demoted).await.unwrap();
+
+        fail(&one, &user, &client(1), BURST).await;
+        assert_eq!(other.begin(&user, &client(1)).await.unwrap_err(), Throttled);
+    }
+
+    #[tokio::test]
     async fn a_success_gives_an_attacker_nothing_back() {
         everywhere(async |one, other| {
             let (victim, own) = (email("user@example.com"), email("attacker@example.com"));

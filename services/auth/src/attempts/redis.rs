@@ -6,11 +6,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use redis::{
-    Client, Script, ScriptInvocation,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
-use shop_runtime::Periodically;
+use redis::{Script, ScriptInvocation};
+use shop_runtime::{Periodically, redis::RedisConnection};
 
 use crate::domain::{Bucket, INTERVAL};
 
@@ -76,7 +73,7 @@ const FORGIVE: &str = "
 /// The buckets in a Redis, which may be away at any time.
 #[derive(Clone)]
 pub(crate) struct RedisBuckets {
-    connection: ConnectionManager,
+    connection: RedisConnection,
     scripts: Arc<Scripts>,
     /// Until then nobody asks.
     away_until: Arc<Mutex<Option<Instant>>>,
@@ -95,16 +92,7 @@ pub(super) fn key(bucket: &Bucket) -> String {
 
 impl RedisBuckets {
     pub(super) fn new(url: &str) -> anyhow::Result<Self> {
-        // The driver's own message would repeat the address, and a password may be in it.
-        let client = Client::open(url)
-            .ok()
-            .context("AUTH_REDIS_URL must begin with redis://, rediss:// or memory:")?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_number_of_retries(0);
-        let connection = ConnectionManager::new_lazy_with_config(client, config)
-            .map_err(|error| anyhow::anyhow!("AUTH_REDIS_URL: {error}"))?;
+        let connection = RedisConnection::open(url, PATIENCE, 0).context("AUTH_REDIS_URL")?;
         let script = |body: &str| Script::new(&format!("{READ}{body}"));
         let scripts =
             Scripts { charge: script(CHARGE), take_back: script(TAKE_BACK), forgive: script(FORGIVE) };

@@ -3,15 +3,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use redis::{
-    AsyncTypedCommands as _, Client, SetExpiry, SetOptions,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{AsyncTypedCommands as _, SetExpiry, SetOptions};
 use serde::{Deserialize, Serialize};
 use shop_core::Clock;
 use shop_runtime::{
     Periodically,
     config::{ExposeSecret as _, SecretString},
+    redis::RedisConnection,
     seal::Seal,
 };
 use teloxide::types::ChatId;
@@ -26,7 +24,7 @@ const MAX_SESSION: usize = 16 * 1024;
 
 /// Sessions in a Redis, which forgets each when its token expires.
 pub(crate) struct RedisSessions {
-    connection: ConnectionManager,
+    connection: RedisConnection,
     seal: Seal,
     /// Values that were not believed.
     disbelieved: Periodically,
@@ -35,17 +33,7 @@ pub(crate) struct RedisSessions {
 
 impl RedisSessions {
     pub(crate) fn new(url: &str, secret: &SecretString, clock: Clock) -> anyhow::Result<Self> {
-        // The driver's own message would repeat the address, and a password may be in it.
-        let client = Client::open(url).map_err(|_| {
-            anyhow::anyhow!("TELEGRAM_REDIS_URL is not an address that the driver understands")
-        })?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_secs(1));
-        let connection = ConnectionManager::new_lazy_with_config(client, config)
-            .map_err(|error| anyhow::anyhow!("TELEGRAM_REDIS_URL: {error}"))?;
+        let connection = RedisConnection::open(url, PATIENCE, 1).context("TELEGRAM_REDIS_URL")?;
         let seal = Seal::new("telegram:session", secret.expose_secret().as_bytes());
         Ok(Self { connection, seal, disbelieved: Periodically::new(Duration::from_secs(30)), clock })
     }

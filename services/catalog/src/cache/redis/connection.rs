@@ -8,7 +8,7 @@ use redis::{
     AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisError, RedisResult,
     aio::{MultiplexedConnection, SendError},
 };
-use shop_runtime::Periodically;
+use shop_runtime::{Periodically, redis::is_read_only};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +24,13 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
 /// Between two attempts to reach a Redis that is away.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
+/// How often a connection is closed because its server has become a replica: the address may lead to the new primary by now, or
+/// may still lead to the replica.
+const REPLACE_EVERY: Duration = Duration::from_secs(5);
+
 /// The one connection to Redis, kept open by [`Link::keep_connected`], and what was learned over it.
 ///
-/// Any failure of a command but an error that Redis itself answers closes it. While it is closed nobody waits: [`Link::run`] answers [`Away`] at once.
+/// Any failure of a command closes it, except an error that Redis itself returns; a primary that has become a replica is left all the same. While it is closed nobody waits: [`Link::run`] answers [`Away`] at once.
 pub(super) struct Link {
     client: Client,
     trust: Duration,
@@ -34,6 +38,8 @@ pub(super) struct Link {
     closed: Notify,
     /// What Redis answered instead of doing it.
     refusals: Periodically,
+    /// New connections because of a server that has become a replica.
+    replacements: Periodically,
     last_refusal: Mutex<Option<(Instant, String)>>,
 }
 
@@ -48,6 +54,7 @@ impl Link {
             state: RwLock::default(),
             closed: Notify::new(),
             refusals: Periodically::new(TELL_EVERY),
+            replacements: Periodically::new(REPLACE_EVERY),
             last_refusal: Mutex::default(),
         })
     }
@@ -86,6 +93,9 @@ impl Link {
             }
             Err(error) if is_an_answer(&error) => {
                 self.refused(&error);
+                if is_read_only(&error) && self.replacements.due().is_some() && self.write().close(number) {
+                    self.closed.notify_one();
+                }
                 Err(Away)
             }
             Err(error) => {
@@ -98,7 +108,7 @@ impl Link {
         }
     }
 
-    /// Redis has no room, is read-only, loads, or does not allow it: a new connection would hear the same.
+    /// Redis has no room, is read-only, is loading, or does not allow it.
     fn refused(&self, error: &RedisError) {
         let now = Instant::now();
         if let Some(times) = self.refusals.due() {
