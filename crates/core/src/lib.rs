@@ -1,19 +1,25 @@
-//! The words of the shop: ids, money, the order's status and the contracts of its events.
+//! The words of the shop: ids, money, languages, baskets, the order's status and the contracts of its events.
 //!
 //! Nothing here does I/O or knows a framework, so every service and every test may use it.
 #![warn(missing_docs)]
 
+pub mod basket;
 mod clock;
+mod currency;
 mod email;
 pub mod events;
 mod id;
+mod language;
 mod money;
 mod order_status;
 pub mod password;
 pub mod text;
 
+pub use basket::Basket;
 pub use clock::Clock;
+pub use currency::{Currency, InvalidCurrency};
 pub use email::{Email, InvalidEmail};
 pub use id::{OrderId, ProductId, UserId};
+pub use language::Language;
 pub use money::{InvalidMoney, Money};
 pub use order_status::OrderStatus;

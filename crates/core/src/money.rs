@@ -7,6 +7,8 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
 };
 
+use crate::{Currency, Language};
+
 /// An amount in minor units (kopecks, cents), from 0 to [`Money::MAX`].
 ///
 /// On the wire it is a JSON number with at most two decimals: `1500.00` and `1500.0` are the same amount.
@@ -64,6 +66,33 @@ impl Money {
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Self::from_minor(self.0 + other.0).ok()
     }
+
+    /// The amount as people write it: `RUB 1,500.00` in English, `1 500,00 ₽` in Russian (Unicode's CLDR). Its spaces do not
+    /// break, so that an amount stays on one line.
+    pub fn for_people(self, language: Language, currency: Currency) -> String {
+        let sign = currency.sign(language);
+        let (whole, cents) = (self.0 / 100, self.0 % 100);
+        match language {
+            Language::English => format!("{sign}{NBSP}{}.{cents:02}", grouped(whole, ',')),
+            Language::Russian => format!("{},{cents:02}{NBSP}{sign}", grouped(whole, NBSP)),
+        }
+    }
+}
+
+/// A space at which no line breaks.
+const NBSP: char = '\u{a0}';
+
+/// The digits of `number` in groups of three.
+fn grouped(number: i64, separator: char) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(separator);
+        }
+        text.push(digit);
+    }
+    text
 }
 
 impl Add for Money {
@@ -231,6 +260,23 @@ mod tests {
         assert_eq!(Money::MAX.checked_add(Money(1)), None);
         assert_eq!(Money::MAX.checked_mul(2), None);
         assert_eq!(Money(50_000).checked_mul(3), Some(Money(150_000)));
+    }
+
+    #[test]
+    fn people_read_amounts_as_their_language_writes_them() {
+        for (minor, english, russian) in [
+            (0, "RUB\u{a0}0.00", "0,00\u{a0}₽"),
+            (5, "RUB\u{a0}0.05", "0,05\u{a0}₽"),
+            (50_007, "RUB\u{a0}500.07", "500,07\u{a0}₽"),
+            (150_000, "RUB\u{a0}1,500.00", "1\u{a0}500,00\u{a0}₽"),
+            (123_456_789, "RUB\u{a0}1,234,567.89", "1\u{a0}234\u{a0}567,89\u{a0}₽"),
+        ] {
+            assert_eq!(Money(minor).for_people(Language::English, Currency::RUB), english);
+            assert_eq!(Money(minor).for_people(Language::Russian, Currency::RUB), russian);
+        }
+        let francs = "CHF".parse().unwrap();
+        assert_eq!(Money(100).for_people(Language::Russian, francs), "1,00\u{a0}CHF");
+        assert_eq!(Money(100).for_people(Language::English, "EUR".parse().unwrap()), "EUR\u{a0}1.00");
     }
 
     proptest! {
