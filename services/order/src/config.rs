@@ -17,7 +17,7 @@ pub struct Config {
     #[arg(long, env = "ORDER_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
     /// The catalog, which knows the prices, such as http://127.0.0.1:8002
-    #[arg(long, env = "ORDER_CATALOG_URL")]
+    #[arg(long, env = "ORDER_CATALOG_URL", value_parser = shop_client::parse_address)]
     pub catalog_url: Url,
     /// Whether orders may be placed without a token; everybody then sees, in outline, the orders of guests
     #[arg(long, env = "ORDER_GUEST_CHECKOUT", action = ArgAction::Set, default_value_t = false)]

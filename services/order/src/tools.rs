@@ -7,20 +7,28 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use backon::{ConstantBuilder, Retryable as _};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
-use serde_json::json;
-use shop_core::OrderId;
+use shop_client::{
+    Auth, Catalog, Failure, Http, NewOrder, OnBehalf, Orders, Search, Upstream, parse_address,
+};
+use shop_core::{OrderId, basket::Line};
 use shop_outbox::{RowFilter, RowStatus, Store};
-use shop_runtime::{Tools, client, config::DatabaseUrl, database};
+use shop_runtime::{
+    Tools,
+    config::{DatabaseUrl, ExposeSecret as _},
+    database,
+};
 use tokio::time::{sleep, timeout};
 use url::Url;
 use uuid::Uuid;
 
 use crate::SCHEMA;
 
-/// How often something is tried that needs time.
+/// How often the outbox is looked at.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Before a service that is unavailable is asked again.
+const BEFORE_REPEAT: Duration = Duration::from_secs(1);
 
 /// What an operator can do with the shop.
 #[derive(Subcommand)]
@@ -32,16 +40,16 @@ pub enum Tool {
 #[derive(Args)]
 pub struct Try {
     /// The storefront, whose page must come; unset: it is not asked
-    #[arg(long, env = "TRY_WEB_URL")]
+    #[arg(long, env = "TRY_WEB_URL", value_parser = parse_address)]
     web_url: Option<Url>,
     /// Where auth_service is
-    #[arg(long, env = "TRY_AUTH_URL", default_value = "http://127.0.0.1:8001")]
+    #[arg(long, env = "TRY_AUTH_URL", default_value = "http://127.0.0.1:8001", value_parser = parse_address)]
     auth_url: Url,
     /// Where catalog_service is
-    #[arg(long, env = "TRY_CATALOG_URL", default_value = "http://127.0.0.1:8002")]
+    #[arg(long, env = "TRY_CATALOG_URL", default_value = "http://127.0.0.1:8002", value_parser = parse_address)]
     catalog_url: Url,
     /// Where order_service is
-    #[arg(long, env = "TRY_ORDER_URL", default_value = "http://127.0.0.1:8003")]
+    #[arg(long, env = "TRY_ORDER_URL", default_value = "http://127.0.0.1:8003", value_parser = parse_address)]
     order_url: Url,
     /// The orders' database, whose outbox tells what is published
     #[arg(long, env = "ORDER_DATABASE_URL", hide_env_values = true)]
@@ -62,90 +70,73 @@ impl Tools for Tool {
     }
 }
 
-/// What `POST /auth/register` answers.
-#[derive(Deserialize)]
-struct Account {
-    access_token: String,
-}
-
-#[derive(Deserialize)]
-struct Product {
-    id: i64,
-}
-
-#[derive(Deserialize)]
-struct Order {
-    id: OrderId,
-}
-
 impl Try {
     async fn run(&self) -> anyhow::Result<()> {
-        let client = client::client()?;
+        let http = shop_client::http()?;
         if let Some(web) = &self.web_url {
-            asked("the storefront", client.get(web.clone())).await?;
+            let web = Upstream::new("the storefront", web, &http);
+            asked(|| web.visit()).await?;
             say("the storefront answers")?;
         }
+        let token = self.register(&http).await?;
+        let orders = Orders::new(&self.order_url, &http);
+        let id = self.order(&http, &orders, &token).await?;
+        self.wait_until_published(id).await?;
+        say("its event is published")?;
+        // So that nobody packs it. A consumer may have been faster and confirmed it, which is as well.
+        let is_cancelled = orders.cancel(&token, id).await.is_ok();
+        say(if is_cancelled { "and the order cancelled" } else { "and the order stays" })
+    }
 
-        let email = format!("try-{}@example.com", Uuid::new_v4());
-        let account = json!({ "email": email, "password": Uuid::new_v4().to_string() });
-        let account = client.post(below(&self.auth_url, "auth/register")?).json(&account);
-        let Account { access_token } = asked("auth_service", account).await?.json().await?;
+    /// The access token of a new customer.
+    async fn register(&self, http: &Http) -> anyhow::Result<String> {
+        let auth = Auth::new(&self.auth_url, http);
+        let email = format!("try-{}@example.com", Uuid::new_v4()).parse()?;
+        let password = Uuid::new_v4().to_string();
+        let token = asked(|| auth.register(&email, &password, OnBehalf::OURSELVES)).await?;
         say(&format!("registered {email}"))?;
+        Ok(token.access_token.expose_secret().to_owned())
+    }
 
-        let products = client.get(below(&self.catalog_url, "products")?).query(&[("limit", "1")]);
-        let products: Vec<Product> = asked("catalog_service", products).await?.json().await?;
+    /// Orders the first product that there is.
+    async fn order(&self, http: &Http, orders: &Orders, token: &str) -> anyhow::Result<OrderId> {
+        let catalog = Catalog::new(&self.catalog_url, http);
+        let products = asked(|| async { catalog.search(&Search::all(1)).await }).await?.items;
         let product = products.first().context("catalog_service has no product")?;
-        let order = json!({ "items": [{ "product_id": product.id, "quantity": 1 }] });
-        let order = client.post(below(&self.order_url, "orders")?).bearer_auth(&access_token).json(&order);
-        let Order { id } = asked("order_service", order).await?.json().await?;
-        say(&format!("ordered product {}: order {id}", product.id))?;
+        let items = [Line { product_id: product.id, quantity: 1, price: None }];
+        let order = NewOrder { customer_email: None, items: &items };
+        let key = Uuid::new_v4();
+        let order = asked(|| orders.place(token, key, &order)).await?;
+        say(&format!("ordered product {}: order {}", product.id, order.id))?;
+        Ok(order.id)
+    }
 
+    async fn wait_until_published(&self, id: OrderId) -> anyhow::Result<()> {
         let outbox = outbox(&self.database_url).await?;
         let aggregate = Some(("order".to_owned(), id.to_string()));
         let sent = RowFilter { status: RowStatus::Sent, aggregate, ..RowFilter::default() };
         while outbox.list(&sent).await.context("the outbox cannot be read")?.is_empty() {
             sleep(PAUSE).await;
         }
-        say("its event is published")?;
-
-        // So that nobody packs it. A consumer may have been faster and confirmed it, which is as well.
-        let cancel = below(&self.order_url, &format!("orders/{id}/cancel"))?;
-        let cancelled = client.post(cancel).bearer_auth(&access_token).send().await?;
-        say(if cancelled.status().is_success() { "and the order cancelled" } else { "and the order stays" })
+        Ok(())
     }
 }
 
-/// Sends a request that must be answered well; a service that is being replaced or has too much to do is asked again.
-async fn asked(whom: &str, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
-    loop {
-        let request = request.try_clone().context("a body that can be sent once only")?;
-        let status = match request.send().await {
-            Ok(response) if response.status().is_success() => return Ok(response),
-            Ok(response) => response.status(),
-            Err(error) if error.is_connect() || error.is_timeout() => {
-                say(&format!("{whom} does not answer yet"))?;
-                sleep(PAUSE * 4).await;
-                continue;
-            }
-            Err(error) => return Err(error).with_context(|| whom.to_owned()),
-        };
-        if !status.is_server_error() {
-            bail!("{whom} answered {status}");
-        }
-        say(&format!("{whom} answered {status}"))?;
-        sleep(PAUSE * 4).await;
-    }
+/// Makes a call that must succeed; a service that is being replaced or has too much to do is asked again.
+async fn asked<T, F: Future<Output = Result<T, Failure>>>(call: impl FnMut() -> F) -> anyhow::Result<T> {
+    let patiently = ConstantBuilder::default().with_delay(BEFORE_REPEAT).without_max_times();
+    let outcome = call
+        .retry(patiently)
+        .when(|failure| matches!(failure, Failure::Unavailable { .. }))
+        // What is said is for people only: that it cannot be written is noticed at the next step.
+        .notify(|failure, _| drop(say(&failure.to_string())));
+    Ok(outcome.await?)
 }
 
 async fn outbox(database_url: &DatabaseUrl) -> anyhow::Result<Store> {
     let settings = database::Settings::from(SCHEMA).session(&shop_outbox::SESSION).connections(1);
     let database = database::attach(database_url, settings).await?;
     Ok(Store::new(database.connection().clone(), "try"))
-}
-
-fn below(base: &Url, path: &str) -> anyhow::Result<Url> {
-    let text = format!("{}/{path}", base.as_str().trim_end_matches('/'));
-    text.parse().with_context(|| text.clone())
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

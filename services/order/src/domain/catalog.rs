@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use shop_core::{Money, ProductId};
+use shop_core::{Currency, Money, ProductId};
 use thiserror::Error;
 
 /// A product as the catalog sells it now.
@@ -11,10 +11,10 @@ pub(crate) struct Product {
     pub name: String,
     /// The price of one.
     pub price: Money,
-    /// ISO 4217, such as `RUB`.
-    pub currency: String,
+    /// What the price is in.
+    pub currency: Currency,
     /// How many there are.
-    pub stock: u64,
+    pub stock: u32,
 }
 
 /// Who knows the products and their prices.

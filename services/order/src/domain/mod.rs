@@ -9,7 +9,7 @@ mod order_token;
 mod pricing;
 mod viewer;
 
-pub(crate) use basket::{Basket, InvalidBasket, Line, MAX_QUANTITY};
+pub(crate) use basket::{Basket, InvalidBasket, Line};
 pub(crate) use catalog::{Catalog, CatalogAway, Product};
 pub(crate) use guest_rate::{GuestRate, TooMany};
 pub(crate) use item::Item;

@@ -1,4 +1,7 @@
-use shop_core::{Money, ProductId};
+use shop_core::{
+    Money, ProductId,
+    basket::{NoTotal, Total},
+};
 use thiserror::Error;
 
 use super::{Basket, Item, Product};
@@ -22,11 +25,20 @@ pub(crate) enum Unquotable {
     #[error("Product {product_id} costs {current_price} now.")]
     PriceChanged { product_id: ProductId, current_price: Money },
     #[error("Of product {product_id} there are {available} left.")]
-    OutOfStock { product_id: ProductId, available: u64 },
+    OutOfStock { product_id: ProductId, available: u32 },
     #[error("Products {0} and {1} are sold in different currencies: order them separately.")]
     MixedCurrencies(ProductId, ProductId),
     #[error("An order comes to {} at most.", Money::MAX)]
     TotalTooLarge,
+}
+
+impl From<NoTotal> for Unquotable {
+    fn from(no_total: NoTotal) -> Self {
+        match no_total {
+            NoTotal::MixedCurrencies(one, other) => Self::MixedCurrencies(one, other),
+            NoTotal::TooLarge => Self::TotalTooLarge,
+        }
+    }
 }
 
 impl Basket {
@@ -35,8 +47,7 @@ impl Basket {
     /// The stock is only looked at, so that a hopeless order is refused at once; nothing is reserved here.
     pub(crate) fn quote(&self, products: &[Product]) -> Result<Quote, Unquotable> {
         let mut items = Vec::with_capacity(self.lines().len());
-        let mut total = Money::ZERO;
-        let mut first: Option<&Product> = None;
+        let mut total = Total::default();
         for line in self.lines() {
             let product_id = line.product_id;
             let product = products
@@ -46,15 +57,10 @@ impl Basket {
             if line.price.is_some_and(|price| price != product.price) {
                 return Err(Unquotable::PriceChanged { product_id, current_price: product.price });
             }
-            if u64::from(line.quantity) > product.stock {
+            if line.quantity > product.stock {
                 return Err(Unquotable::OutOfStock { product_id, available: product.stock });
             }
-            let first = first.get_or_insert(product);
-            if first.currency != product.currency {
-                return Err(Unquotable::MixedCurrencies(first.id, product_id));
-            }
-            let amount = product.price.checked_mul(line.quantity);
-            total = amount.and_then(|amount| total.checked_add(amount)).ok_or(Unquotable::TotalTooLarge)?;
+            total.add(product_id, line.quantity, product.price, product.currency)?;
             items.push(Item {
                 product_id,
                 name: product.name.clone(),
@@ -62,28 +68,29 @@ impl Basket {
                 price: product.price,
             });
         }
-        let currency = first.map(|product| product.currency.clone()).unwrap_or_default();
-        Ok(Quote { items, total, currency })
+        let currency = total.currency().map(|currency| currency.to_string()).unwrap_or_default();
+        Ok(Quote { items, total: total.amount(), currency })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use shop_core::{Currency, basket::Limits};
 
     use super::*;
-    use crate::domain::{Line, MAX_QUANTITY};
+    use crate::domain::Line;
 
     fn money(minor: i64) -> Money {
         Money::from_minor(minor).unwrap()
     }
 
-    fn product(id: i64, price: i64, stock: u64) -> Product {
+    fn product(id: i64, price: i64, stock: u32) -> Product {
         Product {
             id: ProductId(id),
             name: format!("Product {id}"),
             price: money(price),
-            currency: "RUB".to_owned(),
+            currency: Currency::RUB,
             stock,
         }
     }
@@ -109,7 +116,8 @@ mod tests {
 
     #[test]
     fn what_differs_from_the_catalog_is_refused() {
-        let catalog = [product(1, 50_000, 3), Product { currency: "EUR".to_owned(), ..product(2, 1, 9) }];
+        let catalog =
+            [product(1, 50_000, 3), Product { currency: "EUR".parse().unwrap(), ..product(2, 1, 9) }];
         for (lines, why) in [
             (&[(1, 1, None), (7, 1, None)][..], Unquotable::UnknownProduct(ProductId(7))),
             (
@@ -136,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_total_is_the_sum_of_the_lines_or_too_large(
-            lines in prop::collection::vec((1..=MAX_QUANTITY, 0..=Money::MAX.minor()), 1..=50)
+            lines in prop::collection::vec((1..=Limits::ORDER.of_one, 0..=Money::MAX.minor()), 1..=50)
         ) {
             let numbered = || (1..).zip(&lines);
             let basket = Basket::new(numbered().map(|(id, (quantity, _))| Line {
@@ -146,7 +154,7 @@ mod tests {
             }))
             .unwrap();
             let products: Vec<_> =
-                numbered().map(|(id, (_, price))| product(id, *price, u64::from(MAX_QUANTITY))).collect();
+                numbered().map(|(id, (_, price))| product(id, *price, Limits::ORDER.of_one)).collect();
             let sum: i128 =
                 lines.iter().map(|(quantity, price)| i128::from(*quantity) * i128::from(*price)).sum();
             match basket.quote(&products) {

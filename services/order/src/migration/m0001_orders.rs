@@ -1,7 +1,5 @@
 use sea_orm_migration::{prelude::*, schema::*};
-use shop_core::Money;
-
-use crate::domain::MAX_QUANTITY;
+use shop_core::{Money, basket::Limits};
 
 /// Orders, their items, and the keys of requests that may be repeated.
 pub(super) struct Migration;
@@ -73,7 +71,7 @@ fn order_items() -> TableCreateStatement {
         .col(small_integer("position"))
         .col(big_integer("product_id"))
         .col(text("name"))
-        .col(integer("quantity").check(Expr::col("quantity").between(1, MAX_QUANTITY)))
+        .col(integer("quantity").check(Expr::col("quantity").between(1, Limits::ORDER.of_one)))
         .col(big_integer("price").check(Expr::col("price").between(0, Money::MAX.minor())))
         .primary_key(Index::create().col("order_id").col("position"))
         .foreign_key(ForeignKey::create().from("order_items", "order_id").to("orders", "id"))

@@ -1,0 +1,7 @@
+//! The clients against a real, small HTTP server.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod answers;
+mod calls;
+mod repeats;
+mod server;
