@@ -1,4 +1,4 @@
-//! The backends that the tests need: named in the environment, started from local binaries, installed, or in Docker.
+//! The backends that the tests need: named in the environment, started from local binaries, installed, or run in Docker.
 
 use std::thread::{self, JoinHandle};
 
@@ -6,13 +6,13 @@ use shop_testing::servers::{self, Browser, Durability, Kind, Server};
 
 use crate::{docker, install};
 
-/// What each kind is called, and how else to get one.
+/// What each kind is called, and how to obtain it otherwise.
 struct Backend {
     kind: Kind,
     name: &'static str,
-    /// Set by whoever brings a server of their own.
+    /// Set by users who bring their own server.
     variable: &'static str,
-    /// On Debian and Ubuntu.
+    /// For Debian and Ubuntu.
     packages: &'static [&'static str],
     image: Option<docker::Image>,
 }
@@ -57,7 +57,7 @@ const BACKENDS: [Backend; 7] = [
         kind: Kind::Chromium,
         name: "Chromium",
         variable: "SHOP_TEST_CHROMIUM",
-        // Without its recommended packages, Chromium has no font to draw with.
+        // Without its recommended packages, Chromium has no fonts.
         packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
         image: None,
     },
@@ -70,7 +70,7 @@ const BACKENDS: [Backend; 7] = [
     },
 ];
 
-/// What the tests want.
+/// The backends that the tests want.
 pub(crate) const ALL: [Kind; 7] = [
     Kind::Postgres,
     Kind::PgBouncer,
@@ -81,19 +81,19 @@ pub(crate) const ALL: [Kind; 7] = [
     Kind::Faketime,
 ];
 
-/// Backends on their way up.
+/// Backends that are being started.
 pub(crate) struct Starting(Vec<(&'static Backend, JoinHandle<anyhow::Result<Started>>)>);
 
-/// Running backends; they end when this is dropped.
+/// Running backends; they are stopped when this is dropped.
 pub(crate) struct Backends {
-    /// What tells the tests where they are.
+    /// The variables that tell the tests where they are.
     pub(crate) environment: Vec<(&'static str, String)>,
-    /// Those that cannot be had, and why.
+    /// Those that are not available, and why.
     pub(crate) missing: Vec<String>,
     _held: Vec<Held>,
 }
 
-/// What keeps a backend running.
+/// Keeps a backend running.
 enum Held {
     Process { _server: Server },
     Container { _container: docker::Container },
@@ -106,7 +106,7 @@ struct Started {
     how: String,
 }
 
-/// Installs what can be installed, and starts the rest of the work in the background: a build can go on meanwhile.
+/// Installs what can be installed, and starts the rest in the background, so that a build can run meanwhile.
 pub(crate) fn start(kinds: &[Kind], durability: Durability) -> Starting {
     let wanted: Vec<&'static Backend> = BACKENDS
         .iter()
@@ -119,7 +119,7 @@ pub(crate) fn start(kinds: &[Kind], durability: Durability) -> Starting {
     Starting(starting.collect())
 }
 
-/// Installs what can be installed, for a program that starts servers of its own.
+/// Installs what can be installed, for a program that starts its own servers.
 pub(crate) fn install(kinds: &[Kind]) {
     let wanted: Vec<&Backend> = BACKENDS.iter().filter(|backend| kinds.contains(&backend.kind)).collect();
     install_missing(&wanted);
@@ -136,7 +136,7 @@ fn install_missing(wanted: &[&Backend]) {
 }
 
 impl Starting {
-    /// Waits until each answers, or cannot be had.
+    /// Waits until each backend answers, or turns out not to be available.
     pub(crate) fn wait(self) -> Backends {
         let mut backends = Backends { environment: Vec::new(), missing: Vec::new(), _held: Vec::new() };
         for (backend, starting) in self.0 {
@@ -158,7 +158,7 @@ impl Backend {
     fn start(&self, durability: Durability) -> anyhow::Result<Started> {
         match (self.kind.find(), &self.image) {
             (Ok(()), _) => self.start_local(durability),
-            // The images are set up to be fast.
+            // The images are configured for speed.
             (Err(missing), Some(image)) if durability == Durability::Fast && docker::is_available() => {
                 let container = docker::Container::start(image)
                     .map_err(|error| missing.context(format!("Docker did not help either: {error:#}")))?;
@@ -201,7 +201,7 @@ impl Backend {
                 });
             }
             Kind::Faketime => return self.found(text(servers::faketime()?)),
-            // A test that wants one starts it, in front of a PostgreSQL of its own.
+            // A test that wants one starts it, in front of its own PostgreSQL.
             Kind::PgBouncer => return self.found(text(servers::pgbouncer()?)),
         };
         let kubeconfig = server.kubeconfig().map(|file| text(file.to_owned()));
@@ -213,7 +213,7 @@ impl Backend {
         })
     }
 
-    /// What needs no server.
+    /// The kinds that need no server.
     fn found(&self, path: String) -> anyhow::Result<Started> {
         Ok(Started { how: path.clone(), environment: vec![(self.variable, path)], held: Held::Nothing })
     }

@@ -14,39 +14,39 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Measurement {
-    /// Compare the list of products with a bare handler, and orders with pgbench; show the memory of idle services
+    /// Compare the product list with a bare handler, and orders with pgbench; show the memory of idle services
     Http(Http),
     /// Compare the outbox with publishing without one: backlogs, latency, what writers pay, memory
     Outbox(Outbox),
-    /// How long nothing is published when the controller's leader ends or crashes; what idle controllers cost
+    /// Measure how long nothing is published when the controller's leader ends or crashes, and what idle controllers cost
     Handover(Handover),
 }
 
 #[derive(Args)]
 struct Http {
-    /// How often each side is measured, in turns
+    /// How often to measure each side, in turns
     #[arg(long, default_value = "5")]
     rounds: String,
-    /// How long one side is measured in a round
+    /// How long to measure each side in a round
     #[arg(long, default_value = "5")]
     seconds: String,
 }
 
 #[derive(Args)]
 struct Outbox {
-    /// How often each side is measured, in turns
+    /// How often to measure each side, in turns
     #[arg(long, default_value = "5")]
     rounds: String,
-    /// Rows that were sent long ago
+    /// How many rows were sent long ago
     #[arg(long, default_value = "10000000")]
     sent_rows: String,
-    /// Rows that wait when memory is measured
+    /// How many rows wait while memory is measured
     #[arg(long, default_value = "1000000")]
     backlog: String,
-    /// Small sizes and few rounds: about two minutes in all, to see that it works
+    /// Use small sizes and few rounds, about two minutes in all, to see that it works
     #[arg(long)]
     quick: bool,
-    /// One part only: drain, latency, tax, history or memory
+    /// Run one part only: drain, latency, tax, history or memory
     #[arg(long)]
     only: Option<String>,
 }
@@ -56,19 +56,19 @@ struct Handover {
     /// How many hand-overs of each kind
     #[arg(long, default_value = "5")]
     rounds: String,
-    /// Orders placed a second
+    /// How many orders to place per second
     #[arg(long, default_value = "200")]
     orders: String,
     /// How long a Lease lasts without renewal
     #[arg(long, default_value = "15")]
     lease_seconds: String,
-    /// How long a leader goes on that cannot renew its Lease
+    /// How long a leader that cannot renew its Lease keeps publishing
     #[arg(long, default_value = "10")]
     renew_deadline_seconds: String,
     /// How often a leader renews its Lease
     #[arg(long, default_value = "2")]
     retry_period_seconds: String,
-    /// For how long idle controllers are watched; 0: not at all
+    /// How long to watch idle controllers; 0: not at all
     #[arg(long, default_value = "5")]
     idle_minutes: String,
 }
@@ -81,7 +81,7 @@ impl Measurement {
         }
     }
 
-    /// Built in one go, so that they agree on the features of what they share.
+    /// Built in one go, so that shared dependencies get the same features.
     fn packages(&self) -> &'static [&'static str] {
         match self {
             Self::Http(_) => &["auth", "bench", "catalog", "order", "outbox-controller", "telegram", "web"],
@@ -126,11 +126,11 @@ impl Measurement {
     }
 }
 
-/// Builds what is measured for release, and measures it on real backends.
+/// Builds the measured binaries for release, and measures them on real backends.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let measurement = &arguments.measurement;
     if matches!(measurement, Measurement::Handover(_)) {
-        // The run starts one of its own.
+        // The run starts its own.
         Kind::Kubernetes.find()?;
     }
     released(measurement.packages(), measurement.backends(), Durability::Durable, &measurement.arguments())

@@ -12,7 +12,7 @@ use crate::{chart, deny, footprint, generate, shell, test};
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
-/// What is quick to fail comes first.
+/// The steps; those that fail quickly come first.
 const STEPS: [Step; 8] = [
     ("format", format),
     ("snapshots", snapshots),
@@ -43,7 +43,7 @@ fn lints() -> anyhow::Result<()> {
     shell::run(shell::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
 }
 
-/// A snapshot that nobody has looked at yet is no test.
+/// A snapshot that nobody has reviewed is not a test.
 fn snapshots() -> anyhow::Result<()> {
     let loose = loose_snapshots(&shell::root())?;
     if !loose.is_empty() {

@@ -6,7 +6,7 @@ use shop_testing::servers;
 
 use crate::shell;
 
-/// Pinned, so that a new release of the tool does not fail a change that has nothing to do with it.
+/// Pinned, so that a new release of the tool does not fail an unrelated change.
 const VERSION: &str = "0.20.2";
 
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -23,7 +23,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         command
     };
     shell::run(deny(&["check", "bans", "licenses", "sources"]))?;
-    // The database is the one thing here that comes from elsewhere: without it, a change can still be judged.
+    // Only the database is downloaded: without it, everything else can still be checked.
     match shell::output(deny(&["fetch", "db"])) {
         Ok(_) => shell::run(deny(&["--offline", "check", "advisories"])),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Backends in containers, for machines that have Docker and nothing else.
+//! Backends in containers, for machines that have nothing but Docker.
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use shop_testing::servers;
 
 use crate::shell;
 
-/// How long a container may take to answer, the download of its image included.
+/// How long a container may take to answer, including the download of its image.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A backend as a container.
@@ -21,13 +21,13 @@ pub(crate) struct Image {
     /// `postgres:17`
     pub(crate) name: &'static str,
     environment: &'static [&'static str],
-    /// Replaces the image's command, when there is one.
+    /// Replaces the image's command, if set.
     command: &'static [&'static str],
     port: u16,
     management_port: Option<u16>,
-    /// Run in the container, it exits with 0 once the backend answers.
+    /// A command that, run in the container, exits with 0 once the backend answers.
     ready: &'static [&'static str],
-    /// What comes before and after host and port in the URL.
+    /// The URL before and after host and port.
     url: (&'static str, &'static str),
 }
 
@@ -45,7 +45,7 @@ pub(crate) const POSTGRES: Image = Image {
     ],
     port: 5432,
     management_port: None,
-    // Over TCP: while the image still sets the database up, it answers on its socket alone.
+    // Over TCP: while the image is still setting the database up, it answers on its socket only.
     ready: &["pg_isready", "-h", "127.0.0.1", "-U", "shop"],
     url: ("postgres://shop:shop@", "/postgres"),
 };
@@ -90,7 +90,7 @@ impl Container {
         let docker_path = servers::on_path("docker").context("docker is not installed")?;
         let kind = image.name.split(':').next().unwrap_or_default();
         let name = format!("shop-test-{kind}-{}", std::process::id());
-        // Attached: when we are killed, so is the client, and it passes the signal on to the container.
+        // Attached: if we are killed, so is the client, and it passes the signal on to the container.
         let mut command = servers::ending_with_us(&docker_path, "TERM");
         command.args(["run", "--rm", "--name", &name, "--publish", &format!("127.0.0.1::{}", image.port)]);
         if let Some(port) = image.management_port {
@@ -138,7 +138,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
+        // It may have ended by itself, which is fine.
         let _ = docker(&["rm", "--force", "--volumes", &self.name]);
         let _ = self.client.wait();
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask footprint`, and the budget: what the images weigh, and what they may.
+//! `cargo xtask footprint`, and the size budgets of the images.
 
 use std::{
     fs::{self, File},
@@ -16,16 +16,16 @@ use crate::{
     shell,
 };
 
-/// What an image may weigh in all, uncompressed.
+/// The limit for an image in total, uncompressed.
 const IMAGE_LIMIT: u64 = 30_000_000;
 
-/// What a binary may weigh, in megabytes: what it did when this was last looked at, and a tenth. Whoever needs more says here how much,
-/// and in the commit what for.
+/// The limit for each binary, in megabytes: its size when it was last reviewed, plus a tenth. A change that needs more raises the number here, and
+/// says why in its commit.
 struct Budget {
     target: &'static str,
     /// In the image: `profile.container`, for x86-64.
     shipped: f64,
-    /// As the tests build it, code and constants alone. It takes CI no time to look at, and what makes one grow makes the other grow.
+    /// As the tests build it: only code and constants. Checking it takes CI no time, and whatever makes one grow makes the other grow.
     debug: f64,
 }
 
@@ -44,19 +44,19 @@ pub(crate) struct Arguments {
     /// The tag of the images; `cargo xtask images` builds them
     #[arg(long, default_value = images::TAG)]
     tag: String,
-    /// How often each service is started
+    /// How often to start each service
     #[arg(long, default_value = "5")]
     rounds: String,
 }
 
-/// Weighs the images, and runs what is in them on real backends.
+/// Measures the images, and runs their binaries on real backends.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let targets: Vec<&str> = SERVICES.into_iter().chain([SHOP]).collect();
     let names = images::names(&targets, &arguments.tag, None)?;
     hold(&names)?;
 
     let starting = backends::start(&[Kind::Postgres, Kind::Redis, Kind::RabbitMq], Durability::Fast);
-    // It only starts them and looks on, so it need not be fast itself.
+    // It only starts them and observes, so it need not be fast itself.
     shell::run(shell::cargo(&["build", "--locked", "--package", "bench"]))?;
     let backends = starting.wait();
     if !backends.missing.is_empty() {
@@ -70,10 +70,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     shell::run(command)
 }
 
-/// Weighs images, pairs of target and name, prints what they weigh, and leaves their binaries in `target/footprint/bin`.
+/// Measures images, given as pairs of target and name, prints their sizes, and leaves their binaries in `target/footprint/bin`.
 ///
 /// # Errors
-/// One of them is over its budget, or is not there.
+/// An image is over its budget, or does not exist.
 pub(crate) fn hold(names: &[(&str, String)]) -> anyhow::Result<()> {
     println!(
         "| image | binary, MB | the rest, MB | in all, MB | compressed, MB | budget of the binary, MB |"
@@ -91,7 +91,7 @@ pub(crate) fn hold(names: &[(&str, String)]) -> anyhow::Result<()> {
             megabytes(weight.compressed),
             megabytes(budget)
         );
-        // Another architecture's code is as good, and as long as it is.
+        // On other architectures, only the whole image's limit applies.
         let held = if is_budgeted() { budget } else { IMAGE_LIMIT };
         if let Some(complaint) = weight.complaint(target, held) {
             over.push(complaint);
@@ -104,13 +104,13 @@ pub(crate) fn hold(names: &[(&str, String)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Holds the binaries that the tests run to their budget; they must have been built, all of them in one go.
+/// Checks the binaries that the tests run against their budget; they must have been built, all of them in one go.
 ///
 /// # Errors
-/// One of them is over it.
+/// A binary is over its budget.
 pub(crate) fn hold_debug() -> anyhow::Result<()> {
     if !is_budgeted() {
-        println!("the budget is that of x86-64, so nothing is held here");
+        println!("skipped: the budgets are for x86-64");
         return Ok(());
     }
     let mut over = Vec::new();
@@ -129,12 +129,12 @@ pub(crate) fn hold_debug() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the budgets are those of this machine's architecture.
+/// Whether the budgets apply to this machine's architecture.
 fn is_budgeted() -> bool {
     std::env::consts::ARCH == "x86_64"
 }
 
-/// The bytes of an ELF file that are loaded to run it: its sections with the flag `SHF_ALLOC`, without those that take no room in it.
+/// The bytes of an ELF file that are loaded to run it: its sections with the flag `SHF_ALLOC` that take up space in the file.
 fn loaded(elf: &[u8]) -> Option<u64> {
     const NOBITS: u64 = 8;
     const ALLOC: u64 = 2;
@@ -174,7 +174,7 @@ struct Weight {
 }
 
 impl Weight {
-    /// Weighs the files of an image. What Docker itself says of its size depends on how it keeps images.
+    /// Measures the files of an image. The size that Docker reports depends on how it stores images.
     fn of(target: &str, name: &str) -> anyhow::Result<Self> {
         let folder = unpacked().join(target);
         if folder.exists() {
@@ -249,7 +249,7 @@ fn weigh(folder: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// What a registry keeps and sends, nearly: it compresses each layer by itself.
+/// Roughly what a registry stores and sends; it compresses each layer by itself.
 fn compressed(archive: &Path) -> anyhow::Result<u64> {
     let smaller = archive.with_extension("tar.gz");
     let mut gzip = Command::new("gzip");

@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: files that are made from the code and kept in the repository, so that a review sees them change.
+//! `cargo xtask generate`: files that are generated from the code and committed, so that reviews see them change.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::{chart, shell};
 
-/// The services with an HTTP API of their own; each one's binary prints its OpenAPI document.
+/// The services with an HTTP API; each binary prints its OpenAPI document.
 const WITH_API: [&str; 3] = ["auth", "catalog", "order"];
 
 /// The definition of the controller's objects, for kubectl and for Helm.
@@ -20,14 +20,14 @@ const CRD: &str = "outboxpublishers.outbox.shop.dev.yaml";
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Write nothing, and fail when a file is not what it should be
+    /// Write nothing, and fail if a file is out of date
     #[arg(long)]
     pub(crate) check: bool,
 }
 
 /// Writes or checks every generated file.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    // As the tests build it, so that nothing is built twice.
+    // The same build as for the tests, so that nothing is built twice.
     shell::run(shell::cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
     let mut stale = Vec::new();
     for (file, content) in generated()? {
@@ -58,7 +58,7 @@ fn openapi_file(service: &str) -> PathBuf {
     shell::root().join("docs/openapi").join(format!("{service}.json"))
 }
 
-/// What a service's binary prints for this command.
+/// The output of a service's binary for this command.
 fn print(service: &str, command: &str) -> anyhow::Result<String> {
     let mut binary = Command::new(shell::target().join("debug").join(service));
     binary.arg(command);

@@ -1,4 +1,4 @@
-//! `cargo xtask images`: builds the images, all of one commit, and holds them to their budget.
+//! `cargo xtask images`: builds the images, all from one commit, and checks them against their budget.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -7,27 +7,27 @@ use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{footprint, shell};
 
-/// The images that compose and the chart run: targets of the Dockerfile, packages and binaries alike.
+/// The images that compose and the chart run; targets of the Dockerfile, packages and binaries have the same names.
 pub(crate) const SERVICES: [&str; 6] = ["auth", "catalog", "order", "web", "telegram", "outbox-controller"];
 
-/// … and the one that holds them all.
+/// … and the image that contains them all.
 pub(crate) const SHOP: &str = "shop";
 
-/// The tag of what is built here, for this machine.
+/// The tag of the images built here, for this machine.
 pub(crate) const TAG: &str = "dev";
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Which to build; all, if none is named
+    /// Which images to build; default: all
     #[arg(value_parser = PossibleValuesParser::new(SERVICES.into_iter().chain([SHOP])))]
     targets: Vec<String>,
-    /// Their tag
+    /// The images' tag
     #[arg(long, default_value = TAG)]
     tag: String,
-    /// The full name of the one image that is built, instead of shop/<target>:<tag>
+    /// The full name, if a single image is built, instead of shop/<target>:<tag>
     #[arg(long)]
     name: Option<String>,
-    /// Compile on this machine, incrementally and without optimisation: seconds after a change, but for development only
+    /// Compile on this machine, incrementally and without optimisation: takes seconds after a change, but only for development
     #[arg(long)]
     dev: bool,
     /// Print the commands, and run none
@@ -45,20 +45,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     build(&names, Compiler::of(arguments.dev), arguments.dry_run)
 }
 
-/// Who compiles what is in the images.
+/// What compiles the binaries in the images.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Compiler {
-    /// Docker, for size: the images that are shipped.
+    /// Docker, optimised for size: the images that are shipped.
     Docker,
     /// Cargo on this machine, incrementally.
     Host,
 }
 
 impl Compiler {
-    /// Only Linux compiles what a Linux image runs.
+    /// Only Linux can compile the binaries for a Linux image.
     pub(crate) fn of(dev: bool) -> Self {
         if dev && !cfg!(target_os = "linux") {
-            println!("this machine is no Linux, so Docker compiles, which takes minutes");
+            println!("this machine does not run Linux, so Docker compiles, which takes minutes");
         }
         if dev && cfg!(target_os = "linux") { Self::Host } else { Self::Docker }
     }
@@ -77,7 +77,7 @@ pub(crate) fn names<'a>(
     }
 }
 
-/// Builds `names`, pairs of target and name, and holds shipped ones to their budget.
+/// Builds `names`, pairs of target and name, and checks shipped images against their budget.
 pub(crate) fn build(names: &[(&str, String)], compiler: Compiler, dry_run: bool) -> anyhow::Result<()> {
     let commit = match compiler {
         Compiler::Docker => Some(Commit::read()?),
@@ -95,12 +95,12 @@ pub(crate) fn build(names: &[(&str, String)], compiler: Compiler, dry_run: bool)
     Ok(())
 }
 
-/// What the images say of themselves.
+/// What the images' labels say.
 struct Commit {
     revision: String,
     /// Seconds since 1970.
     time: String,
-    /// The same for people.
+    /// The same in readable form.
     created: String,
 }
 
@@ -123,10 +123,10 @@ impl Commit {
     }
 }
 
-/// Without a `commit`, the labels tell nothing, and an image changes with its binary alone.
+/// Without a `commit` there are no labels, and an image changes only with its binary.
 fn build_one(target: &str, name: &str, commit: Option<&Commit>) -> Command {
     let mut docker = Command::new("docker");
-    // An attestation makes an index of an image, which `kind load` cannot take.
+    // An attestation turns the image into an index, which `kind load` does not accept.
     docker
         .current_dir(shell::root())
         .envs([("DOCKER_BUILDKIT", "1"), ("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")]);
@@ -147,13 +147,13 @@ fn build_one(target: &str, name: &str, commit: Option<&Commit>) -> Command {
     docker
 }
 
-/// All that the Dockerfile's stage `host` is given: what is laid into one image.
+/// The context for the Dockerfile's stage `host`: the files that go into one image.
 fn context(target: &str) -> PathBuf {
     shell::target().join("images").join(target)
 }
 
-/// Compiles all binaries, as static as the images need them. All: one by one, they would differ in the features of what they
-/// share, and each compile that anew.
+/// Compiles all binaries, as static as the images need them. All at once: one by one, their shared dependencies would get different
+/// features, and be compiled again.
 fn compile(dry_run: bool) -> anyhow::Result<()> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let mut arguments = vec!["build", "--locked", "--target", &triple];
@@ -168,7 +168,7 @@ fn compile(dry_run: bool) -> anyhow::Result<()> {
     for binary in binaries() {
         let from = shell::target().join(&triple).join("debug").join(binary);
         let to = context(binary).join(binary).join("usr/local/bin").join(binary);
-        // Docker's cache goes by content, but what is not written need not be read again.
+        // Docker's cache compares contents, but an unwritten file need not be read again.
         if fs::read(&from).with_context(|| from.display().to_string())? != fs::read(&to).unwrap_or_default() {
             fs::create_dir_all(to.parent().unwrap_or(&to))?;
             fs::copy(&from, &to).with_context(|| to.display().to_string())?;

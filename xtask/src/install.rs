@@ -7,8 +7,8 @@ use shop_testing::servers;
 
 use crate::shell;
 
-/// Installs as root. Debian starts a server as soon as it is installed, unless `policy-rc.d` forbids it (see
-/// invoke-rc.d(8)); ours takes the place of what is there, and gives it back however the installation ends.
+/// Installs packages as root. Debian starts a server as soon as it is installed, unless `policy-rc.d` forbids it (see
+/// invoke-rc.d(8)); ours replaces an existing one, and restores it however the installation ends.
 const SCRIPT: &str = r#"
 set -eu
 policy=/usr/sbin/policy-rc.d
@@ -28,10 +28,10 @@ apt-get update -qq
 apt-get install -qq --yes --no-install-recommends "$@"
 "#;
 
-/// Installs `packages`, when this is Debian or Ubuntu and we are root or may become it without a password.
+/// Installs `packages` on Debian or Ubuntu, if we are root or can become root without a password.
 ///
 /// # Errors
-/// None of that is so, or apt-get fails.
+/// This is another system, we cannot become root, or apt-get fails.
 pub(crate) fn packages(packages: &[&str]) -> anyhow::Result<()> {
     if servers::on_path("apt-get").is_none() {
         bail!("there is no apt-get here");
@@ -50,7 +50,7 @@ pub(crate) fn packages(packages: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to put before a command that root must run.
+/// The prefix for a command that must run as root.
 fn become_root() -> Option<&'static [&'static str]> {
     let answers = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);

@@ -1,4 +1,4 @@
-//! `cargo xtask kind`: a Kubernetes cluster on this machine, and the shop in it as its chart's development values have it.
+//! `cargo xtask kind`: a Kubernetes cluster on this machine, with the shop installed from its chart's development values.
 
 use std::process::Command;
 
@@ -11,15 +11,15 @@ use crate::{
     shell,
 };
 
-/// The cluster, as `k8s/kind.yaml` names it, and how kubectl and helm call it.
+/// The cluster's name in `k8s/kind.yaml`, and its name for kubectl and helm.
 const CLUSTER: &str = "shop";
 const CONTEXT: &str = "kind-shop";
-/// The release, after which its objects are named.
+/// The release, which gives its objects their names.
 const RELEASE: &str = "shop";
-/// As `k8s/namespace.yaml` names it.
+/// The namespace's name in `k8s/namespace.yaml`.
 const NAMESPACE: &str = "shop";
 
-/// What the commands need, and who has it.
+/// The tools that the commands need, and where to get them.
 const TOOLS: [(&str, &str); 4] = [
     ("docker", "https://docs.docker.com/engine/install/"),
     ("kind", "https://kind.sigs.k8s.io/docs/user/quick-start/#installation"),
@@ -31,29 +31,29 @@ const TOOLS: [(&str, &str); 4] = [
 pub(crate) struct Arguments {
     #[command(subcommand)]
     task: Task,
-    /// Print the commands, and run none
+    /// Print the commands without running them
     #[arg(long, global = true)]
     dry_run: bool,
 }
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make the cluster unless there is one, build and load the images, install or upgrade the shop, and wait for it
+    /// Create the cluster if there is none, build and load the images, install or upgrade the shop, and wait for it
     Up(Up),
-    /// All that `up` does, then place an order through the front door and wait until it is published
+    /// Do all that `up` does, then place an order through the storefront and wait until its event is published
     Test(Up),
-    /// Remove the cluster, and with it everything in it
+    /// Remove the cluster and everything in it
     Down,
 }
 
 #[derive(Args)]
 struct Up {
-    /// Compile on this machine, incrementally and without optimisation, instead of the images that are shipped
+    /// Compile on this machine, incrementally and without optimisation, instead of building the shipped images
     #[arg(long)]
     dev: bool,
 }
 
-/// Does what `arguments` ask for, or prints how.
+/// Does what `arguments` say, or prints how.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let steps = Steps { dry_run: arguments.dry_run };
     if !arguments.dry_run {
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names what is missing, all at once.
+/// Names all missing tools at once.
 fn require(is_there: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     let missing: Vec<String> = TOOLS
         .iter()
@@ -100,7 +100,7 @@ impl Steps {
         self.run("kind", &load)?;
 
         self.kubectl(&["apply", "--filename", "k8s/namespace.yaml"])?;
-        // Helm installs definitions once, and upgrades none.
+        // Helm installs definitions once, and never upgrades them.
         self.kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", "k8s/crds"])?;
         self.helm(&[
             "upgrade",
@@ -109,7 +109,7 @@ impl Steps {
             "--install",
             "--values",
             "charts/shop/values-dev.yaml",
-            // Whatever has been changed by hand since, and over what Tilt or kubectl made.
+            // Overwrites manual changes, and takes over objects created by Tilt or kubectl.
             "--server-side=true",
             "--force-conflicts",
             "--take-ownership",
@@ -118,8 +118,8 @@ impl Steps {
             "10m",
         ])?;
         if !is_new {
-            // The images keep their tag, so nothing else tells the Deployments that there are new ones.
-            // By label, as the bot is only there when it has its token.
+            // The images keep their tag, so nothing else makes the Deployments use the new ones.
+            // By label, because the bot only exists if it has a token.
             let ours = format!("app.kubernetes.io/component in ({})", SERVICES.join(","));
             self.kubectl(&["rollout", "restart", "deployment", "--selector", &ours])?;
             self.kubectl(&["rollout", "status", "deployment", "--selector", &ours, "--timeout", "5m"])?;
@@ -128,7 +128,7 @@ impl Steps {
         Ok(())
     }
 
-    /// The chart's own test places an order and waits until it is published.
+    /// The chart's own test places an order and waits until its event is published.
     fn test(&self) -> anyhow::Result<()> {
         self.helm(&["test", RELEASE, "--logs", "--timeout", "5m"])
     }

@@ -33,19 +33,19 @@ enum Task {
     Test(test::Arguments),
     /// Measure the shop on real backends, in release builds
     Bench(bench::Arguments),
-    /// Build the images, and hold them to their budget
+    /// Build the images, and check them against their size budget
     Images(images::Arguments),
     /// Measure the images: their size, the memory of idle services, how soon they are ready
     Footprint(footprint::Arguments),
-    /// A cluster on this machine: make it, install the shop, test it, remove it
+    /// A cluster on this machine: create it, install the shop, test it, remove it
     Kind(kind::Arguments),
     /// Lint, validate and test the Helm chart
     Chart,
-    /// Hold a part of the shop against its model for as long as you like
+    /// Test a part of the shop under faults for as long as you like
     Soak(soak::Arguments),
     /// Run everything that a change must pass
     Ci,
-    /// Write the generated files that are kept in the repository
+    /// Write the generated files that are committed
     Generate(generate::Arguments),
 }
 

@@ -1,4 +1,4 @@
-//! Tools that are written in Python: each in an environment of its own under target/, made once from PyPI.
+//! Tools written in Python: each has its own environment under target/, created once from PyPI.
 
 use std::{path::PathBuf, process::Command};
 
@@ -7,17 +7,17 @@ use shop_testing::servers;
 
 use crate::{install, shell};
 
-/// A package of PyPI with its version, and a module of it.
+/// A package on PyPI with its version, and one of its modules.
 pub(crate) struct Tool {
     pub(crate) requirement: &'static str,
     pub(crate) module: &'static str,
 }
 
 impl Tool {
-    /// A Python that has it.
+    /// The path of a Python interpreter that has it.
     ///
     /// # Errors
-    /// There is no Python, or PyPI is out of reach.
+    /// There is no Python, or PyPI cannot be reached.
     pub(crate) fn python(&self) -> anyhow::Result<PathBuf> {
         let folder = shell::target().join(self.requirement.replace("==", "-"));
         let python = folder.join("bin/python");
@@ -27,7 +27,7 @@ impl Tool {
                 venv.args(["-m", "venv", "--clear"]).arg(&folder);
                 shell::output(venv)
             };
-            // Debian's python3 comes without what makes environments.
+            // Debian's python3 comes without the module that creates environments.
             if environment().is_err() {
                 install::packages(&["python3", "python3-venv"])?;
                 environment()?;

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use shop_testing::servers;
 
-/// The repository.
+/// The repository's folder.
 pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_owned()
@@ -19,12 +19,12 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
-/// Whether a person is to be spared, or a machine to be strict.
+/// Whether this runs in CI, where nothing may be skipped.
 pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
 }
 
-/// Cargo, in the repository; it ends when we are ended.
+/// Cargo, in the repository; it is killed when we are.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = servers::ending_with_us(Path::new(&cargo), "TERM");
@@ -32,7 +32,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command with its output in view.
+/// Runs a command and shows its output.
 ///
 /// # Errors
 /// It cannot be started, or does not exit with 0.
@@ -46,7 +46,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a command as [`run`] does, or shows what it would run, its environment included.
+/// Runs a command as [`run`] does, or prints what it would run, including its environment.
 ///
 /// # Errors
 /// As [`run`].
@@ -62,10 +62,10 @@ pub(crate) fn run_or_print(command: Command, dry_run: bool) -> anyhow::Result<()
     Ok(())
 }
 
-/// Runs a command and answers what it wrote to its standard output.
+/// Runs a command and returns its standard output.
 ///
 /// # Errors
-/// It cannot be started, or does not exit with 0; with what it wrote to its standard error.
+/// It cannot be started, or does not exit with 0; the error includes its standard error.
 pub(crate) fn output(mut command: Command) -> anyhow::Result<String> {
     let line = line(&command);
     let output = command.output().with_context(|| line.clone())?;
@@ -75,7 +75,7 @@ pub(crate) fn output(mut command: Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The command as one would type it, without the wrapper that ties it to us.
+/// The command as one would type it, without the wrapper that ties its life to ours.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();

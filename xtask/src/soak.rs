@@ -14,23 +14,23 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Hold the outbox's publisher against its model, one seed after the other
+    /// Check the outbox's publisher against its model, one seed after the other
     Outbox(Outbox),
-    /// Let orders flow through faults of the controller's leader
+    /// Place orders while the controller's leader suffers faults
     Controller(Controller),
-    /// Let orders flow through a failover, a full disk, a rotated password, frozen and killed backends
+    /// Place orders during failovers, full disks, rotated passwords, and frozen and killed backends
     Surroundings(Surroundings),
 }
 
 #[derive(Args)]
 struct Outbox {
-    /// How long; what has begun by then is finished
+    /// How long to run; a seed in progress is finished
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// The first seed; any, when it is not given
+    /// The first seed; random by default
     #[arg(long)]
     seed: Option<u64>,
-    /// Stay with that seed: it repeats what is done, and not what comes before what
+    /// Repeat that seed: it reproduces the actions, but not their interleaving
     #[arg(long, requires = "seed")]
     same: bool,
 }
@@ -40,16 +40,16 @@ struct Controller {
     /// How many faults
     #[arg(long, default_value = "10")]
     faults: String,
-    /// Orders placed a second
+    /// How many orders to place per second
     #[arg(long, default_value = "1000")]
     orders: String,
-    /// What the faults are, and when; any, when it is not given
+    /// Determines which faults happen, and when; random by default
     #[arg(long)]
     seed: Option<String>,
     /// How long a Lease lasts without renewal
     #[arg(long, default_value = "4")]
     lease_seconds: String,
-    /// How long a leader goes on that cannot renew its Lease
+    /// How long a leader that cannot renew its Lease keeps publishing
     #[arg(long, default_value = "3")]
     renew_deadline_seconds: String,
     /// How often a leader renews its Lease
@@ -59,13 +59,13 @@ struct Controller {
 
 #[derive(Args)]
 struct Surroundings {
-    /// How long faults go on; what has begun by then is finished
+    /// How long to inject faults; a fault in progress is finished
     #[arg(long, default_value = "10")]
     minutes: String,
-    /// What the faults are, and when; any, when it is not given
+    /// Determines which faults happen, and when; random by default
     #[arg(long)]
     seed: Option<String>,
-    /// Faults of these kinds only: `failed-over`, `disk-full`, …
+    /// Only faults of these kinds: `failed-over`, `disk-full`, …
     #[arg(long)]
     only: Option<String>,
 }
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// Runs release builds, on an API server of the run's own.
+/// Runs release builds, on an API server that the run starts.
 fn controller(arguments: &Controller) -> anyhow::Result<()> {
     let Controller { faults, orders, seed, lease_seconds, renew_deadline_seconds, retry_period_seconds } =
         arguments;
@@ -92,7 +92,7 @@ fn controller(arguments: &Controller) -> anyhow::Result<()> {
     bench::released(&packages, &[Kind::Postgres, Kind::RabbitMq], Durability::Fast, &arguments)
 }
 
-/// Runs release builds, on backends of the run's own: it breaks them.
+/// Runs release builds, on backends that the run starts, because it breaks them.
 fn surroundings(arguments: &Surroundings) -> anyhow::Result<()> {
     let Surroundings { minutes, seed, only } = arguments;
     backends::install(&[Kind::Postgres, Kind::PgBouncer, Kind::Redis, Kind::RabbitMq]);
@@ -103,7 +103,7 @@ fn surroundings(arguments: &Surroundings) -> anyhow::Result<()> {
     bench::released(&packages, &[], Durability::Durable, &arguments)
 }
 
-/// Runs the model's test for long. `cargo test`, because cargo-nextest would end it in its second minute.
+/// Runs the model's test for a long time, with `cargo test`, because cargo-nextest would end it in its second minute.
 fn outbox(arguments: &Outbox) -> anyhow::Result<()> {
     let Outbox { minutes, seed, same } = arguments;
     let starting = backends::start(&[Kind::Postgres, Kind::RabbitMq], Durability::Fast);

@@ -8,13 +8,13 @@ use shop_testing::servers::{self, Durability};
 
 use crate::{backends, python::Tool, shell};
 
-/// From PyPI: asks an API everything that its description allows, and more.
+/// From PyPI: sends an API all requests that its description allows, and more.
 const SCHEMATHESIS: Tool = Tool { requirement: "schemathesis==4.32.5", module: "schemathesis" };
 const SCHEMATHESIS_VARIABLE: &str = "SHOP_TEST_SCHEMATHESIS";
 
 #[derive(Args, Default)]
 pub(crate) struct Arguments {
-    /// Given to `cargo nextest run` (or `cargo test`): -p auth, a test's name, a filter
+    /// Arguments for `cargo nextest run` (or `cargo test`): -p auth, a test's name, a filter
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -25,12 +25,12 @@ impl Arguments {
     }
 }
 
-/// Runs the tests, with the backends that they need, and tells which were skipped.
+/// Runs the tests with the backends that they need, and reports which were skipped.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let starting = backends::start(&backends::ALL, Durability::Fast);
     let selection = Selection::of(&arguments.arguments);
     if selection.needs_binaries() {
-        // Tests and binaries in one go: apart, the features of the dependencies would differ, and they be built twice.
+        // Tests and binaries in one go: separately, their dependencies would get different features and be built twice.
         shell::run(shell::cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
     }
     let schemathesis = selection.needs_binaries().then(schemathesis).flatten();
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The one that is named, or one of our own. Without it, the tests that need it say that they are skipped.
+/// The given one, or our own. Without it, the tests that need it report that they are skipped.
 fn schemathesis() -> Option<PathBuf> {
     if let Some(named) = env::var_os(SCHEMATHESIS_VARIABLE).filter(|named| !named.is_empty()) {
         return Some(named.into());
@@ -78,7 +78,7 @@ fn run_tests(selection: &Selection, prepared: impl Fn(Command) -> Command) -> an
         return shell::run(prepared(shell::cargo(&arguments)));
     }
     if selection.is_everything() {
-        // nextest runs no doc tests. They come first, so that its summary ends the output.
+        // nextest runs no doc tests. They come first, so that nextest's summary ends the output.
         shell::run(prepared(shell::cargo(&["test", "--doc", "--workspace", "--locked", "--quiet"])))?;
     }
     let profile = if shell::is_ci() { "ci" } else { "default" };
@@ -122,7 +122,7 @@ fn remove(file: &std::path::Path) -> anyhow::Result<()> {
     }
 }
 
-/// Each skipped test once, though a test may miss several backends.
+/// Lists each skipped test once, though it may miss several backends.
 fn read_skips(file: &std::path::Path) -> anyhow::Result<Vec<String>> {
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

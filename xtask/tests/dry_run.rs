@@ -1,4 +1,4 @@
-//! What cannot be tried everywhere, since it needs Docker and a cluster, says what it would run.
+//! Commands that need Docker and a cluster cannot be run everywhere; these tests check what they would run.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::{path::Path, process::Command};

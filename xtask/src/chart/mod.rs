@@ -1,5 +1,5 @@
-//! `cargo xtask chart`: what a real Helm and Kubernetes' own schemas say of charts/shop. What the chart should be besides, tests/chart
-//! says.
+//! `cargo xtask chart`: checks charts/shop with a real Helm and Kubernetes' own schemas. tests/chart checks everything else about
+//! the chart.
 
 mod readme;
 
@@ -16,7 +16,7 @@ use crate::{python::Tool, shell, test};
 
 pub(crate) use readme::generated;
 
-/// The sets of values, by their file; the chart's own defaults have none.
+/// The files of the sets of values; the chart's own defaults have none.
 const SETS: [(&str, Option<&str>); 4] = [
     ("default", None),
     ("dev", Some("values-dev.yaml")),
@@ -24,10 +24,10 @@ const SETS: [(&str, Option<&str>); 4] = [
     ("everything", Some("ci/everything-values.yaml")),
 ];
 
-/// The oldest and the newest version of Kubernetes that is supported.
+/// The oldest and the newest supported version of Kubernetes.
 const KUBERNETES: &str = "1.30,1.37";
 
-/// From PyPI: JSON schemas of these versions, and what holds YAML against them.
+/// From PyPI: the JSON schemas of these versions, and a validator for YAML.
 const VALIDATOR: Tool = Tool { requirement: "kubernetes-validate==1.37.0", module: "kubernetes_validate" };
 
 /// Lints, validates and tests.
@@ -36,7 +36,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     test::run(&test::Arguments::of(&["-p", "chart"]))
 }
 
-/// Lints the chart with each set of values, and validates what it renders. Without Helm that is skipped, but in CI.
+/// Lints the chart with each set of values, and validates what it renders. Skipped without Helm, except in CI.
 pub(crate) fn check() -> anyhow::Result<()> {
     let Some(helm) = helm() else {
         let why = "helm is not on the PATH, and HELM names none";
@@ -67,7 +67,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     }
     match VALIDATOR.python() {
         Ok(python) => validate(&python, &files),
-        // It comes from elsewhere: without it, a change can still be judged by all else.
+        // It is downloaded: without it, everything else can still be checked.
         Err(error) => {
             let validator = VALIDATOR.requirement;
             println!("skipped: the schemas of Kubernetes, since {validator} cannot be had: {error:#}");
@@ -76,7 +76,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     }
 }
 
-/// The one that `HELM` names, or the one on the path.
+/// The Helm named by `HELM`, or the one on the path.
 fn helm() -> Option<PathBuf> {
     let named = env::var_os("HELM").filter(|helm| !helm.is_empty());
     named.map(PathBuf::from).or_else(|| servers::on_path("helm"))

@@ -8,11 +8,11 @@ use super::chart;
 
 const BEGIN: &str = "<!-- values.yaml, by cargo xtask generate -->\n";
 
-/// Values whose parts are no more to be told of than what the file itself shows.
+/// Values whose parts the table leaves out, because values.yaml itself shows them well enough.
 const WHOLE: [&str; 6] =
     ["resources", "strategy", "startupProbe", "livenessProbe", "readinessProbe", "peers"];
 
-/// The file, and what it should be: what a person wrote, and the table.
+/// Returns the file's path and its expected content: the part written by hand, and the table.
 pub(crate) fn generated() -> anyhow::Result<(PathBuf, String)> {
     let file = chart().join("README.md");
     let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;

@@ -11,7 +11,7 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-# Of other projects; nobody here has their schemas.
+# Defined by other projects, whose schemas are not available here.
 UNKNOWN = {"monitoring.coreos.com", "gateway.networking.k8s.io"}
 
 
