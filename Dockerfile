@@ -1,19 +1,19 @@
-# One image a service, all from one cargo build, for the platform that they are built on:
+# One image per service, all from one cargo build, for the platform on which they are built:
 #
 #   docker build --target auth -t shop/auth .
 #   docker buildx bake                          # all of them, see docker-bake.hcl
 #
 # Targets: auth, catalog, order, web, telegram, outbox-controller, and shop (all of them in one process, on SQLite).
-# They listen on every address of both families, and answer probes and metrics on 9000, which no one outside needs.
-# The binaries hold their C library, see docs/adr/0010-static-binaries.md.
+# They listen on all IPv4 and IPv6 addresses, and serve probes and metrics on port 9000, which nobody outside needs.
+# The binaries include their C library, see docs/adr/0010-static-binaries.md.
 
-# `host` takes binaries that were compiled outside, as `cargo xtask images --dev` does; nothing else may set it.
+# `host` takes binaries compiled outside, as `cargo xtask images --dev` does; nothing else may set it.
 ARG BINARIES=layers
 
 FROM rust:1.95-bookworm AS manifests
 WORKDIR /src
 COPY . .
-# What is left depends on the manifests alone, so the next stage's first layer holds until a dependency changes.
+# What remains depends only on the manifests, so the next stage's first layer stays cached until a dependency changes.
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
     && find . -type d -empty -delete \
     && find . -mindepth 2 -name Cargo.toml -printf '%h\n' | while read -r package; do \
@@ -25,13 +25,13 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 ENV PACKAGES="-p auth -p catalog -p order -p web -p telegram -p outbox-controller -p shop"
-# Cargo keeps these from build scripts and procedural macros, which cannot be static, only if it is given a target.
-# Paths are cut short: they are in every message of a panic, and tell nothing but where the image was built.
+# Only with an explicit target does Cargo keep these flags from build scripts and procedural macros, which cannot be static.
+# Paths are shortened: they appear in every panic message, and only show where the image was built.
 ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo/registry/src= --remap-path-prefix=/src="
 COPY --from=manifests /src .
 RUN cargo build --profile container --locked --target "$(uname -m)-unknown-linux-gnu" $PACKAGES
 COPY . .
-# Cargo goes by modification times, and the sources may be older than the stubs that were just built.
+# Cargo compares modification times, and the sources may be older than the stubs that were just built.
 RUN find crates services -name '*.rs' -exec touch {} + \
     && cargo build --profile container --locked --target "$(uname -m)-unknown-linux-gnu" $PACKAGES \
     && for binary in auth catalog order web telegram outbox-controller shop; do \
@@ -40,7 +40,7 @@ RUN find crates services -name '*.rs' -exec touch {} + \
     && mkdir /out/data
 
 FROM build AS layers
-# Layers hold modification times: with those of the commit, the same sources make the same layers.
+# Layers contain modification times: with those of the commit, the same sources produce the same layers.
 ARG SOURCE_DATE_EPOCH=0
 RUN find /out -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
@@ -60,7 +60,7 @@ LABEL org.opencontainers.image.vendor="The shop" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
-# By number, as Kubernetes wants to see that it is not root.
+# By number, because Kubernetes must be able to see that it is not root.
 USER 65532:65532
 
 FROM runtime AS auth
@@ -70,7 +70,7 @@ COPY --from=binaries /out/auth /
 ENV AUTH_LISTEN=[::]:8000 \
     PROBE_LISTEN=[::]:9000
 EXPOSE 8000 9000
-# Distroless has no shell and no curl, so the binary asks its own /readyz.
+# Distroless has no shell and no curl, so the binary requests its own /readyz.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/auth", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/auth"]
 

@@ -4,7 +4,7 @@
 #   docker buildx bake order web                          # two of them
 #   REGISTRY=registry.example.com/ TAG=0.1.0 PLATFORMS=linux/amd64,linux/arm64 docker buildx bake --push --sbom=true
 #
-# Nothing is compiled for another platform than the one it runs on, so a builder for two has two nodes, one of each
+# Nothing is cross-compiled, so a builder for two platforms needs two nodes, one of each
 # (`docker buildx create --append`); with one node, the other platform is emulated, which takes hours.
 # `cargo xtask images` sets the variables from the commit.
 
@@ -32,7 +32,7 @@ variable "SOURCE" {
   default = ""
 }
 
-# Seconds since 1970: when the commit was made. The same commit makes the same layers.
+# The commit's time, in seconds since 1970. The same commit produces the same layers.
 variable "SOURCE_DATE_EPOCH" {
   default = "0"
 }
