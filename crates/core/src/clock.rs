@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
-/// Where the time comes from: the system's clock, or one that a test moves by hand.
+/// The source of time: the system's clock, or one that a test moves by hand.
 ///
 /// Cloning is cheap, and clones of a manual clock move together.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +15,12 @@ impl Clock {
         Self(None)
     }
 
-    /// A clock that stands at `time` until [`Clock::advance`] moves it.
+    /// A clock that stays at `time` until [`Clock::advance`] moves it.
     pub fn manual(time: DateTime<Utc>) -> Self {
         Self(Some(Arc::new(Mutex::new(time))))
     }
 
-    /// The time, to the microsecond: what PostgreSQL's `timestamptz` keeps.
+    /// Returns the time, truncated to microseconds, which is what PostgreSQL's `timestamptz` stores.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn now(&self) -> DateTime<Utc> {
         let now = match &self.0 {
@@ -30,14 +30,14 @@ impl Clock {
         now.trunc_subsecs(6)
     }
 
-    /// Moves a manual clock forward; a system clock takes no orders and stays as it is.
+    /// Moves a manual clock forward. Does nothing to a system clock.
     pub fn advance(&self, by: TimeDelta) {
         if let Some(manual) = &self.0 {
             *manual.lock().unwrap_or_else(PoisonError::into_inner) += by;
         }
     }
 
-    /// A new UUIDv7 (RFC 9562, section 5.7) of this clock's time: sorts by age, 74 bits are random.
+    /// Returns a new UUIDv7 (RFC 9562, section 5.7) with this clock's time. It sorts by age, and 74 bits are random.
     pub fn new_id(&self) -> Uuid {
         let now = self.now();
         let seconds = u64::try_from(now.timestamp()).unwrap_or_default();

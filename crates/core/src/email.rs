@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 
 /// An e-mail address, normalised: trimmed, in lower case, its domain in ASCII.
 ///
-/// The form is that of HTML's `<input type=email>` (a willful violation of RFC 5322 that every browser
-/// shares), with a dot in the domain, and RFC 5321's 254 octets at most. The local part is ASCII: mail to any other needs
-/// SMTPUTF8 (RFC 6531) all the way.
+/// The accepted form is that of HTML's `<input type=email>` (a willful violation of RFC 5322 that every browser
+/// shares), with a dot in the domain, and at most RFC 5321's 254 octets. The local part must be ASCII: mail to any other needs
+/// SMTPUTF8 (RFC 6531) on every hop.
 ///
-/// A domain may be written in any script. UTS 46 makes `почта.рф` the `xn--80a1acny.xn--p1ai` that the DNS knows and that
-/// browsers send, so that both spellings are one address: it is kept, compared and sent in ASCII, and shown to people by
+/// The domain may be written in any script. UTS 46 turns `почта.рф` into `xn--80a1acny.xn--p1ai`, the form that DNS uses and that
+/// browsers send, so both spellings are the same address: it is stored, compared and sent in ASCII, and shown to people by
 /// [`Email::for_people`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -30,16 +30,16 @@ pub struct InvalidEmail;
 /// The longest address, in octets of its ASCII form.
 const LONGEST: usize = 254;
 
-/// The longest text that is looked at, in bytes: an address in any script, with spaces around it.
+/// The longest text that is parsed, in bytes: an address in any script, with spaces around it.
 const LONGEST_TEXT: usize = 1024;
 
 impl Email {
-    /// The normalised address: what is kept, compared and sent.
+    /// The normalised address, for storing, comparing and sending.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The address with its domain as people write it. A label that mixes scripts stays in ASCII, because it may look like
+    /// The address with its domain in its own script. A label that mixes scripts stays in ASCII, because it may imitate
     /// another one.
     pub fn for_people(&self) -> String {
         let (local, domain) = self.parts();
@@ -52,10 +52,10 @@ impl Email {
         if valid.is_ok() { format!("{local}@{shown}") } else { self.0.clone() }
     }
 
-    /// An address out of the database, which may be older than a rule of [`Email::from_str`].
+    /// Reads an address from the database, which may be older than a rule of [`Email::from_str`].
     ///
     /// # Errors
-    /// It has not even the form of an address.
+    /// It does not even have the form of an address.
     pub fn from_stored(text: &str) -> Result<Self, InvalidEmail> {
         text.parse().or_else(|_| {
             let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmail)?;
@@ -64,7 +64,7 @@ impl Email {
         })
     }
 
-    /// What is before the `@`, and what is after it.
+    /// The parts before and after the `@`.
     pub fn parts(&self) -> (&str, &str) {
         self.0.rsplit_once('@').unwrap_or_default()
     }
@@ -85,7 +85,7 @@ fn is_host_name(text: &str) -> bool {
         })
 }
 
-/// Whether a label has letters of two of the scripts whose letters look alike.
+/// Whether a label mixes two of the scripts whose letters look alike.
 fn mixes_scripts(label: &[char]) -> bool {
     let has = |script: fn(&char) -> bool| usize::from(label.iter().any(script));
     let latin = has(|c| {
@@ -167,16 +167,16 @@ mod tests {
             "a\0@example.com",
             "ы@example.com",
             &long,
-            // A domain of 63-octet labels in ASCII, and an address of 254, at most.
+            // At most: a domain of 63-octet labels in ASCII, and an address of 254.
             &format!("a@{}.example", "ы".repeat(60)),
             &format!("{}@{}.com", "a".repeat(60), vec!["ы".repeat(20); 9].join(".")),
             &format!("a@{}.com", "a.".repeat(600)),
-            // Punycode that decodes to nothing, to what UTS 46 forbids or writes otherwise, or to plain ASCII.
+            // Punycode that decodes to nothing, to what UTS 46 forbids or writes differently, or to plain ASCII.
             "a@xn--a.com",
             "a@xn--.com",
             "a@xn--zn7c.com",
             "a@xn--a-ecp.ru",
-            // A joiner out of place, a mark at the beginning, right-to-left beside left-to-right.
+            // A misplaced joiner, a mark at the beginning, right-to-left beside left-to-right.
             "a@b\u{200c}c.com",
             "a@\u{301}b.com",
             "a@bא.com",

@@ -1,6 +1,6 @@
 //! The contracts of the events on the exchange [`EXCHANGE`]: names, routing keys and payloads.
 //!
-//! A payload only ever grows. A reader ignores fields that it does not know, and a field that was added later has a
+//! Payloads only gain fields. A reader ignores fields that it does not know, and a field that was added later has a
 //! default, so an event that was written by an older or a newer version can be read. The files in `tests/golden` are
 //! payloads that have been published once and must stay readable.
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{Email, Money, OrderId, ProductId};
 
-/// The topic exchange that every event of the shop goes to.
+/// The topic exchange for all events of the shop.
 pub const EXCHANGE: &str = "shop_events";
 
-/// An event's payload, what the event is called, and where it goes.
+/// An event's payload, with the event's name and routing key.
 pub trait Event: Serialize + DeserializeOwned {
     /// The AMQP `type` and the outbox row's `event_type`.
     const TYPE: &'static str;
@@ -22,11 +22,11 @@ pub trait Event: Serialize + DeserializeOwned {
 /// A line of an order, at the price that the customer agreed to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderedItem {
-    /// What.
+    /// The product.
     pub product_id: ProductId,
-    /// How many.
+    /// The quantity.
     pub quantity: u32,
-    /// The price of one.
+    /// The price of one piece.
     pub price: Money,
 }
 
@@ -35,7 +35,7 @@ pub struct OrderedItem {
 pub struct OrderCreated {
     /// The order.
     pub order_id: OrderId,
-    /// Who ordered.
+    /// The customer's address.
     #[serde(deserialize_with = "accepted_before")]
     pub customer_email: Email,
     /// The sum of the lines.
@@ -50,17 +50,17 @@ impl Event for OrderCreated {
     const ROUTING_KEY: &'static str = "order.created";
 }
 
-/// An order will not be carried out.
+/// An order was cancelled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderCancelled {
     /// The order.
     pub order_id: OrderId,
-    /// Who ordered.
+    /// The customer's address.
     #[serde(deserialize_with = "accepted_before")]
     pub customer_email: Email,
     /// The sum of the lines.
     pub total_amount: Money,
-    /// Why, for a person to read.
+    /// The reason, for people to read.
     pub reason: String,
 }
 

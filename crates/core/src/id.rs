@@ -28,7 +28,7 @@ macro_rules! id {
 }
 
 id! {
-    /// A product of the catalog: a small positive number, as customers type it to the bot.
+    /// A product of the catalog: a small positive number, because customers type it to the bot.
     ProductId(i64)
 }
 id! {

@@ -1,6 +1,6 @@
-//! The words of the shop: ids, money, languages, baskets, the order's status and the contracts of its events.
+//! The shop's vocabulary: ids, money, languages, baskets, the order's status and the contracts of its events.
 //!
-//! Nothing here does I/O or knows a framework, so every service and every test may use it.
+//! Nothing here does I/O or uses a framework, so every service and every test can use it.
 #![warn(missing_docs)]
 
 pub mod basket;

@@ -12,7 +12,7 @@ use crate::{Currency, Language};
 /// An amount in minor units (kopecks, cents), from 0 to [`Money::MAX`].
 ///
 /// On the wire it is a JSON number with at most two decimals: `1500.00` and `1500.0` are the same amount.
-/// A float never holds it: the number's own text is read and written.
+/// It is never held in a float: the number's own text is read and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i64);
 
@@ -34,9 +34,9 @@ pub enum InvalidMoney {
 }
 
 impl Money {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
-    /// The largest amount: 10 billion less one minor unit. It keeps every sum of an order far from overflow,
+    /// The largest amount: one minor unit less than 10 billion. It keeps every total of an order far from overflow,
     /// and every amount exact in a JavaScript number.
     pub const MAX: Self = Self(999_999_999_999);
 
@@ -52,12 +52,12 @@ impl Money {
         }
     }
 
-    /// Minor units: `1500.00` is 150000.
+    /// The amount in minor units: `1500.00` is 150000.
     pub fn minor(self) -> i64 {
         self.0
     }
 
-    /// This amount `quantity` times; `None` above [`Money::MAX`].
+    /// This amount times `quantity`; `None` above [`Money::MAX`].
     pub fn checked_mul(self, quantity: u32) -> Option<Self> {
         self.0.checked_mul(i64::from(quantity)).and_then(|minor| Self::from_minor(minor).ok())
     }
@@ -111,7 +111,7 @@ impl Sum for Money {
 }
 
 impl fmt::Display for Money {
-    /// Two decimals, a point, no grouping: `1500.00`.
+    /// Formats with two decimals, a point and no grouping: `1500.00`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
     }
@@ -120,7 +120,7 @@ impl fmt::Display for Money {
 impl FromStr for Money {
     type Err = InvalidMoney;
 
-    /// Reads a JSON number's text (RFC 8259, section 6), exponent included, without going through a float.
+    /// Reads the text of a JSON number (RFC 8259, section 6), exponent included, without going through a float.
     fn from_str(text: &str) -> Result<Self, InvalidMoney> {
         if text.len() > 64 {
             return Err(InvalidMoney::NotANumber);
@@ -147,7 +147,7 @@ impl FromStr for Money {
         if negative {
             return Err(InvalidMoney::Negative);
         }
-        // How many zeros turn the digits into minor units; below zero, how many decimals are too many.
+        // How many zeros turn the digits into minor units; if negative, how many decimals are too many.
         let shift = i64::from(exponent) - fraction.len() as i64 + 2;
         let minor = if shift >= 0 {
             if shift > 12 || digits.len() > 12 {
@@ -192,7 +192,7 @@ impl<'de> Deserialize<'de> for Money {
                 whole.to_string().parse().map_err(E::custom)
             }
 
-            // A double's shortest text (Ryū) is the text that was sent, for as many digits as an amount has.
+            // A double's shortest text (Ryū) is the text that was sent, given the number of digits that an amount can have.
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Money, E> {
                 number.to_string().parse().map_err(E::custom)
             }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// Where an order stands: `pending` → `confirmed` | `cancelled`. The last two are final.
+/// The status of an order: `pending` → `confirmed` | `cancelled`. The last two are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderStatus {
@@ -12,11 +12,11 @@ pub enum OrderStatus {
     Pending,
     /// Stock is reserved and the customer has paid.
     Confirmed,
-    /// Refused, timed out, or taken back by the customer.
+    /// Refused, timed out, or cancelled by the customer.
     Cancelled,
 }
 
-/// No status has this name.
+/// There is no status with this name.
 #[derive(Debug, Error)]
 #[error("unknown order status")]
 pub struct UnknownStatus;

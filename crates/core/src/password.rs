@@ -1,18 +1,18 @@
-//! A password's spelling. Keyboards and systems write one text in several ways: `é` is one character or two, a space may be
-//! one that does not break. A password is compared in one spelling of all, that of RFC 8265.
+//! The spelling of passwords. Keyboards and systems write the same text in several ways: `é` is one character or two, and a space may be
+//! a non-breaking one. Passwords are compared in a single spelling, that of RFC 8265.
 
 use std::{borrow::Cow, ops::RangeInclusive};
 
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-/// How many characters a new password has, in the spelling of [`spelled`].
+/// The allowed number of characters of a new password, in the spelling of [`spelled`].
 pub const LENGTH: RangeInclusive<usize> = 8..=128;
 
-/// The longest text that is looked at, in bytes: 128 characters, each with a few accents of its own.
+/// The longest text that is processed, in bytes: 128 characters, each with several combining accents.
 const LONGEST_TEXT: usize = 4096;
 
-/// The text as RFC 8265's OpaqueString profile compares it: every space is the ASCII one, and the rest is in NFC. Case, width
-/// and compatibility characters stay as they are. A text that is too long for a password is not touched.
+/// Converts a text as RFC 8265's OpaqueString profile does for comparison: every space becomes the ASCII one, and the rest is in NFC. Case, width
+/// and compatibility characters are unchanged. A text that is too long for a password is returned unchanged.
 pub fn spelled(text: &str) -> Cow<'_, str> {
     if text.len() > LONGEST_TEXT || (!text.contains(is_other_space) && is_nfc(text)) {
         return Cow::Borrowed(text);
@@ -20,12 +20,12 @@ pub fn spelled(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if is_other_space(c) { ' ' } else { c }).nfc().collect()
 }
 
-/// Whether a new password of this text has an acceptable length.
+/// Whether this text has an acceptable length for a new password.
 pub fn has_fitting_length(text: &str) -> bool {
     text.len() <= LONGEST_TEXT && LENGTH.contains(&spelled(text).chars().count())
 }
 
-/// Unicode's space separators (Zs), but the ASCII one.
+/// Unicode's space separators (Zs), except the ASCII one.
 fn is_other_space(c: char) -> bool {
     matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
@@ -49,7 +49,7 @@ mod tests {
             ("\u{212b}", "\u{c5}"),
             ("q\u{307}\u{323}", "q\u{323}\u{307}"),
             ("a\u{a0}b\u{3000}c\u{2003}d", "a b c d"),
-            // Not touched: compatibility characters, width, case, spaces at the ends.
+            // Unchanged: compatibility characters, width, case, spaces at the ends.
             ("ﬁ½²Ａ㍍", "ﬁ½²Ａ㍍"),
             ("  PassWord  ", "  PassWord  "),
         ] {

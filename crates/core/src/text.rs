@@ -1,6 +1,6 @@
-//! Texts that one person writes and others read: what must not be in them, so that they show what they are.
+//! Texts that one person writes and others read: which characters they must not contain, so that they look like what they are.
 //!
-//! After RFC 8264's FreeformClass and Unicode Technical Standard 39, section 5.4.
+//! Based on RFC 8264's FreeformClass and Unicode Technical Standard 39, section 5.4.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -8,17 +8,17 @@ use icu_properties::{
 };
 use thiserror::Error;
 
-/// More marks on one letter than any language puts there run into the lines above and below (UTS 39, section 5.4).
+/// The most marks on one letter. No language uses more, and more run into the lines above and below (UTS 39, section 5.4).
 const MOST_MARKS: u32 = 4;
 
-/// Why a text cannot be shown to people as it is.
+/// Why a text cannot be shown to people unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
-    /// Nothing in it is seen.
+    /// It contains nothing visible.
     #[error("there is nothing to read in it")]
     Blank,
-    /// A character that is not a character of a text: it is invisible, turns what follows around, or means nothing to anybody.
-    #[error("U+{:04X} does not belong into a text", u32::from(*.0))]
+    /// It contains a character that does not belong in a text: invisible, changing the direction of what follows, or without meaning.
+    #[error("U+{:04X} does not belong in a text", u32::from(*.0))]
     Character(char),
     /// A mark without a letter, or one too many of them.
     #[error("there are too many marks on one letter, or marks without a letter")]
@@ -28,13 +28,13 @@ pub enum Unreadable {
 /// Checks a text of one line, such as a name.
 ///
 /// # Errors
-/// The first thing in it that people would not see, or would be misled by.
+/// The first thing in it that people would not see, or that would mislead them.
 pub fn check_line(text: &str) -> Result<(), Unreadable> {
     check(text, |_| false)?;
     if text.chars().any(is_seen) { Ok(()) } else { Err(Unreadable::Blank) }
 }
 
-/// Checks a text of several lines, whose ends are `\n`. It may be empty.
+/// Checks a text of several lines, separated by `\n`. It may be empty.
 ///
 /// # Errors
 /// As [`check_line`].
@@ -42,7 +42,7 @@ pub fn check_lines(text: &str) -> Result<(), Unreadable> {
     check(text, |c| c == '\n')
 }
 
-/// `text` without what [`check_lines`] refuses, for a place that shows texts which nobody has checked.
+/// Removes what [`check_lines`] refuses from `text`, for showing texts that nobody has checked.
 pub fn readable(text: &str) -> String {
     let mut before = None;
     let mut rest = text.chars().peekable();
@@ -83,7 +83,7 @@ fn is_ignorable(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Whether `c` may be anywhere in a text. Variation selectors are ignorable and may: they choose between two pictures.
+/// Whether `c` may appear anywhere in a text. Variation selectors are ignorable and allowed: they choose between two glyphs.
 fn belongs(c: char) -> bool {
     use GeneralCategory::{
         Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned,
@@ -91,16 +91,16 @@ fn belongs(c: char) -> bool {
     let is_selector = matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
     match category(c) {
         Control | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned => false,
-        // The signs of Arabic numbers and years and the like are formats that are seen.
+        // Signs for Arabic numbers, years and the like are format characters that are visible.
         Format => !is_ignorable(c) && !matches!(c, '\u{fff9}'..='\u{fffb}'),
         _ => is_selector || !is_ignorable(c),
     }
 }
 
-/// What is invisible and needed between its neighbours: joiners in Persian, in the scripts of India and in emoji, and the tags that
-/// say which country's a flag is.
+/// Characters that are invisible but needed between their neighbours: joiners in Persian, in the scripts of India and in emoji, and the tags that
+/// select the country of a flag.
 fn is_joined(before: Option<char>, c: char, after: Option<char>) -> bool {
-    // Latin, Greek, Cyrillic and what else comes before Hebrew join nothing: there, a joiner makes two words of one look.
+    // Latin, Greek, Cyrillic and other scripts before Hebrew join nothing: there, a joiner makes two words that look the same.
     let joins = |neighbour: Option<char>| neighbour.is_some_and(|n| n >= '\u{590}' && is_seen_or_mark(n));
     match c {
         '\u{200c}' | '\u{200d}' => joins(before) && joins(after),
@@ -117,7 +117,7 @@ fn is_seen_or_mark(c: char) -> bool {
     is_seen(c) || (is_mark(c) && belongs(c))
 }
 
-/// Whether there is something to see. U+2800 is Braille's pattern without dots.
+/// Whether there is something to see. U+2800 is the Braille pattern without dots.
 fn is_seen(c: char) -> bool {
     belongs(c) && !c.is_whitespace() && !is_mark(c) && c != '\u{2800}'
 }
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(check_line(&marks(5)), Err(Unreadable::Marks));
         assert_eq!(check_line("\u{301}a"), Err(Unreadable::Marks));
         assert_eq!(check_lines("a\n\u{301}"), Err(Unreadable::Marks));
-        assert_eq!(Unreadable::Character('\u{202e}').to_string(), "U+202E does not belong into a text");
+        assert_eq!(Unreadable::Character('\u{202e}').to_string(), "U+202E does not belong in a text");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the `main` of every service needs: configuration, telemetry, a lifecycle, health, metrics, HTTP problems
 //! and extractors, token verification, database connections.
 //!
-//! It knows no endpoint and no table. A service implements [`Service`]; its `main.rs` is `shop_runtime::main::<S>()`.
+//! This crate knows no endpoint and no table. A service implements [`Service`]; its `main.rs` calls `shop_runtime::main::<S>()`.
 #![warn(missing_docs)]
 
 pub mod auth;

@@ -1,4 +1,4 @@
-//! Prometheus metrics of one service, in a registry that is passed in: nothing global, so that `shop` can host many.
+//! Prometheus metrics of one service, in a registry that is passed in: nothing is global, so that `shop` can host many services.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -23,13 +23,13 @@ pub struct Metrics {
     pub(crate) closed: Family<ClosedLabels, Counter>,
 }
 
-/// A kind of problem, as in docs/problems.md.
+/// A type of problem, as in docs/problems.md.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ProblemLabels {
     pub(crate) r#type: &'static str,
 }
 
-/// Why a connection was closed before its client wanted that.
+/// Why the server closed a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ClosedLabels {
     pub(crate) reason: &'static str,
@@ -68,7 +68,7 @@ impl Default for Metrics {
             );
             registry.register(
                 "http_server_active_requests",
-                "Requests being answered",
+                "Requests in progress",
                 metrics.in_flight.clone(),
             );
             registry.register(
@@ -78,17 +78,17 @@ impl Default for Metrics {
             );
             registry.register(
                 "http_server_problems",
-                "Requests that were refused or failed, by the type of the problem",
+                "Requests that were refused or failed, by problem type",
                 metrics.problems.clone(),
             );
             registry.register(
                 "http_server_open_connections",
-                "Connections that are open",
+                "Open connections",
                 metrics.connections.clone(),
             );
             registry.register(
                 "http_server_closed_connections",
-                "Connections that the server closed before their client did: silent, slow_head, idle, slow_reader, evicted, refused",
+                "Connections that the server closed before their client: silent, slow_head, idle, slow_reader, evicted, refused",
                 metrics.closed.clone(),
             );
         });
@@ -106,7 +106,7 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let mut text = String::new();
         let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
-        // Writing to a String does not fail.
+        // Writing to a String cannot fail.
         let _ = encode(&mut text, &registry);
         text
     }

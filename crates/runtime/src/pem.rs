@@ -1,5 +1,5 @@
-//! Keys as PEM, however a variable carries them: with literal `\n`, with spaces where line breaks were, in base64. What is no
-//! key of the wanted kind is told in words that say what it is and how to make one of it. Nothing of a key is ever told.
+//! Keys as PEM, in every form that a variable can carry: with literal `\n`, with spaces instead of line breaks, in base64. If it is not a
+//! key of the required kind, the error says what it is and how to convert it. No message contains any part of a key.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use thiserror::Error;
 
-/// One key, read out of a PEM.
+/// A single key, read from a PEM.
 #[derive(Clone)]
 pub struct Pem {
     label: &'static str,
     der: Vec<u8>,
 }
 
-/// Why a text is not the key that is wanted; it follows the variable's name.
+/// Why a text is not the required key; the message follows the variable's name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct InvalidKey(String);
@@ -27,8 +27,8 @@ impl InvalidKey {
 
 const BEGIN: &str = "-----BEGIN ";
 
-/// The object identifiers of kinds of keys, as DER, and their names. Curves first: their keys have the identifier of all
-/// elliptic curves too.
+/// The object identifiers of key types, as DER, and their names. Curves come first: their keys also contain the identifier of all
+/// elliptic curves.
 const KINDS: [(&[u8], &str); 8] = [
     (&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], P256),
     (&[6, 5, 0x2b, 0x81, 4, 0, 0x22], "P-384"),
@@ -45,7 +45,7 @@ const ED25519: &str = "Ed25519";
 const RSA: &str = "RSA";
 
 impl Pem {
-    /// The public key in `text`, of the kind that `algorithm` wants.
+    /// Reads the public key in `text`, of the kind that `algorithm` needs.
     ///
     /// # Errors
     /// It is something else.
@@ -54,15 +54,15 @@ impl Pem {
         match pem.label {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => pem.of_kind(algorithm),
             "CERTIFICATE" => Err(InvalidKey::new(
-                "is a certificate: take the public key out of it (openssl x509 -pubkey -noout -in certificate.pem)",
+                "is a certificate: extract its public key (openssl x509 -pubkey -noout -in certificate.pem)",
             )),
             _ => Err(InvalidKey::new(
-                "is a private key, which is nobody's but the signer's: give the public one (openssl pkey -pubout -in key.pem)",
+                "is a private key, which only the signer may have: use the public key (openssl pkey -pubout -in key.pem)",
             )),
         }
     }
 
-    /// The private key in `text`, of the kind that `algorithm` wants. SEC1 becomes PKCS#8.
+    /// Reads the private key in `text`, of the kind that `algorithm` needs. SEC1 becomes PKCS#8.
     ///
     /// # Errors
     /// It is something else.
@@ -71,10 +71,8 @@ impl Pem {
         match pem.label {
             "PRIVATE KEY" | "RSA PRIVATE KEY" => pem.of_kind(algorithm),
             "EC PRIVATE KEY" => pem.of_kind(algorithm).map(Self::into_pkcs8),
-            "CERTIFICATE" => {
-                Err(InvalidKey::new("is a certificate: give the private key that belongs to it"))
-            }
-            _ => Err(InvalidKey::new("is a public key: give the private one, which signs")),
+            "CERTIFICATE" => Err(InvalidKey::new("is a certificate: use the private key that belongs to it")),
+            _ => Err(InvalidKey::new("is a public key: use the private key, which signs")),
         }
     }
 
@@ -88,14 +86,14 @@ impl Pem {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(inner) if inner.contains(BEGIN) => Self::first_key(&inner),
                 _ => Err(InvalidKey::new(
-                    "has no `-----BEGIN …-----` line: give the whole PEM (openssl pkey -inform DER turns DER into it)",
+                    "has no `-----BEGIN …-----` line: use the complete PEM (openssl pkey -inform DER converts DER)",
                 )),
             },
             Err(_) => Err(InvalidKey::new(what_else(&text))),
         }
     }
 
-    /// The first block that is a key or a certificate; openssl writes the parameters of a curve before it.
+    /// The first block that is a key or a certificate; openssl writes a curve's parameters before it.
     fn first_key(text: &str) -> Result<Self, InvalidKey> {
         let mut rest = text;
         while let Some((_, block)) = rest.split_once(BEGIN) {
@@ -112,7 +110,7 @@ impl Pem {
     fn block(label: &str, body: &str) -> Result<Self, InvalidKey> {
         if label.contains("ENCRYPTED") || body.contains("ENCRYPTED") {
             return Err(InvalidKey::new(
-                "is a key behind a passphrase: take that off (openssl pkey -in key.pem -out plain.pem)",
+                "is protected by a passphrase: remove it (openssl pkey -in key.pem -out plain.pem)",
             ));
         }
         let known = [
@@ -126,13 +124,13 @@ impl Pem {
         let label = match label {
             "OPENSSH PRIVATE KEY" => {
                 return Err(InvalidKey::new(
-                    "is a key of OpenSSH: turn it into PKCS#8 (ssh-keygen -p -m PKCS8 -f key)",
+                    "is an OpenSSH key: convert it to PKCS#8 (ssh-keygen -p -m PKCS8 -f key)",
                 ));
             }
             "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => "CERTIFICATE",
             label => *known.iter().find(|known| **known == label).ok_or_else(|| {
                 InvalidKey::new(
-                    "is a PEM, and neither PUBLIC KEY, PRIVATE KEY, RSA PRIVATE KEY nor EC PRIVATE KEY",
+                    "is a PEM, but not a PUBLIC KEY, PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY",
                 )
             })?,
         };
@@ -145,7 +143,7 @@ impl Pem {
         if self.label.starts_with("RSA") {
             return Some(RSA);
         }
-        // Near the beginning, before any bit of the key itself; a SEC1 key has it behind the number.
+        // Near the beginning, before any bit of the key itself; in a SEC1 key it follows the number.
         let head = if self.label == "EC PRIVATE KEY" {
             &self.der[..]
         } else {
@@ -167,7 +165,7 @@ impl Pem {
                 "is a key of the kind {kind}, and {algorithm:?} needs one of {wanted}"
             ))),
             None => Err(InvalidKey::new(format!(
-                "is no key that {algorithm:?} can use: it needs one of {wanted}"
+                "is not a key that {algorithm:?} can use: it needs one of {wanted}"
             ))),
         }
     }
@@ -197,23 +195,23 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 fn broken() -> InvalidKey {
-    InvalidKey::new("is a PEM that is cut off or damaged")
+    InvalidKey::new("is a PEM that is truncated or damaged")
 }
 
 fn what_else(text: &str) -> &'static str {
     if text.starts_with('{') {
-        "is a JSON Web Key: it has to be a PEM"
+        "is a JSON Web Key: it must be a PEM"
     } else if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
-        "is a key of OpenSSH: turn it into a PEM (ssh-keygen -e -m PKCS8 -f key.pub)"
+        "is an OpenSSH key: convert it to a PEM (ssh-keygen -e -m PKCS8 -f key.pub)"
     } else if text.starts_with('/') || text.ends_with(".pem") {
-        "is the path of a file: put it into the variable of the same name with _FILE at its end"
+        "is the path of a file: put it into the variable of the same name with the suffix _FILE"
     } else {
-        "is not a PEM: it begins with `-----BEGIN PUBLIC KEY-----` or `-----BEGIN PRIVATE KEY-----`"
+        "is not a PEM: a PEM begins with `-----BEGIN PUBLIC KEY-----` or `-----BEGIN PRIVATE KEY-----`"
     }
 }
 
 impl fmt::Display for Pem {
-    /// As it is written in a file, the key included.
+    /// The PEM as in a file, including the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = BASE64_STANDARD.encode(&self.der);
         writeln!(f, "{BEGIN}{}-----", self.label)?;
@@ -338,11 +336,11 @@ eI1GdmqXpBLmAipyBFgkJ0cILA4xUYKaRQ==
             (public(CERTIFICATE), "openssl x509 -pubkey"),
             (private(CERTIFICATE), "is a certificate"),
             (private(PUBLIC), "is a public key"),
-            (private(ENCRYPTED), "behind a passphrase"),
+            (private(ENCRYPTED), "protected by a passphrase"),
             (private(P384), "is a key of the kind P-384, and ES256 needs one of P-256"),
             (Pem::private(PKCS8, Algorithm::RS256).unwrap_err().to_string(), "needs one of RSA"),
             (Pem::public(PUBLIC, Algorithm::EdDSA).unwrap_err().to_string(), "needs one of Ed25519"),
-            (public(PUBLIC.split_at(90).0), "cut off or damaged"),
+            (public(PUBLIC.split_at(90).0), "truncated or damaged"),
             (public("{\"kty\":\"EC\"}"), "JSON Web Key"),
             (public("ssh-ed25519 AAAA me@here"), "OpenSSH"),
             (public("/run/secrets/key.pem"), "_FILE"),

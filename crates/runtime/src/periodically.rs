@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One line a period for what may happen a thousand times a second: a refusal, a dependency that is away.
+/// One log line per period for things that may happen a thousand times a second: a refusal, a dependency that is away.
 ///
 /// ```
 /// # use shop_runtime::Periodically;
@@ -14,7 +14,7 @@ use std::{
 /// }
 /// ```
 ///
-/// A metric counts every one; the line only says that there is something to look at.
+/// A metric counts every occurrence; the line only says that there is something to look at.
 #[derive(Debug)]
 pub struct Periodically {
     period: Duration,
@@ -28,17 +28,17 @@ struct State {
 }
 
 impl Periodically {
-    /// At most one line in ten seconds.
+    /// At most one line per ten seconds.
     pub const fn line() -> Self {
         Self::new(Duration::from_secs(10))
     }
 
-    /// At most one line each `period`.
+    /// At most one line per `period`.
     pub const fn new(period: Duration) -> Self {
         Self { period, state: Mutex::new(State { told: None, untold: 0 }) }
     }
 
-    /// Counts one. `Some` when a line is due: how often it happened since the last line, this time included.
+    /// Counts an occurrence. Returns `Some` if a line is due: the number of occurrences since the last line, including this one.
     pub fn due(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.untold += 1;

@@ -1,11 +1,11 @@
-//! Seals on what is kept where others may write: who does not know the secret can neither make nor change it.
+//! Seals on data that is stored where others can write: without the secret, nobody can create or change it.
 
 use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
-/// Makes and knows seals of one purpose.
+/// Creates and verifies seals for one purpose.
 #[derive(Clone)]
 pub struct Seal(hmac::Key);
 
@@ -27,7 +27,7 @@ impl Seal {
         BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, &joined(parts)))
     }
 
-    /// Whether `seal` is that of `parts`; it takes the same time whatever it is.
+    /// Whether `seal` is that of `parts`; takes the same time for every seal.
     pub fn is_of(&self, seal: &str, parts: &[&[u8]]) -> bool {
         BASE64_URL_SAFE_NO_PAD
             .decode(seal)

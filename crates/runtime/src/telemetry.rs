@@ -1,4 +1,4 @@
-//! Logs and traces. Every line carries its trace's id; spans go out by OTLP when an endpoint is set.
+//! Logs and traces. Every line contains its trace's id; spans are exported by OTLP if an endpoint is set.
 
 use std::{fmt, io::IsTerminal as _, time::Duration};
 
@@ -28,7 +28,7 @@ use tracing_subscriber::{
 
 use crate::otel::{Destination, Variables};
 
-/// Telemetry's environment variables. The standard `OTEL_*` ones are heeded too, or named at start.
+/// Telemetry's environment variables. The standard `OTEL_*` variables are supported too, or named in a warning at start.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryConfig {
@@ -38,12 +38,12 @@ pub struct TelemetryConfig {
     /// How to write them: `auto` is text on a terminal and JSON elsewhere
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// Where to send traces by OTLP over HTTP, such as http://jaeger:4318; unset: nowhere
+    /// Where to send traces (OTLP over HTTP), such as http://jaeger:4318; unset: nowhere
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
@@ -51,17 +51,17 @@ pub enum LogFormat {
     Auto,
     /// For people.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Keeps the exporter alive; [`Telemetry::shutdown`] sends what is left.
+/// Keeps the exporter alive; [`Telemetry::shutdown`] sends the remaining spans.
 #[derive(Debug)]
-#[must_use = "what is not shut down loses its last spans"]
+#[must_use = "without a shutdown the last spans are lost"]
 pub struct Telemetry(SdkTracerProvider);
 
 impl Telemetry {
-    /// Sends the spans that are still here: three seconds at most, so that a stop with its 25 seconds for tasks ends
+    /// Sends the remaining spans, within three seconds, so that a stop with its 25 seconds for tasks ends
     /// before Kubernetes' 30.
     pub fn shutdown(self) {
         if let Err(error) = self.0.shutdown_with_timeout(Duration::from_secs(3)) {
@@ -70,20 +70,20 @@ impl Telemetry {
     }
 }
 
-/// Whatever `RUST_LOG` says: the AMQP client would log returned messages with their payload and, at `trace`, the login;
-/// PostgreSQL's notices say at every start that what migrations keep is there already.
+/// Applied whatever `RUST_LOG` says: the AMQP client would log returned messages with their payload and, at `trace`, the login;
+/// PostgreSQL's notices report at every start that the migrations' tables already exist.
 const HUSHED: [&str; 4] = [
     "lapin=info",
     "lapin::returned_messages=off",
     "sqlx::postgres::notice=warn",
-    // It tells of each connection that our hooks refuse; they tell why, once in a while.
+    // It logs each connection that our hooks refuse; the hooks log the reason themselves, once per period.
     "sqlx_core::pool=off",
 ];
 
-/// Installs the process's log and tracer. Once in a process.
+/// Installs the process's logger and tracer. Call it once per process.
 ///
 /// # Errors
-/// A malformed filter or endpoint. A collector that cannot be reached is no error: spans are dropped.
+/// A malformed filter or endpoint. An unreachable collector is not an error: spans are dropped.
 pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<Telemetry> {
     let mut filter = EnvFilter::try_new(&config.log).map_err(|error| anyhow::anyhow!("RUST_LOG: {error}"))?;
     for directive in HUSHED {
@@ -96,7 +96,7 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<T
         LogFormat::Text => false,
     };
     let lines = tracing_subscriber::fmt::layer().event_format(WithTraceId { json });
-    // Left alone on a terminal, where it heeds NO_COLOR.
+    // Left unset on a terminal, where NO_COLOR is respected.
     let lines = if json || !terminal { lines.with_ansi(false) } else { lines };
     let otel = Variables::of_the_process().read(config.otlp_endpoint.as_deref())?;
     let exporter = otel.destination.as_ref().map(otlp_exporter).transpose()?;
@@ -110,7 +110,7 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<T
         .with_threads(false)
         .with_location(false)
         .with_tracked_inactivity(false);
-    // Each has a filter of its own: who wants fewer log lines still wants traces, and a trace_id in every problem.
+    // Each has its own filter: with fewer log lines there are still traces, and a trace_id in every problem.
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .with(spans.with_filter(traced()))
@@ -118,13 +118,13 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<T
     if !otel.ignored.is_empty() {
         tracing::warn!(
             ignored = otel.ignored.join("; "),
-            "OpenTelemetry's variables that are set and not heeded"
+            "OpenTelemetry variables that are set but not supported"
         );
     }
     Ok(Telemetry(provider))
 }
 
-/// Which spans become part of a trace: not the AMQP client's own, which would be a trace for each connection.
+/// Which spans are recorded: not the AMQP client's own, which would make a trace for each connection.
 fn traced() -> Targets {
     Targets::new().with_default(LevelFilter::INFO).with_target("lapin", LevelFilter::OFF)
 }
@@ -133,7 +133,7 @@ fn tracer_provider<E: SpanExporter + 'static>(
     service: &'static str,
     exporter: Option<E>,
 ) -> SdkTracerProvider {
-    // The builder's resource detectors read OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES; ours is the default name.
+    // The builder's resource detectors read OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES; ours is only the default name.
     let mut resource =
         Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
     if std::env::var_os("OTEL_SERVICE_NAME").is_none_or(|name| name.is_empty()) {
@@ -146,7 +146,7 @@ fn tracer_provider<E: SpanExporter + 'static>(
     }
 }
 
-/// The exporter blocks on a thread of its own, which the batch processor owns; its client must be made outside of
+/// The exporter blocks on its own thread, which the batch processor owns; its client must be created outside
 /// the async runtime.
 fn otlp_exporter(destination: &Destination) -> anyhow::Result<opentelemetry_otlp::SpanExporter> {
     let mut builder = opentelemetry_otlp::SpanExporter::builder()
@@ -163,14 +163,14 @@ fn otlp_exporter(destination: &Destination) -> anyhow::Result<opentelemetry_otlp
     built.map_err(|error| anyhow::anyhow!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))
 }
 
-/// A client that also trusts the authorities in `file`.
+/// A client that also trusts the certificate authorities in `file`.
 fn client_that_trusts(file: &str) -> anyhow::Result<reqwest::blocking::Client> {
     let authorities = reqwest::Certificate::from_pem_bundle(&std::fs::read(file).context(file.to_owned())?)?;
     let build = move || reqwest::blocking::Client::builder().tls_certs_merge(authorities).build();
     Ok(std::thread::spawn(build).join().map_err(|_| anyhow::anyhow!("the OTLP client panicked"))??)
 }
 
-/// The current trace's id, 32 hex digits; `None` outside of a trace.
+/// The current trace's id, 32 hex digits; `None` outside a trace.
 pub fn trace_id() -> Option<String> {
     let context = tracing::Span::current().context();
     let span_context = context.span().span_context().clone();

@@ -1,12 +1,12 @@
-//! What the addresses of databases and caches have in common: how a parameter is named, which of them are about
-//! security, and what is said of a malformed one. Nothing that is said repeats what may be part of a password.
+//! Shared parts of database and cache addresses: how parameters are named, which of them are about
+//! security, and how malformed ones are reported. No message repeats anything that may be part of a password.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
 use thiserror::Error;
 use url::Url;
 
-/// The text is not an address that the shop can use: why, without a secret.
+/// The text is not an address that the shop can use. The message says why, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct InvalidAddress(Cow<'static, str>);
@@ -17,7 +17,7 @@ impl InvalidAddress {
     }
 }
 
-/// What a parameter's name has in it when it says who is trusted, or what is kept from whom.
+/// Words in the names of parameters that say who is trusted, or that protect data.
 const SECURITY: [&str; 22] = [
     "ssl", "tls", "auth", "gss", "krb", "kerberos", "sspi", "scram", "binding", "cert", "verif", "trust",
     "secur", "crypt", "cipher", "pass", "pwd", "secret", "token", "key", "crl", "peer",
@@ -25,15 +25,15 @@ const SECURITY: [&str; 22] = [
 
 /// A parameter of an address.
 pub(super) struct Parameter {
-    /// In lower case, without hyphens and underscores, which is where spellings differ: `sslmode`.
+    /// The name in lower case, without hyphens and underscores, in which spellings differ: `sslmode`.
     pub(super) plain: String,
-    /// As it was written.
+    /// The name as it was written.
     name: String,
     pub(super) value: String,
 }
 
 impl Parameter {
-    /// The name, as may be shown.
+    /// The name, if it is safe to show.
     pub(super) fn shown(&self) -> String {
         let is_word = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
         if self.name.chars().all(is_word) && (1..=40).contains(&self.name.len()) {
@@ -53,7 +53,7 @@ impl Parameter {
         self.value.trim().to_ascii_lowercase().replace('_', "-")
     }
 
-    /// Whether the value says yes or no.
+    /// The value as a boolean.
     pub(super) fn switch(&self) -> Option<bool> {
         match self.mode().as_str() {
             "" | "true" | "t" | "1" | "on" | "yes" => Some(true),
@@ -66,18 +66,18 @@ impl Parameter {
         SECURITY.iter().any(|word| self.plain.contains(word)) || matches!(self.plain.as_str(), "ca" | "user")
     }
 
-    /// The parameter is about security, and cannot be heeded.
+    /// The parameter is about security and has an unsupported value.
     pub(super) fn refused(&self, why: &str) -> InvalidAddress {
         InvalidAddress::new(format!("{}: {why}", self.shown()))
     }
 
-    /// The parameter is about security, and unknown.
-    pub(super) fn unheeded(&self) -> InvalidAddress {
-        self.refused("this part of the connection's security cannot be heeded here; leave it out")
+    /// The parameter is about security and unknown.
+    pub(super) fn unsupported(&self) -> InvalidAddress {
+        self.refused("this security option is not supported here; leave it out")
     }
 }
 
-/// The parameters of `url`, each of which may be there once.
+/// The parameters of `url`. Each may occur once.
 pub(super) fn parameters(url: &Url) -> Result<Vec<Parameter>, InvalidAddress> {
     let mut seen = BTreeSet::new();
     let mut parameters = Vec::new();
@@ -85,31 +85,31 @@ pub(super) fn parameters(url: &Url) -> Result<Vec<Parameter>, InvalidAddress> {
         let plain = name.to_ascii_lowercase().replace(['-', '_', ' '], "");
         let parameter = Parameter { plain, name: name.into_owned(), value: value.into_owned() };
         if !seen.insert(parameter.plain.clone()) {
-            return Err(parameter.refused("it is there twice"));
+            return Err(parameter.refused("it is given twice"));
         }
         parameters.push(parameter);
     }
     Ok(parameters)
 }
 
-/// One remark that names the parameters which change nothing.
+/// A remark that names all parameters without effect.
 pub(super) fn ignored(names: &[String]) -> Option<String> {
     let what = match names {
         [] => return None,
-        [_] => "is not known here and changes nothing",
-        _ => "are not known here and change nothing",
+        [_] => "is unknown and has no effect",
+        _ => "are unknown and have no effect",
     };
     Some(format!("{} {what}", names.join(" and ")))
 }
 
-/// Parameters whose values may have an `@` in them as it is.
+/// Parameters whose values may contain a raw `@`.
 const WITH_AT: [&str; 5] = ["user=", "username=", "password=", "options=", "application_name="];
 
-/// Looks for a user name or password that was not percent-encoded: it would end the part of the address that it is in,
-/// and what is left would be taken for a host, a path or a parameter. `rest` is what follows `://`.
+/// Looks for a user name or password that was not percent-encoded: a delimiter in it would end that part of the address,
+/// and the rest would be taken for a host, a path or a parameter. `rest` is what follows `://`.
 pub(super) fn well_delimited(rest: &str) -> Result<(), InvalidAddress> {
     if rest.chars().any(char::is_control) {
-        return Err(InvalidAddress::new("there is a line break or another control character in it"));
+        return Err(InvalidAddress::new("it contains a line break or another control character"));
     }
     let raw = |delimiter: char, code: &str| {
         Err(InvalidAddress::new(format!(
@@ -164,7 +164,7 @@ mod tests {
             let told = well_delimited(rest).unwrap_err().to_string();
             assert!(told.contains(named) && !told.contains("cret"), "{rest}: {told}");
         }
-        // A raw `@` has one meaning: the last one ends the login.
+        // A raw `@` is unambiguous: the last one ends the login.
         for rest in [
             "shop:s3%2Fcret@db/shop?user=a@b",
             "shop:s3@cret@db/shop",

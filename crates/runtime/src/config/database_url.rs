@@ -7,10 +7,10 @@ use super::{
     redacted,
 };
 
-/// Where a database is: `postgres://`, `postgresql://`, `postgresql+asyncpg://` or `sqlite:`.
+/// The address of a database: `postgres://`, `postgresql://`, `postgresql+asyncpg://` or `sqlite:`.
 ///
-/// The spellings of libpq, SQLAlchemy, asyncpg and JDBC are understood, and put into the one that the driver knows. What
-/// cannot be heeded and has to do with security is refused; other parameters are named by [`DatabaseUrl::warn`].
+/// The spellings of libpq, SQLAlchemy, asyncpg and JDBC are accepted and translated for the driver. Unsupported
+/// security parameters are refused; [`DatabaseUrl::warn`] names other unknown parameters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     url: String,
@@ -20,12 +20,12 @@ pub struct DatabaseUrl {
     file: Option<Arc<Path>>,
 }
 
-/// Which server a session may be on: libpq's `target_session_attrs`.
+/// Which servers a session may use: libpq's `target_session_attrs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetSession {
-    /// Whichever answers.
+    /// Any server that answers.
     Any,
-    /// One that takes writes, as all of the shop's services need it.
+    /// A server that accepts writes, as all of the shop's services need.
     #[default]
     ReadWrite,
 }
@@ -36,7 +36,7 @@ impl DatabaseUrl {
         self.url.starts_with("sqlite:")
     }
 
-    /// Where it is, without who comes and how: host, port and the database's name, or the file.
+    /// The address without user, password and parameters: host, port and database name, or the file.
     pub fn place(&self) -> String {
         match self.url.strip_prefix("sqlite:") {
             Some(file) => file.split('?').next().unwrap_or_default().to_owned(),
@@ -54,33 +54,33 @@ impl DatabaseUrl {
         }
     }
 
-    /// The whole address, password included: for a driver, never for a log.
+    /// The complete address, including the password: for a driver, never for a log.
     pub fn expose(&self) -> &str {
         &self.url
     }
 
-    /// Which server a session may be on.
+    /// Which servers a session may use.
     pub fn target_session(&self) -> TargetSession {
         self.session
     }
 
-    /// How long a connection may take to be made, where the address says so: 1 to 60 seconds.
+    /// How long connecting may take, if the address sets it: 1 to 60 seconds.
     pub fn connect_timeout(&self) -> Option<Duration> {
         self.connect_timeout
     }
 
-    /// The file that the address was read from, which may change while the process runs.
+    /// The file that the address was read from; it may change while the process runs.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The same address, which was read from `file`.
+    /// The same address, read from `file`.
     #[must_use]
     pub fn from_file(self, file: Arc<Path>) -> Self {
         Self { file: Some(file), ..self }
     }
 
-    /// Names in the log what the address says and nobody heeds, and what it leaves open. Once, at start.
+    /// Logs which parameters have no effect, and which settings are weak. Called once, at start.
     pub fn warn(&self) {
         for remark in &self.remarks {
             tracing::warn!(database = ?self, "{remark}");
@@ -93,7 +93,7 @@ impl DatabaseUrl {
         {
             if !matches!(&*name, "mode" | "cache" | "immutable" | "vfs") {
                 return Err(InvalidAddress::new(
-                    "SQLite has the parameters `mode`, `cache`, `immutable` and `vfs`, and there is another one",
+                    "SQLite supports only the parameters `mode`, `cache`, `immutable` and `vfs`",
                 ));
             }
         }
@@ -135,7 +135,7 @@ impl DatabaseUrl {
 const FORM: &str = "a database URL begins with postgresql:// (postgresql+asyncpg:// is the same) or sqlite:";
 
 const SEVERAL_HOSTS: &str =
-    "there are several hosts in it; name one, which always leads to the server that takes writes";
+    "it contains several hosts; name one that always leads to the server that accepts writes";
 
 impl FromStr for DatabaseUrl {
     type Err = InvalidAddress;
@@ -161,13 +161,13 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// What the parameters of a PostgreSQL address say.
+/// The parameters of a PostgreSQL address.
 #[derive(Default)]
 struct Reading {
     tls: Tls,
     session: TargetSession,
     connect_timeout: Option<Duration>,
-    /// What the driver knows, as it knows it.
+    /// Parameters that the driver supports, in its spelling.
     kept: Vec<(String, String)>,
     ignored: Vec<String>,
     remarks: Vec<String>,
@@ -179,7 +179,7 @@ impl Reading {
         match (parameter.plain.as_str(), mode.as_str()) {
             ("ssl", _) => self.tls.ssl(parameter)?,
             ("sslmode", _) => self.tls.mode(parameter, Mode::named(parameter)?)?,
-            // What libpq took before it had sslmode; 0 is its default.
+            // libpq's predecessor of sslmode; 0 is its default.
             ("requiressl", _) => match parameter.switch() {
                 Some(true) => self.tls.mode(parameter, Mode::Require)?,
                 Some(false) => {}
@@ -188,8 +188,8 @@ impl Reading {
             ("sslrootcert" | "sslca", _) => self.tls.root = Some(parameter.value.clone()),
             ("sslcert", _) => self.tls.certificate = Some(parameter.value.clone()),
             ("sslkey", _) => self.tls.key = Some(parameter.value.clone()),
-            // What they ask for is what is done anyway: the driver offers no compression, tells the host's name, speaks
-            // TLS 1.2 and 1.3, and neither GSSAPI nor channel binding; `prefer` asks for no more than that.
+            // They ask for what happens anyway: the driver offers no compression, sends the host's name, speaks
+            // TLS 1.2 and 1.3, and neither GSSAPI nor channel binding; `prefer` does not require those.
             ("sslcompression", "0")
             | ("sslsni", "1")
             | ("sslnegotiation", "postgres")
@@ -215,7 +215,7 @@ impl Reading {
             (plain, _) if plain.starts_with("options[") => {
                 self.kept.push((parameter.name().to_owned(), parameter.value.clone()));
             }
-            _ if parameter.is_about_security() => return Err(parameter.unheeded()),
+            _ if parameter.is_about_security() => return Err(parameter.unsupported()),
             _ => self.ignored.push(parameter.shown()),
         }
         Ok(())
@@ -226,7 +226,7 @@ impl Reading {
     }
 }
 
-/// How much the server has to prove, from little to much.
+/// How much the server has to prove, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Mode {
     Disable,
@@ -260,7 +260,7 @@ impl Mode {
     }
 }
 
-/// What is said of TLS, in whatever spelling.
+/// The TLS settings, in whatever spelling.
 #[derive(Default)]
 struct Tls {
     mode: Option<Mode>,
@@ -270,12 +270,12 @@ struct Tls {
 }
 
 impl Tls {
-    /// asyncpg's `ssl` takes the modes of `sslmode`; `true` is `require`, as libpq reads it.
+    /// asyncpg's `ssl` takes the modes of `sslmode`; `true` means `require`, as in libpq.
     fn ssl(&mut self, parameter: &Parameter) -> Result<(), InvalidAddress> {
         match parameter.switch() {
-            // Without TLS, or not asked for: asyncpg's and JDBC's `ssl=false`.
+            // asyncpg's and JDBC's `ssl=false`: without TLS, or not requested.
             Some(false) => self.mode(parameter, Mode::Disable),
-            // Beside a stronger `sslmode` it adds nothing.
+            // It adds nothing to a stronger `sslmode`.
             Some(true) if self.mode.is_some_and(|mode| mode >= Mode::Require) => Ok(()),
             Some(true) => self.mode(parameter, Mode::Require),
             None => self.mode(parameter, Mode::named(parameter)?),
@@ -285,17 +285,17 @@ impl Tls {
     fn mode(&mut self, parameter: &Parameter, mode: Mode) -> Result<(), InvalidAddress> {
         match self.mode.replace(mode) {
             Some(before) if before != mode => {
-                // `ssl=true&sslmode=verify-full`: the second says how.
+                // `ssl=true&sslmode=verify-full`: the second is more specific.
                 if before == Mode::Require && mode > before {
                     return Ok(());
                 }
-                Err(parameter.refused("another parameter says something else about TLS"))
+                Err(parameter.refused("it contradicts another parameter about TLS"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Puts it as the driver knows it.
+    /// Writes the settings in the driver's spelling.
     fn settle(
         &mut self,
         kept: &mut Vec<(String, String)>,
@@ -303,7 +303,7 @@ impl Tls {
     ) -> Result<(), InvalidAddress> {
         self.settle_root()?;
         if self.certificate.is_some() != self.key.is_some() {
-            return Err(InvalidAddress::new("`sslcert` and `sslkey` go together"));
+            return Err(InvalidAddress::new("`sslcert` and `sslkey` must be set together"));
         }
         if self.certificate.is_some() && self.mode.is_none_or(|mode| mode < Mode::Require) {
             return Err(InvalidAddress::new("`sslcert` needs `sslmode=require` or more"));
@@ -326,25 +326,23 @@ impl Tls {
         Ok(())
     }
 
-    /// libpq verifies against a root certificate in the mode `require` too, and the driver does not.
+    /// With a root certificate, libpq verifies even in mode `require`; the driver does not.
     fn settle_root(&mut self) -> Result<(), InvalidAddress> {
         match (self.root.as_deref(), self.mode) {
             (None, _) => {}
-            // The roots that everybody trusts, which anybody can have a certificate of: only the name tells them apart.
+            // The public roots issue certificates to anybody, so the host name must be verified.
             (Some("system"), None | Some(Mode::VerifyFull)) => {
                 self.root = None;
                 self.mode = Some(Mode::VerifyFull);
             }
             (Some("system"), _) => {
-                return Err(InvalidAddress::new(
-                    "`sslrootcert=system` goes with `sslmode=verify-full` alone",
-                ));
+                return Err(InvalidAddress::new("`sslrootcert=system` requires `sslmode=verify-full`"));
             }
             (Some(_), Some(Mode::Require)) => self.mode = Some(Mode::VerifyCa),
             (Some(_), Some(Mode::VerifyCa | Mode::VerifyFull)) => {}
             (Some(_), _) => {
                 return Err(InvalidAddress::new(
-                    "`sslrootcert` verifies nothing without `sslmode=verify-full` or `verify-ca`",
+                    "`sslrootcert` has no effect without `sslmode=verify-full` or `verify-ca`",
                 ));
             }
         }
@@ -355,13 +353,13 @@ impl Tls {
 fn target_session(parameter: &Parameter) -> Result<TargetSession, InvalidAddress> {
     match parameter.mode().as_str() {
         "any" => Ok(TargetSession::Any),
-        // JDBC's names come last.
+        // The last two are JDBC's names.
         "read-write" | "primary" | "master" => Ok(TargetSession::ReadWrite),
         _ => Err(parameter.refused("every service writes: expected read-write, primary or any")),
     }
 }
 
-/// As libpq reads it: 0 is no limit of the address's own.
+/// As in libpq, 0 means no limit in the address.
 fn seconds(parameter: &Parameter) -> Result<Option<Duration>, InvalidAddress> {
     match parameter.value.trim().parse::<u64>() {
         Ok(0) => Ok(None),
@@ -378,7 +376,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// What the driver is told for these parameters.
+    /// What the driver gets for these parameters.
     fn told(query: &str) -> String {
         let url = url(&format!("postgresql+asyncpg://shop:s3cret@db/shop?{query}"));
         url.expose().strip_prefix("postgres://shop:s3cret@db/shop").unwrap().to_owned()
@@ -431,7 +429,7 @@ mod tests {
         ] {
             assert_eq!(told(query), format!("?sslmode={mode}"), "{query}");
         }
-        // As libpq has it; the driver would encrypt to anybody.
+        // As in libpq; the driver would encrypt without verifying.
         assert_eq!(told("sslmode=require&sslrootcert=/ca.pem"), "?sslmode=verify-ca&sslrootcert=%2Fca.pem");
         assert_eq!(told("channel_binding=prefer&gssencmode=disable&sslnegotiation=postgres"), "");
         assert_eq!(
@@ -441,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_security_and_cannot_be_heeded_is_refused_and_named() {
+    fn security_parameters_that_are_not_supported_are_refused_and_named() {
         for query in [
             "channel_binding=require",
             "gssencmode=require",
@@ -520,13 +518,13 @@ mod tests {
     }
 
     #[test]
-    fn what_else_is_unknown_is_named_and_changes_nothing() {
+    fn other_unknown_parameters_are_named_and_have_no_effect() {
         let url = url(
             "postgresql+asyncpg://shop:s3cret@db/shop?prepared_statement_cache_size=0&pool_size=5&sslmode=allow",
         );
         insta::assert_snapshot!(url.remarks.join("\n"), @"
         sslmode=allow uses TLS where the server offers it, and plain text where it does not; verify-full protects
-        `prepared_statement_cache_size` and `pool_size` are not known here and change nothing
+        `prepared_statement_cache_size` and `pool_size` are unknown and have no effect
         ");
         assert_eq!(url.expose(), "postgres://shop:s3cret@db/shop?sslmode=prefer");
         assert_eq!(

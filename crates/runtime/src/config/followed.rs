@@ -1,4 +1,4 @@
-//! An address that is in a file, such as a mounted Secret, read anew when it changes: a rotated password, another server.
+//! An address in a file, such as a mounted Secret, that is read again when it changes: a rotated password, another server.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -6,11 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DatabaseUrl, variables::contents};
 
-/// How often the file is looked at. It is read whole: Kubernetes swaps links, and a time stamp may stay the same.
+/// How often the file is checked. It is read completely: Kubernetes swaps links, and the time stamp may stay the same.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Hands each new address in the file of `url` to `apply`, until `stopping`; an address that is in no file has none. What cannot
-/// be read or used changes nothing, and is told of once.
+/// Passes each new address in the file of `url` to `apply`, until `stopping`. Does nothing if the address did not come from a file. An address that
+/// cannot be read or used changes nothing, and is logged once.
 ///
 /// # Errors
 /// None: it is a task of a service's lifecycle.
@@ -21,17 +21,17 @@ pub async fn follow(
 ) -> anyhow::Result<()> {
     let Some(mut followed) = Followed::new(url) else { return Ok(()) };
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        // In the pool of blocking tasks it would be a task that nobody can cancel; a Secret is in memory.
+        // In the blocking pool it would be a task that nobody can cancel; a Secret is in memory, so reading it is fast.
         let Some(url) = followed.look() else { continue };
         match apply(&url) {
             Ok(()) => {
                 url.warn();
-                tracing::info!(database = ?url, file = %followed.file.display(), "the database's address was read anew");
+                tracing::info!(database = ?url, file = %followed.file.display(), "the database's address was reloaded");
             }
             Err(error) => tracing::warn!(
                 file = %followed.file.display(),
                 error = format!("{error:#}"),
-                "the database's new address is not used"
+                "the database's new address cannot be used"
             ),
         }
     }
@@ -41,7 +41,7 @@ pub async fn follow(
 struct Followed {
     url: DatabaseUrl,
     file: Arc<Path>,
-    /// What was last found wrong, so that it is told once.
+    /// The last problem, so that it is logged only once.
     trouble: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl Followed {
         Some(Self { url, file, trouble: None })
     }
 
-    /// The address in the file, if it is another one than before.
+    /// Returns the address in the file if it has changed.
     fn look(&mut self) -> Option<DatabaseUrl> {
         let read = contents(&self.file).and_then(|text| Ok(text.parse::<DatabaseUrl>()?));
         match read {
@@ -70,7 +70,7 @@ impl Followed {
                     tracing::warn!(
                         file = %self.file.display(),
                         error = trouble,
-                        "the file with the database's address cannot be used; the address of before is"
+                        "the file with the database's address cannot be used; the previous address stays in use"
                     );
                     self.trouble = Some(trouble);
                 }
@@ -94,7 +94,7 @@ mod tests {
     fn a_file_that_changes_in_any_way_is_read_anew_and_a_broken_one_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        // As Kubernetes mounts a Secret: uri -> ..data/uri, and ..data -> a folder that is never changed.
+        // As Kubernetes mounts a Secret: uri -> ..data/uri, and ..data -> a folder that never changes.
         for (version, password) in [("1", "one"), ("2", "two")] {
             fs::create_dir(at(version)).unwrap();
             fs::write(at(version).join("uri"), url(password)).unwrap();

@@ -1,5 +1,5 @@
-//! Reading configuration: environment variables only, or the files that they name, listed by `--help`, and one line when
-//! one is wrong.
+//! Configuration: only from environment variables, or the files that they name. `--help` lists them, and one line reports
+//! a wrong one.
 
 mod address;
 mod database_url;
@@ -22,16 +22,16 @@ pub use self::{
     secret::{Demo, Secret},
 };
 
-/// Parses the process's arguments and environment. Prints help or version and exits when asked to.
+/// Parses the process's arguments and environment. Prints help or version and exits if asked to.
 ///
 /// # Errors
-/// One line that names the variable which is missing or malformed, without its value.
+/// One line that names the missing or malformed variable, without its value.
 pub fn parse<C: Parser>() -> anyhow::Result<C> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     parse_from(&arguments)
 }
 
-/// The same with these arguments, the program's name first.
+/// The same with these arguments, starting with the program's name.
 pub(crate) fn parse_from<C: Parser>(arguments: &[OsString]) -> anyhow::Result<C> {
     let environment = |name: &OsStr| std::env::var_os(name);
     variables::check_driver(&environment)?;
@@ -46,7 +46,7 @@ pub(crate) fn parse_from<C: Parser>(arguments: &[OsString]) -> anyhow::Result<C>
     })
 }
 
-/// Clap's message, as one line that speaks of environment variables.
+/// Converts clap's message into one line about environment variables.
 fn one_line<C: Parser>(error: &clap::Error) -> String {
     use clap::error::{ContextKind, ContextValue};
 
@@ -78,10 +78,10 @@ fn one_line<C: Parser>(error: &clap::Error) -> String {
     }
 }
 
-/// An address without its user, password and query, for logs and errors.
+/// An address without user, password and query, for logs and errors.
 pub fn redacted(address: &str) -> String {
     match Url::parse(address) {
-        // What has no `//` and is not a file may be a user and a password.
+        // Without `//` it may be a user and a password, unless it is a file.
         Ok(mut url) if url.has_authority() || url.scheme() == "sqlite" => {
             let _ = url.set_username("");
             let _ = url.set_password(None);

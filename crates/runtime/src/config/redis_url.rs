@@ -7,7 +7,7 @@ use super::{
     redacted,
 };
 
-/// Where a Redis is: `redis://`, `rediss://` (with TLS), or `memory:` for none. Never shown with its password.
+/// The address of a Redis: `redis://`, `rediss://` (with TLS), or `memory:` for none. Never shown with its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl {
     url: Option<String>,
@@ -15,15 +15,15 @@ pub struct RedisUrl {
 }
 
 impl RedisUrl {
-    /// None: what a Redis would do is done within this process.
+    /// No Redis: its work is done inside this process.
     pub const MEMORY: Self = Self { url: None, remarks: Vec::new() };
 
-    /// The whole address, password included: for a driver, never for a log. `None`: within this process.
+    /// The complete address, including the password: for a driver, never for a log. `None` for `memory:`.
     pub fn expose(&self) -> Option<&str> {
         self.url.as_deref()
     }
 
-    /// Names in the log what the address says and nobody heeds. Once, at start.
+    /// Logs which parameters have no effect. Called once, at start.
     pub fn warn(&self) {
         for remark in &self.remarks {
             tracing::warn!(redis = ?self, "{remark}");
@@ -31,7 +31,7 @@ impl RedisUrl {
     }
 }
 
-const FORM: &str = "the address of a Redis is redis://[user:password@]host:port/database, the same with rediss:// (TLS), or memory:";
+const FORM: &str = "a Redis address is redis://[user:password@]host:port/database, the same with rediss:// (TLS), or memory:";
 
 impl FromStr for RedisUrl {
     type Err = InvalidAddress;
@@ -49,7 +49,7 @@ impl FromStr for RedisUrl {
         };
         if rest.ends_with("#insecure") {
             return Err(InvalidAddress::new(
-                "`#insecure`: a certificate that nobody verifies protects nothing; leave it out",
+                "`#insecure`: an unverified certificate protects nothing; leave it out",
             ));
         }
         address::well_delimited(rest)?;
@@ -70,13 +70,13 @@ impl RedisUrl {
         for parameter in &parameters {
             match parameter.plain.as_str() {
                 "ssl" | "tls" => tls = wants_tls(parameter, with_tls)?,
-                // redis-py's names for what is done anyway, and for what nobody should want.
+                // redis-py's names for what happens anyway, and for what nobody should want.
                 "sslcertreqs" if parameter.mode() == "required" => {}
                 "sslcheckhostname" if parameter.switch() == Some(true) => {}
                 "db" => database = Some(parameter.value.clone()),
-                // The driver asks for the protocol that each service needs.
+                // The driver chooses the protocol version that each service needs.
                 "protocol" => {}
-                _ if parameter.is_about_security() => return Err(parameter.unheeded()),
+                _ if parameter.is_about_security() => return Err(parameter.unsupported()),
                 _ => ignored.push(parameter.shown()),
             }
         }
@@ -94,10 +94,10 @@ impl RedisUrl {
         }
         let path = url.path().trim_matches('/');
         if !path.is_empty() && path.parse::<u32>().is_err() {
-            return Err(InvalidAddress::new("the path is the number of a database, such as /0"));
+            return Err(InvalidAddress::new("the path must be the number of a database, such as /0"));
         }
         url.set_query(None);
-        // The url crate lets no scheme become another one that it does not know.
+        // The url crate does not allow changing a scheme to one that it does not know.
         let rest = url.as_str().split_once(':').map_or("", |(_, rest)| rest);
         let url = format!("{}:{rest}", if tls { "rediss" } else { "redis" });
         Ok(Self { url: Some(url), remarks: address::ignored(&ignored).into_iter().collect() })
@@ -107,7 +107,7 @@ impl RedisUrl {
 fn wants_tls(parameter: &Parameter, with_tls: bool) -> Result<bool, InvalidAddress> {
     match parameter.switch() {
         Some(wanted) if wanted || !with_tls => Ok(wanted),
-        Some(_) => Err(parameter.refused("rediss:// says something else about TLS")),
+        Some(_) => Err(parameter.refused("it contradicts rediss://, which uses TLS")),
         None => Err(parameter.refused("expected true or false")),
     }
 }
@@ -168,9 +168,6 @@ mod tests {
         let url: RedisUrl =
             "redis://user:s3cret@redis/0?socket_timeout=3&decode_responses=true".parse().unwrap();
         assert_eq!(format!("{url:?}"), "redis://redis/0");
-        assert_eq!(
-            url.remarks,
-            ["`socket_timeout` and `decode_responses` are not known here and change nothing"]
-        );
+        assert_eq!(url.remarks, ["`socket_timeout` and `decode_responses` are unknown and have no effect"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Secrets that protect something: not the documentation's, and not to be guessed.
+//! Secrets that protect something: they must be neither the documentation's examples nor easy to guess.
 
 use std::collections::BTreeSet;
 
@@ -8,47 +8,47 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// Whether this is a demonstration.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Demo {
-    /// `true`: a demonstration that nobody else reaches, whose secrets may be the documentation's examples
+    /// `true`: this is a demonstration that nobody else can reach, and may use the documentation's example secrets
     #[arg(id = "demo", long = "demo", env = "SHOP_DEMO", action = ArgAction::Set, default_value_t = false)]
     pub is_on: bool,
 }
 
-/// What is expected of a secret.
+/// The requirements for a secret.
 #[derive(Clone, Copy, Debug)]
 pub struct Secret {
-    /// The variable that it is in.
+    /// Its variable.
     pub variable: &'static str,
     /// The documentation's example, which a demonstration may use.
     pub example: Option<&'static str>,
-    /// How many bytes it has at least, and who says so.
+    /// Its minimum length in bytes, and the rule that requires it.
     pub least: Option<(usize, &'static str)>,
 }
 
-/// Fewer different bytes than this are no secret, however many there are.
+/// With fewer distinct bytes than this, it is not secret, however long it is.
 const LEAST_DIFFERENT: usize = 6;
 
 impl Secret {
-    /// Looks at what was given.
+    /// Checks a given secret.
     ///
     /// # Errors
-    /// It is the documentation's and this is no demonstration, a placeholder, too short, or too regular to be random.
+    /// It is the documentation's example outside a demonstration, a placeholder, too short, or too regular to be random.
     pub fn check(&self, given: &SecretString, demo: Demo) -> anyhow::Result<()> {
         let Self { variable, example, least } = *self;
         let given = given.expose_secret();
         if example.is_some_and(|example| given == example) {
             anyhow::ensure!(
                 demo.is_on,
-                "{variable} is the documentation's example, which everybody knows: make one of your own \
-                 (openssl rand -base64 48), or set SHOP_DEMO=true for a demonstration that nobody else reaches"
+                "{variable} is the documentation's example, which everybody knows: generate your own \
+                 (openssl rand -base64 48), or set SHOP_DEMO=true for a demonstration that nobody else can reach"
             );
             tracing::warn!(
-                "{variable} is the documentation's example, which everybody knows: good for a demonstration alone"
+                "{variable} is the documentation's example, which everybody knows: use it only in a demonstration"
             );
             return Ok(());
         }
         anyhow::ensure!(
             !is_placeholder(given),
-            "{variable} still has a placeholder in it: make one of your own (openssl rand -base64 48)"
+            "{variable} still contains a placeholder: generate your own (openssl rand -base64 48)"
         );
         if let Some((least, rule)) = least {
             anyhow::ensure!(
@@ -58,7 +58,7 @@ impl Secret {
             );
             anyhow::ensure!(
                 !is_regular(given.as_bytes()),
-                "{variable} repeats itself, so it can be guessed: make a random one (openssl rand -base64 48)"
+                "{variable} repeats itself, so it can be guessed: generate a random one (openssl rand -base64 48)"
             );
         }
         Ok(())
@@ -70,7 +70,7 @@ fn is_placeholder(secret: &str) -> bool {
     letters.to_ascii_lowercase().contains("changeme")
 }
 
-/// A few different bytes, or a short word again and again.
+/// Whether it has only a few distinct bytes, or repeats a short word.
 fn is_regular(secret: &[u8]) -> bool {
     let different: BTreeSet<u8> = secret.iter().copied().collect();
     let repeats =
@@ -96,7 +96,7 @@ mod tests {
     fn the_example_is_for_a_demonstration_alone() {
         insta::assert_snapshot!(
             check("change_me_example", false).unwrap_err(),
-            @"EXAMPLE_SECRET is the documentation's example, which everybody knows: make one of your own (openssl rand -base64 48), or set SHOP_DEMO=true for a demonstration that nobody else reaches"
+            @"EXAMPLE_SECRET is the documentation's example, which everybody knows: generate your own (openssl rand -base64 48), or set SHOP_DEMO=true for a demonstration that nobody else can reach"
         );
         assert_eq!(check("change_me_example", true), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! What clap is told of the environment: each variable of a command, or the file that `NAME_FILE` names.
+//! How clap gets the environment: each variable of a command, or the file that `NAME_FILE` names.
 
 use std::{
     any::TypeId,
@@ -15,14 +15,14 @@ use clap::{Arg, Command, Id};
 
 use super::DatabaseUrl;
 
-/// A file with a variable's value is at most this long, in bytes.
+/// The maximum size of a file with a variable's value, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// Reads a variable of the environment.
 type Environment<'a> = &'a dyn Fn(&OsStr) -> Option<OsString>;
 
-/// `command`, with every variable as it is meant: an empty one is an unset one (compose passes `NAME=` for what `.env` leaves
-/// out), spaces and line breaks around a value do not belong to it, and `NAME_FILE` is a file with the value.
+/// Prepares `command` so that every variable is read as intended: an empty one counts as unset (compose passes `NAME=` for what `.env` leaves
+/// out), whitespace and line breaks around a value are ignored, and `NAME_FILE` names a file with the value.
 ///
 /// # Errors
 /// A variable is given twice, or its file cannot be read.
@@ -61,7 +61,7 @@ pub(super) fn read(command: Command, environment: Environment<'_>) -> anyhow::Re
 const FILES: &str = "Every variable NAME can also be given as NAME_FILE, the path of a file with the value, such as a mounted Secret. An empty \
                      variable is an unset one.";
 
-/// The database's driver reads this variable itself, and would take a misspelt mode for `prefer`.
+/// Checks a variable that the database's driver reads itself; it would treat a misspelt mode as `prefer`.
 ///
 /// # Errors
 /// It is none of the driver's modes.
@@ -77,11 +77,11 @@ pub(super) fn check_driver(environment: Environment<'_>) -> anyhow::Result<()> {
 
 /// How a variable is given.
 enum Given {
-    /// In the environment or not at all, for clap to read.
+    /// In the environment as intended, or not at all: clap reads it.
     AsItIs,
     /// Empty.
     Not,
-    /// In the environment, in another form than it is meant.
+    /// In the environment, in a form that has to be cleaned up.
     Value(String),
     File(String, PathBuf),
 }
@@ -94,7 +94,7 @@ fn given(name: &OsStr, is_secret: bool, environment: Environment<'_>) -> anyhow:
         (None, None) if environment(name).is_some() => Ok(Given::Not),
         (None, None) => Ok(Given::AsItIs),
         (Some(_), Some(_)) => {
-            bail!("{} and {} are both set: set one", name.display(), in_file.display())
+            bail!("{} and {} are both set: set only one", name.display(), in_file.display())
         }
         (None, Some(path)) => {
             let path = PathBuf::from(path);
@@ -108,7 +108,7 @@ fn given(name: &OsStr, is_secret: bool, environment: Environment<'_>) -> anyhow:
     }
 }
 
-/// The value without what an editor, `echo` or a copy added. Spaces may be part of a secret, a line break at its end is not.
+/// The value without what an editor, `echo` or copying may have added. Spaces may be part of a secret; a final line break is not.
 fn meant(text: &str, is_secret: bool) -> &str {
     if is_secret {
         let text = text.strip_suffix('\n').unwrap_or(text);
@@ -117,10 +117,10 @@ fn meant(text: &str, is_secret: bool) -> &str {
     text.trim()
 }
 
-/// What is in a file that holds a value.
+/// Reads a value from a file.
 ///
 /// # Errors
-/// It cannot be read, is too long, is not text, or has nothing in it.
+/// The file cannot be read, is too long, is not text, or is empty.
 pub(super) fn contents(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     let mut bytes = Vec::new();
@@ -133,13 +133,13 @@ pub(super) fn contents(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// As if the environment had `value`: arguments still go before it, and `--help` does not show it.
+/// Acts as if the environment contained `value`: arguments still take precedence, and `--help` does not show it.
 fn with_value(argument: Arg, value: String) -> Arg {
     argument.env(None::<&str>).default_value(value).hide_default_value(true).required(false)
 }
 
 fn with_file(argument: Arg, value: String, path: PathBuf) -> Arg {
-    // Reads the file anew when it changes, so it has to know it.
+    // An address in a file is followed when it changes, so it has to know its file.
     let is_database = argument.get_value_parser().type_id() == TypeId::of::<DatabaseUrl>();
     let argument = with_value(argument, value.clone());
     if !is_database {
@@ -205,7 +205,7 @@ mod tests {
         (folder, path.to_str().unwrap().to_owned())
     }
 
-    /// As an argument, because clap asks the process's own environment for what is as it is meant.
+    /// Given as an argument, because clap itself reads the process's environment for variables in their intended form.
     const DATABASE: [&str; 2] = ["--database", "postgresql://shop:s3cret@db/shop"];
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(parsed.database.file().unwrap().to_str().unwrap(), url);
         assert!(parse(&DATABASE, &[]).unwrap().database.file().is_none());
         let other = parse(&["--database", "postgresql://other"], &files).unwrap();
-        assert!(other.database.file().is_none(), "an argument goes before the file");
+        assert!(other.database.file().is_none(), "an argument takes precedence over the file");
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         assert!(refusal(&[("EXAMPLE_SECRET_FILE", &long)]).ends_with("has more than 65536 bytes"));
         assert_eq!(
             refusal(&[("EXAMPLE_PORT", "1"), ("EXAMPLE_PORT_FILE", "/nowhere")]),
-            "EXAMPLE_PORT and EXAMPLE_PORT_FILE are both set: set one"
+            "EXAMPLE_PORT and EXAMPLE_PORT_FILE are both set: set only one"
         );
     }
 
