@@ -19,7 +19,7 @@ pub struct TestBrowser {
 /// Starts the ChromeDriver that `SHOP_TEST_CHROMEDRIVER` names, for the Chromium that `SHOP_TEST_CHROMIUM` names.
 ///
 /// # Panics
-/// They are named, and ChromeDriver does not start.
+/// They are installed, but ChromeDriver does not start.
 pub async fn browser() -> Option<TestBrowser> {
     let chromedriver = PathBuf::from(server_url("SHOP_TEST_CHROMEDRIVER")?);
     let chromium = PathBuf::from(server_url("SHOP_TEST_CHROMIUM")?);
@@ -37,20 +37,20 @@ pub async fn browser() -> Option<TestBrowser> {
 }
 
 impl TestBrowser {
-    /// The capabilities of a session: headless, in this language (`ru`, `en`), with a window of this size.
+    /// The capabilities for a session: headless, in this language (`ru`, `en`), with a window of this size.
     pub fn capabilities(&self, language: &str, (width, height): (u32, u32)) -> Map<String, Value> {
         let options = json!({
             "binary": self.chromium,
             "args": [
                 "--headless=new",
-                // So that it ends with ChromeDriver, even a killed one.
+                // Makes it end with ChromeDriver, even if that is killed.
                 "--remote-debugging-pipe",
                 // Its sandbox needs rights that containers and root lack; it only ever sees our own pages.
                 "--no-sandbox",
                 // /dev/shm is small in containers.
                 "--disable-dev-shm-usage",
                 "--disable-gpu",
-                // Its makers' services: not asked for, and out of reach where tests run.
+                // The browser vendor's services: not needed, and unreachable where tests run.
                 "--no-first-run",
                 "--disable-background-networking",
                 "--disable-component-update",

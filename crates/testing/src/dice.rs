@@ -1,4 +1,4 @@
-//! Numbers from a seed, the same ones for ever: a seed that is kept must not lose its plan to an update of a crate.
+//! Numbers from a seed that never change: an update of a crate must not change the plan of a recorded seed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Dice(u64);
 
 impl Dice {
-    /// Those of `seed`.
+    /// The numbers of `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -25,7 +25,7 @@ impl Dice {
         self.next() % end
     }
 
-    /// From `first` to `last`, both included.
+    /// From `first` to `last`, inclusive.
     pub fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.below(last - first + 1)
     }
@@ -35,7 +35,7 @@ impl Dice {
         Duration::from_millis(self.between(first, last))
     }
 
-    /// True so many times out of a hundred.
+    /// True with this probability in percent.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }

@@ -1,4 +1,4 @@
-//! A disk that fills up: a file system of a test's own, in memory.
+//! A disk that can be filled up: a file system in memory for one test.
 
 use std::{path::Path, process::Command};
 
@@ -6,14 +6,14 @@ use tempfile::TempDir;
 
 use crate::skip::skip;
 
-/// A mounted file system of a few MiB. Unmounted with this.
+/// A mounted file system of a few MiB. Unmounted when this is dropped.
 #[derive(Debug)]
 pub struct SmallDisk(TempDir);
 
-/// A file system of `megabytes`; only who may mount has one.
+/// Creates a file system of `megabytes`; `None` without the right to mount.
 ///
 /// # Panics
-/// There is no folder for it.
+/// The folder for it cannot be created.
 pub fn small_disk(megabytes: u32) -> Option<SmallDisk> {
     let folder = tempfile::tempdir().expect("a folder");
     let size = format!("size={megabytes}m");
@@ -27,7 +27,7 @@ pub fn small_disk(megabytes: u32) -> Option<SmallDisk> {
 }
 
 impl SmallDisk {
-    /// Where it is mounted.
+    /// The mount point.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
@@ -35,7 +35,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: somebody may have a file open there.
+        // Lazily, because a process may still have a file open there.
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use crate::skip::{server_url, skip};
 
-/// The environment that puts a process's wall clock `offset` away, such as `+1h`. Only the wall clock: what measures
-/// time goes on as it is.
+/// The environment that shifts a process's wall clock by `offset`, such as `+1h`. Clocks that measure durations
+/// are not affected.
 pub fn faketime(offset: &'static str) -> Option<[(&'static str, String); 3]> {
     let library = PathBuf::from(server_url("SHOP_TEST_FAKETIME")?);
     if !library.exists() {

@@ -18,21 +18,21 @@ use crate::{
     teardown::teardown,
 };
 
-/// A namespace of a test's own, and the means to reach it. Deleted when this is dropped.
+/// A namespace for one test, and the means to reach it. Deleted when this is dropped.
 ///
-/// A server of `cargo xtask test` has no controller that would empty a deleted namespace: there it is closed, so that
-/// nothing can be made in it any more, and what is in it goes with the server.
+/// Servers started by `cargo xtask test` have no controller that would empty a deleted namespace. There the namespace is only closed, so that
+/// nothing more can be created in it, and its content is gone when the server stops.
 #[derive(Debug)]
 pub struct TestCluster {
     /// Its name.
     pub namespace: String,
     /// The API server, `https://…`
     pub url: String,
-    /// The file for `KUBECONFIG`: the admin, in the namespace.
+    /// The file for `KUBECONFIG`: the admin, in this namespace.
     pub kubeconfig: PathBuf,
     config: Value,
     kubectl: PathBuf,
-    /// A server of the test's own takes it along; it may be frozen or dead by then.
+    /// A private server is stopped with it; by then it may be frozen or dead.
     goes_with_server: bool,
     folder: TempDir,
 }
@@ -40,7 +40,7 @@ pub struct TestCluster {
 /// A fresh namespace on the API server of the kubeconfig that `SHOP_TEST_KUBECONFIG` names.
 ///
 /// # Panics
-/// A server is named, and refuses.
+/// A server is named but refuses.
 pub async fn kubernetes() -> Option<TestCluster> {
     let kubeconfig = server_url("SHOP_TEST_KUBECONFIG")?;
     let kubectl = match servers::kubectl() {
@@ -57,7 +57,7 @@ pub async fn kubernetes() -> Option<TestCluster> {
 }
 
 impl TestCluster {
-    /// On a server that the test has started.
+    /// In a server that the test has started.
     pub(crate) async fn private(kubeconfig: &Path) -> Self {
         let kubectl = servers::kubectl().expect("what a server has been started with");
         match Self::create(kubeconfig, kubectl, true).await {
@@ -69,7 +69,7 @@ impl TestCluster {
     async fn create(server: &Path, kubectl: PathBuf, goes_with_server: bool) -> anyhow::Result<Self> {
         let namespace = format!("test-{}", Uuid::new_v4().simple());
         let folder = tempfile::tempdir()?;
-        // The current context alone, with what it names in other files: a copy that can be changed and moved.
+        // Only the current context, with the content of the files it names: a copy that can be changed and moved.
         let view = ["config", "view", "--minify", "--flatten", "--raw", "--output=json"];
         let view = run(command(&kubectl, folder.path(), server).args(view), None).await?;
         let mut config: Value = serde_json::from_str(&view).context("SHOP_TEST_KUBECONFIG")?;
@@ -82,9 +82,9 @@ impl TestCluster {
         Ok(cluster)
     }
 
-    /// The file for `KUBECONFIG` of a user who has no rights but those that Roles grant it, whether it exists or not:
-    /// `system:serviceaccount:<namespace>:<name>` is what a pod would be. The admin acts as that user, and so may only
-    /// what the user may; no token is needed, which an API without controllers does not make.
+    /// The file for `KUBECONFIG` of a user who only has the rights that Roles grant, whether the user exists or not:
+    /// `system:serviceaccount:<namespace>:<name>` is a pod's identity. The admin impersonates that user, and so may only do
+    /// what the user may; no token is needed, which an API server without controllers would not create.
     ///
     /// # Panics
     /// The file cannot be written.
@@ -92,8 +92,8 @@ impl TestCluster {
         self.write(&self.config_as(user))
     }
 
-    /// The file for `KUBECONFIG` that goes through `proxy`, as `user`, or as the admin: for a process that is to be cut
-    /// off while others are not.
+    /// The file for `KUBECONFIG` that connects through `proxy`, as `user`, or as the admin: for cutting off a single
+    /// process.
     ///
     /// # Panics
     /// The file cannot be written.
@@ -101,7 +101,7 @@ impl TestCluster {
         let mut config = user.map_or_else(|| self.config.clone(), |user| self.config_as(user));
         let cluster = &mut config["clusters"][0]["cluster"];
         cluster["server"] = json!(proxy.url());
-        // The certificate is the server's still.
+        // The certificate is still the server's.
         if cluster["tls-server-name"].is_null() {
             let url = Url::parse(&self.url).expect("the URL of a server");
             cluster["tls-server-name"] = json!(url.host_str());
@@ -109,16 +109,16 @@ impl TestCluster {
         self.write(&config)
     }
 
-    /// A network to the API server that works until it is told otherwise.
+    /// A network path to the API server that works until the test breaks it.
     ///
     /// # Panics
-    /// There is no loopback address left.
+    /// No loopback address is free.
     pub async fn proxy(&self) -> Proxy {
         Proxy::to(&self.url).await
     }
 
-    /// Runs kubectl as the admin in the namespace, and answers what it prints. `&["get", "pods", "--as", "someone"]`
-    /// does it as someone.
+    /// Runs kubectl as the admin in the namespace, and returns its output. `&["get", "pods", "--as", "someone"]`
+    /// runs it as someone else.
     ///
     /// # Panics
     /// It fails.
@@ -129,10 +129,10 @@ impl TestCluster {
         }
     }
 
-    /// Runs kubectl, where a refusal is of interest.
+    /// Runs kubectl and returns its error, if it fails.
     ///
     /// # Errors
-    /// It fails; with what it wrote to its standard error.
+    /// kubectl fails; the error is its standard error.
     pub async fn try_kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
         run(self.command().args(arguments), None).await
     }
@@ -147,27 +147,27 @@ impl TestCluster {
         }
     }
 
-    /// Applies manifests, where a refusal is of interest.
+    /// Applies manifests and returns the server's refusal, if it refuses.
     ///
     /// # Errors
-    /// The server refuses; with what it says.
+    /// The server refuses; the error is its message.
     pub async fn try_apply(&self, manifests: &str) -> anyhow::Result<()> {
         run(self.command().args(["apply", "--filename=-"]), Some(manifests)).await.map(drop)
     }
 
     /// Makes sure that the CustomResourceDefinitions in the file are served. They belong to the whole cluster, so other
-    /// tests may be at it too, and nobody takes them away.
+    /// tests may be applying them too, and nobody removes them.
     ///
     /// # Panics
     /// The server refuses.
     pub async fn install_crds(&self, file: &Path) {
         let file = format!("--filename={}", file.display());
-        // Old servers drop what they do not know, as CEL rules; kubectl would refuse it.
+        // Old servers drop fields that they do not know, such as CEL rules; kubectl would refuse to send them.
         let apply = ["apply", "--validate=false", &file];
         let mut attempts = 5;
         while let Err(error) = self.try_kubectl(&apply).await {
             attempts -= 1;
-            // Of two that make one at the same time, the second fails.
+            // If two tests create one at the same time, the second fails.
             assert!(attempts > 0, "{error:#}");
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
@@ -195,13 +195,13 @@ impl Drop for TestCluster {
             return;
         }
         let mut command = self.command();
-        // To wait for the end of it would be to wait for a controller.
+        // Waiting for its end would mean waiting for a controller.
         command.args(["delete", "namespace", &self.namespace, "--wait=false"]);
         teardown("a test's namespace", async move { run(&mut command, None).await.map(drop) });
     }
 }
 
-/// Runs Helm, the one that `HELM` names or the path has, and answers what it prints; `None` where there is none.
+/// Runs Helm, from `HELM` or the path, and returns its output; `None` if there is none.
 ///
 /// # Panics
 /// It fails.
@@ -222,7 +222,7 @@ fn write(folder: &Path, config: &Value) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-/// kubectl that ends with us, and keeps what it learns of the server out of the user's home.
+/// kubectl, tied to our own life; it keeps its cache out of the user's home.
 fn command(kubectl: &Path, folder: &Path, kubeconfig: &Path) -> Command {
     let mut command = Command::from(servers::ending_with_us(kubectl, "KILL"));
     command

@@ -1,9 +1,9 @@
 //! Real backends for tests.
 //!
 //! [`servers`] starts private servers from local binaries and needs nothing but std, so `cargo xtask` uses it too. The
-//! feature `clients` adds what a test asks for: [`postgres`], [`redis`], [`rabbitmq`] and [`kubernetes`] give it an
-//! empty place of its own on the servers that `cargo xtask test` names in the environment, and [`private_postgres`] and
-//! the like give it a server of its own to kill, freeze and restart.
+//! feature `clients` adds the functions for tests: [`postgres`], [`redis`], [`rabbitmq`] and [`kubernetes`] give a test its
+//! own empty place on the servers that `cargo xtask test` names in the environment, and [`private_postgres`] and
+//! similar functions give it a server of its own to kill, freeze and restart.
 //!
 //! ```no_run
 //! # #[cfg(feature = "clients")]
@@ -13,7 +13,7 @@
 //! }
 //! ```
 //!
-//! A backend that cannot be had skips the test: its name is appended to the file that `SHOP_TEST_SKIPS` names. With
+//! A test whose backend is not available is skipped: its name is appended to the file that `SHOP_TEST_SKIPS` names. With
 //! `SHOP_TEST_REQUIRE=1` it fails instead.
 #![warn(missing_docs)]
 

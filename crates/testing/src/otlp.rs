@@ -28,7 +28,7 @@ pub struct Span {
     pub span_id: String,
     /// 16 digits; `None` for a root.
     pub parent_span_id: Option<String>,
-    /// What it is in the trace.
+    /// Its role in the trace.
     pub kind: SpanKind,
     /// Its attributes, as text.
     pub attributes: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ impl Collector {
     /// Listens on a free loopback port.
     ///
     /// # Panics
-    /// There is none.
+    /// No port is free.
     #[expect(clippy::disallowed_methods, reason = "the task's owner is the collector, whose Drop ends it")]
     pub async fn start() -> Self {
         let received = Arc::new(Received::default());
@@ -61,21 +61,21 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let address = listener.local_addr().expect("a bound address");
         let server = tokio::spawn(async move {
-            // It ends only by being dropped.
+            // It ends only when it is dropped.
             let _ = axum::serve(listener, router).await;
         });
         Self { endpoint: format!("http://{address}"), received, server }
     }
 
-    /// All spans so far, in the order in which they arrived.
+    /// Returns all spans so far, in order of arrival.
     pub fn spans(&self) -> Vec<Span> {
         self.received.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until `enough` says so of all spans so far, and answers them.
+    /// Waits until `enough` accepts the spans so far, and returns them.
     ///
     /// # Panics
-    /// After `patience`, with the spans that did arrive.
+    /// After `patience`; the message lists the spans that did arrive.
     pub async fn wait_for(&self, patience: Duration, enough: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let waiting = async {
             loop {

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{skip::server_url, teardown::teardown};
 
-/// An empty database of a test's own. Dropped, with whoever is still connected, when this is.
+/// An empty database for one test. Dropping this drops it, together with any open connections.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// `postgres://…/<name>`
@@ -13,10 +13,10 @@ pub struct TestDatabase {
     server: String,
 }
 
-/// A fresh database on the server that `SHOP_TEST_POSTGRES_URL` names.
+/// Creates a database on the server that `SHOP_TEST_POSTGRES_URL` names.
 ///
 /// # Panics
-/// A server is named, and refuses.
+/// A server is named but refuses.
 pub async fn postgres() -> Option<TestDatabase> {
     let server = server_url("SHOP_TEST_POSTGRES_URL")?;
     let name = format!("test_{}", Uuid::new_v4().simple());

@@ -9,65 +9,65 @@ use crate::{
     skip::skip,
 };
 
-/// A server of a test's own, with the faults that [`Server`] offers, for async code.
+/// A server for one test, with the faults that [`Server`] offers, for async code.
 ///
 /// It is killed when this is dropped, or when the test's process ends.
 #[derive(Debug)]
 pub struct Private {
     /// `postgres://…/postgres`, `redis://…`, `amqp://…/%2f` or `https://…`
     pub url: String,
-    /// RabbitMQ's management API, as `http://user:password@host:port`; empty for the others.
+    /// RabbitMQ's management API, as `http://user:password@host:port`; empty for other servers.
     pub management_url: String,
     server: Arc<Mutex<Server>>,
 }
 
-/// Starts a PostgreSQL of the test's own; the superuser is `shop`.
+/// Starts a private PostgreSQL; the superuser is `shop`.
 ///
 /// # Panics
-/// Its binaries are here, and it does not start.
+/// Its binaries are installed, but it does not start.
 pub async fn private_postgres(durability: Durability) -> Option<Private> {
     start(Kind::Postgres, move || Server::postgres(durability)).await
 }
 
-/// Starts a PgBouncer of the test's own, in front of a private PostgreSQL at `url`.
+/// Starts a private PgBouncer, in front of a private PostgreSQL at `url`.
 ///
 /// # Panics
-/// Its binary is here, and it does not start.
+/// Its binary is installed, but it does not start.
 pub async fn private_pgbouncer(url: &str, mode: PoolMode) -> Option<Private> {
     let url = url.to_owned();
     start(Kind::PgBouncer, move || Server::pgbouncer(&url, mode)).await
 }
 
-/// Starts a PostgreSQL of the test's own that is not like all others.
+/// Starts a private PostgreSQL with special settings.
 ///
 /// # Panics
-/// Its binaries are here, and it does not start.
+/// Its binaries are installed, but it does not start.
 pub async fn private_postgres_like(postgres: Postgres) -> Option<Private> {
     start(Kind::Postgres, move || Server::postgres_like(&postgres)).await
 }
 
-/// Starts a Redis of the test's own.
+/// Starts a private Redis.
 ///
 /// # Panics
-/// Its binaries are here, and it does not start.
+/// Its binaries are installed, but it does not start.
 pub async fn private_redis() -> Option<Private> {
     start(Kind::Redis, Server::redis).await
 }
 
-/// Starts a RabbitMQ of the test's own; a few seconds.
+/// Starts a private RabbitMQ, which takes a few seconds.
 ///
 /// # Panics
-/// Its binaries are here, and it does not start.
+/// Its binaries are installed, but it does not start.
 pub async fn private_rabbitmq() -> Option<Private> {
     start(Kind::RabbitMq, Server::rabbitmq).await
 }
 
-/// Starts a Kubernetes API of the test's own, with its etcd, and makes a namespace there; some seconds.
+/// Starts a private Kubernetes API with its etcd, and creates a namespace in it; takes some seconds.
 ///
-/// To end in order, it waits until its watches have ended, up to its 30 seconds: [`Private::kill9`] is the quick way.
+/// A graceful stop waits up to 30 seconds for open watches; [`Private::kill9`] is the quick way.
 ///
 /// # Panics
-/// Its binaries are here, and it does not start.
+/// Its binaries are installed, but it does not start.
 pub async fn private_kubernetes() -> Option<(Private, TestCluster)> {
     let server = start(Kind::Kubernetes, Server::kubernetes).await?;
     let kubeconfig = server.with(|server| server.kubeconfig().map(Path::to_owned)).await;
@@ -100,7 +100,7 @@ impl Private {
         self.with(Server::kill9).await;
     }
 
-    /// Asks it to end in order, and waits.
+    /// Stops it gracefully.
     pub async fn shut_down(&self) {
         self.with(Server::shut_down).await;
     }
@@ -108,14 +108,14 @@ impl Private {
     /// Starts it again after [`Private::kill9`] or [`Private::shut_down`], on the same port and data.
     ///
     /// # Panics
-    /// It does not come up.
+    /// It does not start.
     pub async fn start(&self) {
         if let Err(error) = self.with(Server::start).await {
             panic!("{error:#}");
         }
     }
 
-    /// Whether all of its processes run; frozen ones do.
+    /// Whether all of its processes are running; frozen ones count as running.
     pub async fn is_alive(&self) -> bool {
         self.with(Server::is_alive).await
     }
@@ -125,7 +125,7 @@ impl Private {
         self.with(|server| server.freeze()).await;
     }
 
-    /// Lets a frozen server go on.
+    /// Continues a frozen server.
     pub async fn thaw(&self) {
         self.with(|server| server.thaw()).await;
     }
@@ -133,7 +133,7 @@ impl Private {
     /// Gives the folder `path` to the user that the server runs as.
     ///
     /// # Panics
-    /// It cannot be given away.
+    /// The owner cannot be changed.
     pub async fn give(&self, path: &Path) {
         let path = path.to_owned();
         if let Err(error) = self.with(move |server| server.give(&path)).await {
@@ -144,7 +144,7 @@ impl Private {
     /// Runs `rabbitmqctl` on a RabbitMQ: `&["set_vm_memory_high_watermark", "0"]` raises its memory alarm.
     ///
     /// # Panics
-    /// It fails.
+    /// The command fails.
     pub async fn rabbitmqctl(&self, arguments: &'static [&'static str]) {
         if let Err(error) = self.with(|server| server.rabbitmqctl(arguments)).await {
             panic!("{error:#}");

@@ -1,4 +1,4 @@
-//! A network between a client and a server, to break.
+//! A network between a client and a server, which a test can break.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// A network that can swallow without a word: no FIN, no RST. What it holds back arrives when it is let go.
+/// A network that can drop traffic silently: no FIN, no RST. What it holds back arrives when it is released.
 #[derive(Debug)]
 pub struct Proxy {
     url: String,
@@ -26,18 +26,18 @@ pub struct Proxy {
     _tasks: JoinSet<()>,
 }
 
-/// What a [`Proxy`] holds back, of old connections and of new ones.
+/// What a [`Proxy`] holds back, on existing and new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// Nothing: a network that works.
+    /// Nothing: the network works.
     Nothing,
-    /// What the server says. It hears the client, and its end.
+    /// Data from the server. The server still gets the client's data and its end of connection.
     Answers,
     /// Every byte in both directions.
     Everything,
 }
 
-/// What is held back, and of whom: of everybody, or of one process.
+/// What is held back, and whether for everybody or for one process.
 #[derive(Clone, Copy, Debug)]
 struct Holding {
     held: Held,
@@ -45,17 +45,17 @@ struct Holding {
 }
 
 impl Holding {
-    /// What is held back of a connection that `owner` has opened.
+    /// What is held back on a connection that `owner` has opened.
     fn of(self, owner: Option<u32>) -> Held {
         if self.process.is_none_or(|process| owner == Some(process)) { self.held } else { Held::Nothing }
     }
 }
 
 impl Proxy {
-    /// A network that works, to the server at `url`.
+    /// Creates a working network to the server at `url`.
     ///
     /// # Panics
-    /// `url` has no host and port, or there is no loopback address left.
+    /// `url` has no host and port, or no loopback address is free.
     pub async fn to(url: &str) -> Self {
         let mut url = Url::parse(url).expect("the URL of a server");
         let server = address(&url);
@@ -71,12 +71,12 @@ impl Proxy {
         Self { url: url.into(), holding, cut, server, _tasks: tasks }
     }
 
-    /// The server's URL, but through here.
+    /// The server's URL, through this proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// From now on takes new connections to the server at `url`; old ones stay where they are.
+    /// Connects new connections to the server at `url` from now on; existing ones stay where they are.
     ///
     /// # Panics
     /// `url` has no host and port.
@@ -84,18 +84,18 @@ impl Proxy {
         self.server.send_replace(address(&Url::parse(url).expect("the URL of a server")));
     }
 
-    /// From now on holds back `held`, and lets the rest go.
+    /// Holds back `held` from now on, and releases the rest.
     pub fn hold(&self, held: Held) {
         self.holding.send_replace(Holding { held, process: None });
     }
 
-    /// The same, of the connections that the process `process` opens and has opened, and lets all others go: for a server
-    /// whose clients have but one address for it. Linux only; elsewhere nothing is held back.
+    /// The same for the connections that the process `process` opens or has opened, and releases all others: for a server
+    /// whose clients share one address. Linux only; elsewhere nothing is held back.
     pub fn hold_of(&self, process: u32, held: Held) {
         self.holding.send_replace(Holding { held, process: Some(process) });
     }
 
-    /// Breaks the connections that there are, and loses what is held back.
+    /// Closes all current connections, and loses what is held back.
     pub fn cut(&self) {
         self.cut.send_replace(());
     }
@@ -116,7 +116,7 @@ async fn accept(
         let (server, held, mut cut) = (server.borrow().clone(), held.clone(), cut.clone());
         cut.mark_unchanged();
         connections.spawn(async move {
-            // Before anything is passed on: a client that has closed its end is not found any more.
+            // Before anything is passed on: once a client has closed its end, its process is no longer found.
             let owner = owner(address);
             let Ok(server) = TcpStream::connect(server).await else { return };
             let (from_client, to_client) = client.into_split();
@@ -133,7 +133,7 @@ async fn accept(
     }
 }
 
-/// Passes on what comes, while it is not `stopped`; the end of one side too.
+/// Passes on data while it is not `stopped`, and the end of either side.
 async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -152,9 +152,9 @@ async fn forward(
     }
 }
 
-/// The process on this machine whose socket has this address; `None` where it is another user's, or none.
+/// The process on this machine whose socket has this address; `None` if it belongs to another user or does not exist.
 fn owner(client: SocketAddr) -> Option<u32> {
-    // A table that changes while it is read can lack a line.
+    // A table that changes while it is read may lack a line.
     let socket = format!("socket:[{}]", (0..5).find_map(|_| inode(client))?);
     let processes = fs::read_dir("/proc").ok()?.flatten();
     processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|process| {
@@ -163,8 +163,8 @@ fn owner(client: SocketAddr) -> Option<u32> {
     })
 }
 
-/// The inode of a socket, as `/proc/net/tcp` (proc(5)) has it: the address in hexadecimal, as it is in memory, second; the inode
-/// tenth.
+/// The inode of a socket in `/proc/net/tcp` (proc(5)): the second field is the address in hexadecimal, as it is in memory; the tenth
+/// is the inode.
 fn inode(socket: SocketAddr) -> Option<u64> {
     let IpAddr::V4(address) = socket.ip() else { return None };
     let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.octets()), socket.port());

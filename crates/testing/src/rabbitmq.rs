@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{skip::server_url, teardown::teardown};
 
-/// A virtual host of a test's own. Deleted, with its exchanges, queues and connections, when this is dropped.
+/// A virtual host for one test. Dropping this deletes it with its exchanges, queues and connections.
 #[derive(Debug)]
 pub struct TestBroker {
     /// `amqp://…/<vhost>`
@@ -18,10 +18,10 @@ pub struct TestBroker {
     pub vhost: String,
 }
 
-/// A fresh virtual host on the server that `SHOP_TEST_RABBITMQ_URL` and `SHOP_TEST_RABBITMQ_MANAGEMENT_URL` name.
+/// Creates a virtual host on the server that `SHOP_TEST_RABBITMQ_URL` and `SHOP_TEST_RABBITMQ_MANAGEMENT_URL` name.
 ///
 /// # Panics
-/// A server is named, and refuses.
+/// A server is named but refuses.
 pub async fn rabbitmq() -> Option<TestBroker> {
     let server = server_url("SHOP_TEST_RABBITMQ_URL")?;
     let management_url = server_url("SHOP_TEST_RABBITMQ_MANAGEMENT_URL")?;
@@ -43,7 +43,7 @@ async fn create(server: &str, management_url: String) -> anyhow::Result<TestBrok
 }
 
 impl TestBroker {
-    /// Has the broker close all connections that call themselves `name`.
+    /// Makes the broker close all connections named `name`.
     ///
     /// # Panics
     /// The management API refuses.
@@ -54,12 +54,12 @@ impl TestBroker {
         let connections: Vec<Connection> = answer.json().await.expect("connections");
         for connection in connections.into_iter().filter(|connection| connection.user_provided_name == name) {
             let path = format!("connections/{}", connection.name.replace(' ', "%20").replace('>', "%3E"));
-            // One that has ended by itself is not there any more.
+            // A connection that has ended by itself no longer exists.
             let _ = manage(&self.management_url, Method::DELETE, &path, "").await;
         }
     }
 
-    /// Deletes an exchange, if there is one, and the bindings to it.
+    /// Deletes an exchange, if it exists, and its bindings.
     ///
     /// # Panics
     /// The management API refuses.
@@ -72,7 +72,7 @@ impl TestBroker {
     }
 }
 
-/// What the management API says of a connection.
+/// A connection, as the management API reports it.
 #[derive(Deserialize)]
 struct Connection {
     name: String,

@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::{skip::server_url, teardown::teardown};
 
-/// A claim outlives a killed test by this much.
+/// How long a claim outlives a killed test.
 const CLAIM_SECONDS: u64 = 900;
 
-/// A numbered database of a test's own, empty. No other test has it until this is dropped, which empties it.
+/// A numbered, empty database for one test. No other test has it until this is dropped, which empties it.
 ///
-/// `FLUSHALL`, `CLIENT KILL` and the like reach beyond it: those want a server of their own, as
-/// [`crate::private_redis`] starts.
+/// `FLUSHALL`, `CLIENT KILL` and similar commands affect the whole server: tests that need them start their own, with
+/// [`crate::private_redis`].
 #[derive(Debug)]
 pub struct TestRedis {
     /// `redis://…/<number>`
@@ -21,10 +21,10 @@ pub struct TestRedis {
     number: u32,
 }
 
-/// An empty database on the server that `SHOP_TEST_REDIS_URL` names.
+/// Takes an empty database on the server that `SHOP_TEST_REDIS_URL` names.
 ///
 /// # Panics
-/// A server is named, and refuses, or has no free database for a minute.
+/// A server is named but refuses, or has no free database for a minute.
 pub async fn redis() -> Option<TestRedis> {
     let server = server_url("SHOP_TEST_REDIS_URL")?;
     match claim(&server).await {
@@ -45,13 +45,13 @@ impl Drop for TestRedis {
     }
 }
 
-/// Takes a number that nobody has; database 0 keeps the claims and is never given away.
+/// Takes a number that nobody has; database 0 holds the claims and is never given out.
 async fn claim(server: &str) -> anyhow::Result<u32> {
     let mut registry = connect(&at(server, 0)).await.context("SHOP_TEST_REDIS_URL")?;
     let (_, databases): (String, u32) =
         redis::cmd("CONFIG").arg("GET").arg("databases").query_async(&mut registry).await?;
     let candidates = databases.saturating_sub(1).max(1);
-    // Tests that start together begin at different places.
+    // Tests that start together begin at different numbers.
     let start = Uuid::new_v4().as_fields().0;
     for _round in 0..600 {
         for step in 0..candidates {
@@ -82,7 +82,7 @@ fn claim_key(number: u32) -> String {
     format!("shop-test:database:{number}")
 }
 
-/// The URL of a numbered database of a server, whose own URL may name another.
+/// The URL of a numbered database on a server; the server's own URL may name another.
 fn at(server: &str, number: u32) -> String {
     let authority = server.find("://").map_or(0, |scheme| scheme + 3);
     let end = server[authority..].find('/').map_or(server.len(), |slash| authority + slash);

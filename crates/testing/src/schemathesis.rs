@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::skip::{server_url, skip};
 
-/// The program that `SHOP_TEST_SCHEMATHESIS` names, which holds an API against its description.
+/// The program that `SHOP_TEST_SCHEMATHESIS` names; it checks an API against its description.
 pub fn schemathesis() -> Option<PathBuf> {
     let program = PathBuf::from(server_url("SHOP_TEST_SCHEMATHESIS")?);
     if !program.exists() {

@@ -1,11 +1,11 @@
-//! Tests that cannot run here, counted instead of forgotten.
+//! Records tests that cannot run here, so that they are counted.
 
 use std::{fs::File, io::Write as _, path::Path};
 
 /// Records that the running test is skipped, and why. libtest knows no skipped tests, so the test then returns.
 ///
 /// # Panics
-/// With `SHOP_TEST_REQUIRE=1`, which wants every test to run.
+/// With `SHOP_TEST_REQUIRE=1`, which requires every test to run.
 pub fn skip(why: &str) {
     let line = format!("skipped: {}: {why}", test_name());
     assert!(variable("SHOP_TEST_REQUIRE").is_none_or(|value| value != "1"), "{line}");
@@ -15,7 +15,7 @@ pub fn skip(why: &str) {
     }
 }
 
-/// The server that `name` names; else the test is skipped.
+/// Returns the server that `name` names; otherwise the test is skipped.
 pub(crate) fn server_url(name: &str) -> Option<String> {
     let url = variable(name);
     if url.is_none() {
@@ -24,13 +24,13 @@ pub(crate) fn server_url(name: &str) -> Option<String> {
     url
 }
 
-/// An environment variable; an empty one is unset.
+/// Reads an environment variable; an empty one counts as unset.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line of their own to put settings in")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// One write of one line, so that tests in other processes can append to the same file.
+/// Writes a line in one write, so that tests in other processes can append to the same file.
 fn record(file: &Path, line: &str) {
     let appended = File::options()
         .create(true)
@@ -43,7 +43,7 @@ fn record(file: &Path, line: &str) {
 }
 
 /// `auth::http::a_token_expires`: the test binary and the test. libtest names the thread after the test; nextest, which
-/// runs a process for each, says it in the environment.
+/// runs one process per test, puts the name into the environment.
 fn test_name() -> String {
     let test = variable("NEXTEST_TEST_NAME").or_else(|| std::thread::current().name().map(ToOwned::to_owned));
     let program = std::env::current_exe().ok();

@@ -1,4 +1,4 @@
-//! The browser that tests drive.
+//! The browser for tests.
 
 use serde_json::{Value, json};
 

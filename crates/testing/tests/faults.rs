@@ -27,7 +27,7 @@ async fn a_frozen_postgres_answers_nobody_until_it_is_thawed() {
     let Some(postgres) = shop_testing::private_postgres(Durability::Fast).await else { return };
     let mut client = PgConnection::connect(&postgres.url).await.unwrap();
     postgres.freeze().await;
-    // The backend of an open connection is frozen too, though it leads a process group of its own.
+    // The backend of an open connection is frozen too, although it leads its own process group.
     let ping = sqlx::raw_sql("SELECT 1");
     let mut asking = std::pin::pin!(ping.execute(&mut client));
     assert!(tokio::time::timeout(Duration::from_millis(300), asking.as_mut()).await.is_err());

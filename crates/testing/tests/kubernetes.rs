@@ -1,4 +1,4 @@
-//! The namespace that a test gets of a Kubernetes API, and the ways to it.
+//! The namespace that a test gets in a Kubernetes API, and the paths to it.
 
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
-//! Telegram's HTML, as far as a bot may get it wrong.
+//! Telegram's HTML, as far as bots can get it wrong.
 
 /// Tags that a message may have. Only `a` has attributes here.
 const TAGS: [&str; 13] =
     ["b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "code", "pre", "a", "blockquote"];
 
-/// What one reads of a text.
+/// Returns the visible text of a message.
 ///
 /// # Errors
-/// What the Bot API says about markup that it does not understand.
+/// The Bot API's error message for invalid markup.
 pub(super) fn visible(html: &str) -> Result<String, String> {
     let mut visible = String::new();
     let mut open: Vec<&str> = Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn visible(html: &str) -> Result<String, String> {
     }
 }
 
-/// The character that `text` begins with, and how many bytes it takes. An `&` that begins nothing is itself.
+/// The character that `text` begins with, and its length in bytes. An `&` that begins no entity stands for itself.
 fn entity(text: &str) -> (char, usize) {
     let named = [("&lt;", '<'), ("&gt;", '>'), ("&amp;", '&'), ("&quot;", '"')];
     named

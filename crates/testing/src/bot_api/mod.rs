@@ -1,7 +1,7 @@
-//! A Bot API server: speaks Telegram's protocol to a bot, and lets a test be the people who talk to it.
+//! A Bot API server: it speaks Telegram's protocol to a bot, and lets a test play the people who talk to the bot.
 //!
-//! It is as strict as the real one where a bot can be wrong: tokens, the length of texts and of button data, HTML
-//! markup, one `getUpdates` at a time, and updates that come again until a later offset confirms them.
+//! It is as strict as the real one wherever a bot can be wrong: tokens, the length of texts and of button data, HTML
+//! markup, one `getUpdates` at a time, and updates that are repeated until a later offset confirms them.
 
 mod html;
 mod protocol;
@@ -23,20 +23,20 @@ use tokio::{
 use self::shared::Shared;
 pub use self::words::{Failure, Message, Notice, TOKEN, USERNAME};
 
-/// The server. It is gone, with all its connections, when this is dropped.
+/// The server. It stops, with all its connections, when this is dropped.
 #[derive(Debug)]
 pub struct BotApi {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// Its own, so that going away cuts connections that are open. `None` while it is away.
+    /// The server's own runtime, so that stopping it cuts open connections. `None` while it is away.
     runtime: Option<Runtime>,
 }
 
 impl BotApi {
-    /// A server on a free loopback port.
+    /// Starts a server on a free loopback port.
     ///
     /// # Panics
-    /// There is none.
+    /// No port is free.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
         let address = listener.local_addr().expect("a bound address");
@@ -50,17 +50,17 @@ impl BotApi {
         format!("http://{}", self.address)
     }
 
-    /// Closes the port and all connections; what was said stays.
+    /// Closes the port and all connections; the server's state is kept.
     pub fn go_away(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 
-    /// Serves again where it did before [`BotApi::go_away`].
+    /// Serves again on the same port as before [`BotApi::go_away`].
     ///
     /// # Panics
-    /// Somebody else has taken the port.
+    /// Another process has taken the port.
     pub fn come_back(&mut self) {
         let listener = TcpListener::bind(self.address).expect("the port is still free");
         self.runtime = Some(protocol::serve(listener, Arc::clone(&self.shared)));
@@ -71,12 +71,12 @@ impl BotApi {
         self.shared.change(|state| state.user_says(chat, text))
     }
 
-    /// Somebody changes a message that they wrote.
+    /// A person edits a message that they wrote.
     pub fn user_edits(&self, chat: i64, message: i64, text: &str) {
         self.shared.change(|state| state.user_edits(chat, message, text));
     }
 
-    /// Somebody presses the newest button in the chat that says `data` to the bot.
+    /// A person presses the newest button in the chat that carries `data`.
     ///
     /// # Panics
     /// There is no such button on the screen.
@@ -85,22 +85,22 @@ impl BotApi {
         assert!(pressed, "there is no button {data:?} among {:#?}", self.messages(chat));
     }
 
-    /// A client of somebody's own making says `data` to the bot as if the bot's message had such a button.
+    /// A person sends `data` with a modified client, as if the bot's message had such a button.
     pub fn user_forges(&self, chat: i64, message: i64, data: &str) {
         self.shared.change(|state| state.press(chat, message, data));
     }
 
-    /// An update of the Bot API's next version. `kind` is its only field beside `update_id`.
+    /// An update from the Bot API's next version. `kind` is its only field besides `update_id`.
     pub fn sends(&self, kind: &str, content: serde_json::Value) {
         self.shared.change(|state| state.queue(kind, content));
     }
 
-    /// The language that the client of the chat's person is set to.
+    /// Sets the language of the chat's person.
     pub fn set_language(&self, chat: i64, code: &str) {
         self.shared.change(|state| code.clone_into(&mut state.chat(chat).language));
     }
 
-    /// Whether the bot may delete other people's messages in a group; it may not, as long as nobody says so.
+    /// Sets whether the bot may delete other people's messages in a group; by default it may not.
     pub fn set_admin(&self, chat: i64, admin: bool) {
         self.shared.change(|state| state.chat(chat).bot_is_admin = admin);
     }
@@ -110,42 +110,42 @@ impl BotApi {
         self.shared.change(|state| state.webhook = true);
     }
 
-    /// The next `times` calls of `method` fail, whatever they say.
+    /// Makes the next `times` calls of `method` fail, whatever their content.
     pub fn fail(&self, method: &str, times: usize, failure: &Failure) {
         self.shared.change(|state| state.fail(method, times, failure));
     }
 
-    /// The bot's messages in a chat, the oldest first. The 500 newest are kept.
+    /// Returns the bot's messages in a chat, oldest first. The newest 500 are kept.
     pub fn messages(&self, chat: i64) -> Vec<Message> {
         self.shared.quietly(|state| state.bot_messages(chat))
     }
 
-    /// The numbers of the messages that the bot deleted in a chat.
+    /// Returns the numbers of the messages that the bot deleted in a chat.
     pub fn deleted(&self, chat: i64) -> Vec<i64> {
         self.shared.quietly(|state| state.deleted(chat))
     }
 
-    /// What the bot answered to the buttons that were pressed in a chat, in this order.
+    /// Returns the bot's answers to the buttons pressed in a chat, in order.
     pub fn notices(&self, chat: i64) -> Vec<Notice> {
         self.shared.quietly(|state| state.notices(chat))
     }
 
-    /// How often `method` was called, failures included.
+    /// Returns how often `method` was called, failures included.
     pub fn calls(&self, method: &str) -> usize {
         self.shared.quietly(|state| state.calls(method))
     }
 
-    /// The commands that the bot offers to clients of a language (`""` for all others).
+    /// Returns the commands that the bot offers to clients in a language (`""` for all others).
     pub fn commands(&self, language: &str) -> Vec<String> {
         self.shared.quietly(|state| state.commands(language))
     }
 
-    /// How many updates are not confirmed.
+    /// Returns the number of unconfirmed updates.
     pub fn unconfirmed(&self) -> usize {
         self.shared.quietly(|state| state.unconfirmed())
     }
 
-    /// Waits for a message of the bot that `predicate` accepts; the newest of them.
+    /// Waits for a message from the bot that `predicate` accepts; returns the newest one.
     pub async fn wait_for_message(
         &self,
         chat: i64,
@@ -156,7 +156,7 @@ impl BotApi {
         self.wait(found, patience).await
     }
 
-    /// Waits until `found` finds something.
+    /// Waits until `found` returns something.
     pub async fn wait<T>(&self, found: impl Fn() -> Option<T>, patience: Duration) -> Option<T> {
         let deadline = Instant::now() + patience;
         let mut changes = self.shared.changes();

@@ -22,7 +22,7 @@ use super::{
     words::{Failure, TOKEN},
 };
 
-/// Serves in a runtime of its own.
+/// Serves in a separate runtime.
 pub(super) fn serve(listener: TcpListener, shared: Arc<Shared>) -> Runtime {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     listener.set_nonblocking(true).expect("a non-blocking listener");
@@ -48,7 +48,7 @@ async fn call(
 ) -> Response {
     match bot.strip_prefix("bot") {
         Some(token) if token == TOKEN => {}
-        // What has the form of a token is not known; anything else is no path.
+        // A path in the form of a token is an unknown token; anything else is an unknown path.
         Some(token) if is_token(token) => return answer(Err((401, "Unauthorized".to_owned()))),
         _ => return answer(Err((404, "Not Found".to_owned()))),
     }
@@ -72,7 +72,7 @@ fn is_token(text: &str) -> bool {
     text.split_once(':').is_some_and(|(id, secret)| id.parse::<u64>().is_ok() && secret.bytes().all(allowed))
 }
 
-/// Long polling: answers at once when there is something, otherwise when there is, or when the time is over.
+/// Long polling: answers at once if there are updates, otherwise when one arrives or the time is over.
 async fn get_updates(shared: &Shared, parameters: &Value) -> Answer {
     let number = |name: &str| integer(&parameters[name]);
     let offset = number("offset").unwrap_or_default();
@@ -158,7 +158,7 @@ async fn body(request: Request) -> Option<Map<String, Value>> {
     if body.is_empty() { Some(Map::new()) } else { serde_json::from_slice(&body).ok() }
 }
 
-/// RFC 7578, for fields of text.
+/// RFC 7578, for text fields.
 fn multipart(body: &str, boundary: &str) -> Option<HashMap<String, String>> {
     let boundary = format!("--{}", boundary.trim_matches('"'));
     let parts = body.split(&boundary).skip(1).take_while(|part| !part.starts_with("--"));

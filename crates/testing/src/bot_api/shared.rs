@@ -4,16 +4,16 @@ use tokio::sync::watch;
 
 use super::state::State;
 
-/// What the protocol's side and the test's side share.
+/// Shared by the protocol's side and the test's side.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Counts changes, for those who wait for one.
+    /// Counts changes, for tasks that wait for one.
     changes: watch::Sender<u64>,
 }
 
 impl Shared {
-    /// Without waking those who wait for a change.
+    /// Without waking tasks that wait for a change.
     pub(super) fn quietly<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,4 +1,4 @@
-//! What a Bot API server knows: chats, messages and the updates that a bot has not confirmed.
+//! The state of a Bot API server: chats, messages and the updates that a bot has not confirmed.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -12,7 +12,7 @@ use super::{
     words::{Failure, Message, Notice, USERNAME},
 };
 
-/// How much is kept: the oldest makes room.
+/// How much is kept; the oldest entries are dropped.
 const MAX_UPDATES: usize = 1000;
 const MAX_MESSAGES: usize = 500;
 
@@ -21,7 +21,7 @@ const MAX_TEXT: usize = 4096;
 const MAX_DATA: usize = 64;
 const MAX_NOTICE: usize = 200;
 
-/// What the Bot API answers: a result, or a status with a description.
+/// The Bot API's answer: a result, or a status with a description.
 pub(super) type Answer = Result<Value, (u16, String)>;
 
 fn refused<T>(description: impl Into<String>) -> Result<T, (u16, String)> {
@@ -33,9 +33,9 @@ pub(super) struct State {
     chats: BTreeMap<i64, Chat>,
     updates: VecDeque<(i64, String, Value)>,
     last_update: i64,
-    /// The kinds of updates that the bot asked for; `None` before it did.
+    /// The kinds of updates that the bot asked for; `None` before it asked.
     allowed: Option<Vec<String>>,
-    /// Counts `getUpdates`: a newer one ends the older.
+    /// Counts `getUpdates` calls: a newer one ends the older.
     pub(super) polls: u64,
     pub(super) webhook: bool,
     failures: Vec<(String, usize, Failure)>,
@@ -100,7 +100,7 @@ impl State {
         self.queue("edited_message", message);
     }
 
-    /// `false` when no message has such a button.
+    /// Returns `false` if no message has such a button.
     pub(super) fn user_presses(&mut self, chat: i64, data: &str) -> bool {
         let has_it = |message: &Kept| buttons(message).iter().flatten().any(|(_, own)| own == data);
         let newest = self.chat(chat).messages.iter().rev().find(|(_, message)| has_it(message));
@@ -171,9 +171,9 @@ impl State {
         self.updates.len()
     }
 
-    // The bot's side. Every method is in lower case here: the Bot API does not care about it.
+    // The bot's side. Method names are compared in lower case, because the Bot API ignores their case.
 
-    /// Counts a call, and says how it is to fail.
+    /// Counts a call, and returns how it fails, if it does.
     pub(super) fn called(&mut self, method: &str) -> Option<Failure> {
         *self.calls.entry(method.to_owned()).or_default() += 1;
         let failure = self.failures.iter_mut().find(|(failing, left, _)| failing == method && *left > 0)?;
@@ -181,7 +181,7 @@ impl State {
         Some(failure.2.clone())
     }
 
-    /// The updates from `offset` on. All before it are forgotten; a negative one counts from the end.
+    /// Returns the updates from `offset` on. All earlier ones are forgotten; a negative offset counts from the end.
     pub(super) fn updates(&mut self, offset: i64, limit: usize) -> Vec<Value> {
         let first = if offset < 0 { self.last_update + 1 + offset } else { offset };
         self.updates.retain(|(id, ..)| *id >= first);
@@ -192,7 +192,7 @@ impl State {
     pub(super) fn allow(&mut self, kinds: &Value) {
         let kinds = kinds.as_array().into_iter().flatten();
         let kinds: Vec<String> = kinds.filter_map(Value::as_str).map(str::to_owned).collect();
-        // An empty list means the default, which has all that is queued here.
+        // An empty list means the default, which includes everything that is queued here.
         self.allowed = (!kinds.is_empty()).then_some(kinds);
     }
 
@@ -260,7 +260,7 @@ impl State {
         let Some(kept) = chat.messages.get(&message) else {
             return refused("message to delete not found");
         };
-        // In a private chat a bot may delete incoming messages; in a group only as an administrator.
+        // In a private chat a bot may delete incoming messages; in a group only if it is an administrator.
         if id < 0 && !kept.from_bot && !chat.bot_is_admin {
             return refused("message can't be deleted");
         }

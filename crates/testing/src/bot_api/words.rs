@@ -6,16 +6,16 @@ pub const TOKEN: &str = "424242:TEST-the_bots-token";
 /// The bot's name, without the `@`.
 pub const USERNAME: &str = "shop_test_bot";
 
-/// A message of the bot, as it is on people's screens.
+/// A message from the bot, as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its number in its chat.
     pub id: i64,
-    /// What one reads: without markup.
+    /// The visible text, without markup.
     pub text: String,
-    /// The buttons, row by row: what one reads, and what the bot is told when it is pressed.
+    /// The buttons, row by row: the label, and the data that the bot gets when the button is pressed.
     pub buttons: Vec<Vec<(String, String)>>,
-    /// How often the bot changed it.
+    /// How often the bot has edited it.
     pub edits: usize,
 }
 
@@ -27,20 +27,20 @@ impl Message {
     }
 }
 
-/// What the bot answered to a pressed button.
+/// The bot's answer to a pressed button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// What pops up; `None` when nothing does.
+    /// The text that pops up, if any.
     pub text: Option<String>,
 }
 
-/// How a call is to fail.
+/// How a call fails.
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// 429 with this many seconds to wait.
     FloodControl(u32),
     /// A status with a description.
     Error(u16, &'static str),
-    /// 502 with a page instead of JSON, as a proxy answers.
+    /// 502 with a page instead of JSON, as proxies answer.
     BadGateway,
 }

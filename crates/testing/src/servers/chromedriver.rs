@@ -20,10 +20,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Looks on the PATH.
+    /// Searches the PATH.
     ///
     /// # Errors
-    /// Says what is missing.
+    /// Names what is missing.
     pub fn find() -> anyhow::Result<Self> {
         let names = ["chromium", "chromium-browser", "google-chrome"];
         let chromium =
@@ -40,7 +40,7 @@ pub(super) fn server(browser: &Browser) -> anyhow::Result<Server> {
     let program = Program {
         path: browser.chromedriver.clone(),
         arguments: vec![format!("--port={port}")],
-        // Where it makes the browser's profile.
+        // The folder for the browser's profile.
         environment: vec![("TMPDIR", folder.text(""))],
     };
     Ok(Server {

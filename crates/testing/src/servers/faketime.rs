@@ -4,10 +4,10 @@ use anyhow::Context as _;
 
 use super::find;
 
-/// The library that, preloaded, gives a process another wall clock.
+/// The library that, when preloaded, fakes a process's wall clock.
 ///
 /// # Errors
-/// Says what is missing.
+/// Names what is missing.
 pub fn faketime() -> anyhow::Result<PathBuf> {
     let architectures = find::subfolders("/usr/lib", "").into_iter();
     architectures

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// The folders of `PATH`, and the ones that an ordinary user's `PATH` lacks on Debian.
+/// The folders of `PATH`, and those that an ordinary user's `PATH` lacks on Debian.
 fn path_folders() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from)).collect()
 }
 
-/// The first executable of this name on the `PATH`, or where Debian keeps an administrator's programs.
+/// The first executable with this name on the `PATH`, or where Debian keeps administrators' programs.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     first_executable(path_folders().into_iter().map(|folder| folder.join(name)))
 }
@@ -23,7 +23,7 @@ pub(super) fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Subfolders of `parent` whose name begins with `prefix`, the last in order first.
+/// Subfolders of `parent` whose names begin with `prefix`, in descending order.
 pub(super) fn subfolders(parent: &str, prefix: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(parent)
         .into_iter()
@@ -37,7 +37,7 @@ pub(super) fn subfolders(parent: &str, prefix: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The major version in what `program --version` prints: the first number.
+/// The major version in the output of `program --version`: the first number.
 pub(super) fn major_version(program: &Path) -> Option<u32> {
     let output = std::process::Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

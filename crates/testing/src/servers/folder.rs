@@ -1,4 +1,4 @@
-//! Where a server keeps its data, and the user that it runs as.
+//! Where a server keeps its data, and the user as which it runs.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ impl User {
     }
 }
 
-/// A folder under `target/test-servers` that is removed when it is dropped, owned by the user that the server runs as.
+/// A folder under `target/test-servers` that is removed when this is dropped, owned by the user as which the server runs.
 #[derive(Debug)]
 pub(super) struct Folder {
     folder: TempDir,
@@ -33,12 +33,12 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// PostgreSQL refuses to run as root, and no server needs to: root starts each as `system_user`, or as `nobody`.
+    /// PostgreSQL refuses to run as root, and no server needs to: if we are root, each is started as `system_user`, or as `nobody`.
     pub(super) fn create(kind: &str, system_user: &str) -> anyhow::Result<Self> {
         Self::create_in(None, kind, system_user)
     }
 
-    /// The same in `parent`, which may be a small disk of its own.
+    /// The same inside `parent`, which may be a small disk.
     pub(super) fn create_in(parent: Option<&Path>, kind: &str, system_user: &str) -> anyhow::Result<Self> {
         let owner = if rustix::process::geteuid().is_root() {
             let user = User::named(system_user).or_else(|| User::named("nobody"));
@@ -49,7 +49,7 @@ impl Folder {
         Self::create_for(parent, kind, owner)
     }
 
-    /// For a server that runs as we do, whoever that is.
+    /// For a server that runs as the current user.
     pub(super) fn create_ours(kind: &str) -> anyhow::Result<Self> {
         Self::create_for(None, kind, None)
     }
@@ -80,7 +80,7 @@ impl Folder {
         self.owner
     }
 
-    /// A path in it, as text: for command lines and configuration files.
+    /// A path inside it, as text: for command lines and configuration files.
     pub(super) fn text(&self, name: &str) -> String {
         self.path().join(name).to_string_lossy().into_owned()
     }
@@ -99,8 +99,8 @@ impl Folder {
     }
 }
 
-/// `target/test-servers`; or the system's folder for temporary files, where another user could not get there, since the
-/// repository lies in somebody's private home.
+/// `target/test-servers`, or the system's folder for temporary files if another user could not reach the former, because the
+/// repository is in a private home folder.
 fn parent_folder(for_another_user: bool) -> anyhow::Result<PathBuf> {
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-servers");
     fs::create_dir_all(&parent)?;
@@ -115,16 +115,16 @@ fn parent_folder(for_another_user: bool) -> anyhow::Result<PathBuf> {
     Ok(parent)
 }
 
-/// Removes what owners that were killed left here.
+/// Removes the folders left by processes that were killed.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_string_lossy().split('-').nth(1).and_then(|pid| pid.parse::<u32>().ok());
-        // Where there is no /proc, nothing is swept.
+        // Without /proc, nothing is removed.
         if owner.is_some_and(|pid| {
             Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
         }) {
-            // Another sweep may be at it too; what is left goes with the next one.
+            // Another process may be removing it too; anything left is removed next time.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -1,7 +1,7 @@
-//! The API of Kubernetes: etcd and kube-apiserver, from a folder as envtest lays it out.
+//! The Kubernetes API: etcd and kube-apiserver, from a folder in envtest's layout.
 //!
-//! There are no nodes and no controllers: no pod runs, no Deployment gets pods, nothing is collected with its owner, no
-//! service account gets a token, and a deleted namespace is closed but stays, with what is in it.
+//! There are no nodes and no controllers: no pod runs, no Deployment gets pods, nothing is deleted with its owner, no
+//! service account gets a token, and a deleted namespace is closed but stays, with its content.
 
 use std::path::PathBuf;
 
@@ -18,10 +18,10 @@ use super::{
 /// The convention of setup-envtest and its users.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
-/// The admin's. Only this machine can use it, and only while the server runs.
+/// The admin's token. Only this machine can use it, and only while the server runs.
 const TOKEN: &str = "shop-test";
 
-/// What the server makes itself at its first start, in its folder; RSA, so it signs service accounts' tokens as well.
+/// Created by the server itself at its first start, in its folder. It is an RSA key, so it can also sign service accounts' tokens.
 const CERTIFICATE: &str = "certificates/apiserver.crt";
 const PRIVATE_KEY: &str = "certificates/apiserver.key";
 
@@ -53,10 +53,10 @@ fn assets() -> Option<PathBuf> {
     std::env::var_os(ASSETS).filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
-/// The kubectl in the folder that `KUBEBUILDER_ASSETS` names, else the one on the `PATH`.
+/// The kubectl in the folder that `KUBEBUILDER_ASSETS` names, or else the one on the `PATH`.
 ///
 /// # Errors
-/// Says what is missing.
+/// Names what is missing.
 pub fn kubectl() -> anyhow::Result<PathBuf> {
     let asset = assets().map(|folder| folder.join("kubectl")).filter(|file| find::is_executable(file));
     asset
@@ -66,7 +66,7 @@ pub fn kubectl() -> anyhow::Result<PathBuf> {
 
 pub(super) fn server() -> anyhow::Result<Server> {
     let binaries = Binaries::find()?;
-    // The assets lie in somebody's home, as a rule, where no other user gets.
+    // The binaries are usually in a home folder, which other users cannot access.
     let folder = Folder::create_ours("kubernetes")?;
     let [api, etcd] = [free_port()?, free_port()?];
     let url = format!("https://127.0.0.1:{api}");
@@ -95,9 +95,9 @@ fn etcd_flags(folder: &Folder, port: u16) -> Vec<String> {
         format!("--data-dir={}", folder.text("etcd")),
         format!("--listen-client-urls=http://127.0.0.1:{port}"),
         format!("--advertise-client-urls=http://127.0.0.1:{port}"),
-        // It has no peers, but wants a port for them.
+        // It has no peers, but needs a port for them.
         "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
-        // What a killed process wrote is kept all the same.
+        // Writes of a killed process survive anyway.
         "--unsafe-no-fsync".to_owned(),
     ]
 }
@@ -113,16 +113,16 @@ fn api_flags(folder: &Folder, port: u16, etcd: u16) -> Vec<String> {
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", folder.text(PRIVATE_KEY)),
         format!("--service-account-signing-key-file={}", folder.text(PRIVATE_KEY)),
-        // It waits for a controller that is not there.
+        // It waits for a controller that does not exist here.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-        // Else it looks for a network, and tells its own cluster where it is.
+        // Otherwise it looks for a network, and tells its own cluster where it is.
         "--advertise-address=127.0.0.1".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
     ]
 }
 
-/// The admin's kubeconfig, in JSON, which is YAML too. It names the certificate by its path from here.
+/// The admin's kubeconfig, in JSON, which is also YAML. It refers to the certificate by a relative path.
 fn admin(url: &str) -> String {
     format!(
         r#"{{

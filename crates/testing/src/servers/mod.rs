@@ -1,6 +1,6 @@
 //! Private PostgreSQL, Redis, RabbitMQ, Kubernetes API and ChromeDriver processes, started from local binaries.
 //!
-//! Each listens on a free loopback port and keeps its data in a folder of its own, which goes with it. It ends with the
+//! Each listens on a free loopback port and keeps its data in its own folder, which is removed with it. It ends with the
 //! process that started it, however that ends.
 
 mod chromedriver;
@@ -25,30 +25,30 @@ pub use process::{ending_with_us, spawn};
 pub use server::Server;
 use server::on_free_ports;
 
-/// What a server is, and whether its binaries are here.
+/// The kind of a server, and whether its binaries are installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// PostgreSQL 15 or later.
     Postgres,
-    /// PgBouncer, to be put in front of a PostgreSQL.
+    /// PgBouncer, to put in front of a PostgreSQL.
     PgBouncer,
     /// Redis 7 or later.
     Redis,
     /// RabbitMQ 3.10 or later, with its management and Prometheus plugins.
     RabbitMq,
-    /// The API of Kubernetes 1.20 or later: kube-apiserver, with its etcd, in the folder that `KUBEBUILDER_ASSETS` names.
+    /// The API of Kubernetes 1.20 or later: kube-apiserver with its etcd, from the folder that `KUBEBUILDER_ASSETS` names.
     Kubernetes,
     /// ChromeDriver and the Chromium that it drives.
     Chromium,
-    /// No server, but to be had in the same ways: the library that fakes a process's wall clock.
+    /// Not a server, but found in the same ways: the library that fakes a process's wall clock.
     Faketime,
 }
 
 impl Kind {
-    /// Whether the local binaries are enough to start one.
+    /// Whether the local binaries suffice to start one.
     ///
     /// # Errors
-    /// Says what is missing.
+    /// Names what is missing.
     pub fn find(self) -> anyhow::Result<()> {
         match self {
             Self::Postgres => postgres::Binaries::find().map(drop),
@@ -66,12 +66,12 @@ impl Server {
     /// Starts PostgreSQL. The superuser is `shop`, without a password.
     ///
     /// # Errors
-    /// The binaries are missing, or it does not come up; then the end of its log is in the error.
+    /// The binaries are missing, or it does not start; then the error contains the end of its log.
     pub fn postgres(durability: Durability) -> anyhow::Result<Self> {
         Self::postgres_like(&Postgres::new(durability))
     }
 
-    /// Starts a PostgreSQL that is not like all others.
+    /// Starts a PostgreSQL with special settings.
     ///
     /// # Errors
     /// As [`Server::postgres`].
@@ -103,7 +103,7 @@ impl Server {
         on_free_ports(rabbitmq::server)
     }
 
-    /// Starts the API of Kubernetes, with RBAC, and without nodes and controllers; some seconds.
+    /// Starts the Kubernetes API, with RBAC, but without nodes and controllers; takes some seconds.
     /// [`Server::kubeconfig`] is its admin's.
     ///
     /// # Errors

@@ -14,18 +14,18 @@ use super::{
 /// How PgBouncer shares its connections to the server among its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolMode {
-    /// A client has one for as long as it is connected.
+    /// A client keeps one for as long as it is connected.
     Session,
-    /// A client has one for each transaction.
+    /// A client gets one for each transaction.
     Transaction,
-    /// A client has one for each statement.
+    /// A client gets one for each statement.
     Statement,
 }
 
-/// The program: the one that `SHOP_TEST_PGBOUNCER` names, or the one that is installed.
+/// The program named by `SHOP_TEST_PGBOUNCER`, or the installed one.
 ///
 /// # Errors
-/// Says what is missing.
+/// Names what is missing.
 pub fn pgbouncer() -> anyhow::Result<PathBuf> {
     let named = std::env::var_os("SHOP_TEST_PGBOUNCER").filter(|path| !path.is_empty()).map(PathBuf::from);
     named
@@ -34,7 +34,7 @@ pub fn pgbouncer() -> anyhow::Result<PathBuf> {
         .context("PgBouncer is not installed (pgbouncer)")
 }
 
-/// In front of the server on `port`, as CloudNativePG's Pooler is set up: it drops what clients set in start-up `options`.
+/// Starts in front of the server on `port`, configured like CloudNativePG's Pooler: it drops the start-up `options` that clients set.
 pub(super) fn server(url: &str, mode: PoolMode) -> anyhow::Result<Server> {
     let path = pgbouncer()?;
     let port =

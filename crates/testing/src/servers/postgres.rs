@@ -21,21 +21,21 @@ pub enum Durability {
     Fast,
 }
 
-/// A PostgreSQL that is not like all others.
+/// Special settings for a PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     /// Whether it survives a power cut.
     pub durability: Durability,
-    /// The folder for its own; such as a small disk, to fill.
+    /// The parent of its folder, such as a small disk to fill up.
     pub folder: Option<PathBuf>,
-    /// The URL of a running server, as a superuser, which it is a streaming standby of.
+    /// The URL, as a superuser, of a running server of which it becomes a streaming standby.
     pub standby_of: Option<String>,
-    /// More settings: `name=value`.
+    /// Additional settings: `name=value`.
     pub settings: Vec<String>,
 }
 
 impl Postgres {
-    /// One like all others.
+    /// The default settings.
     pub fn new(durability: Durability) -> Self {
         Self { durability, folder: None, standby_of: None, settings: Vec::new() }
     }
@@ -76,7 +76,7 @@ impl Binaries {
     }
 }
 
-/// The program that asks whether a server takes connections.
+/// The program that checks whether a server accepts connections.
 pub(super) fn pg_isready() -> anyhow::Result<PathBuf> {
     Ok(Binaries::find()?.pg_isready)
 }
@@ -90,7 +90,7 @@ pub(super) fn server(postgres: &Postgres) -> anyhow::Result<Server> {
     let mut settings = vec![
         "listen_addresses=127.0.0.1".to_owned(),
         format!("port={port}"),
-        // Their path can be longer than a socket's name may be.
+        // The folder's path can be longer than a socket's path may be.
         "unix_socket_directories=".to_owned(),
         "max_connections=300".to_owned(),
         "max_prepared_transactions=10".to_owned(),
@@ -118,10 +118,10 @@ pub(super) fn server(postgres: &Postgres) -> anyhow::Result<Server> {
     })
 }
 
-/// What makes the folder `data`: an empty server's, or a copy of another's.
+/// The command that creates the folder `data`: an empty server's, or a copy of another's.
 fn fill(binaries: &Binaries, postgres: &Postgres, data: &str) -> Program {
     let (path, arguments) = match &postgres.standby_of {
-        // C.UTF-8 is in every glibc, and lower() knows Cyrillic in it.
+        // Every glibc has C.UTF-8, in which lower() supports Cyrillic.
         None => (
             binaries.initdb.clone(),
             vec!["-D", data, "-U", "shop", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],

@@ -1,4 +1,4 @@
-//! Processes that end with us, and signals to a process with all of its descendants.
+//! Processes that end with ours, and signals to a process with all of its descendants.
 
 use std::{
     collections::HashMap,
@@ -49,7 +49,7 @@ impl Program {
         Ok(command)
     }
 
-    /// Runs it to its end.
+    /// Runs it and waits for its end.
     pub(super) fn run(&self, folder: &Folder) -> anyhow::Result<()> {
         let output = self.command(folder)?.output().with_context(|| self.name())?;
         if !output.status.success() {
@@ -58,7 +58,7 @@ impl Program {
         Ok(())
     }
 
-    /// Starts it in a process group of its own, so that a Ctrl-C reaches the tests first; its output goes to a file.
+    /// Starts it in its own process group, so that a Ctrl-C reaches the tests first; its output goes to a file.
     pub(super) fn spawn(&self, folder: &Folder) -> anyhow::Result<Running> {
         let name = self.name();
         let log = folder.path().join(format!("{name}.log"));
@@ -93,7 +93,7 @@ impl Running {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The last lines that it wrote.
+    /// The last lines of its output.
     pub(super) fn log_tail(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -132,13 +132,13 @@ impl Running {
         for pid in freeze_tree(self.pid) {
             signal(pid, Signal::KILL);
         }
-        // Only a process that is not our child any more cannot be waited for.
+        // Waiting fails only for a process that is no longer our child.
         let _ = self.child.wait();
     }
 }
 
 /// A command for [`spawn`] that gets `signal` (`KILL`, `TERM`) when this process ends, however it ends. Without
-/// util-linux's `setpriv`, the plain command.
+/// util-linux's `setpriv`, it is the plain command.
 pub fn ending_with_us(program: &Path, signal: &str) -> Command {
     let Some(setpriv) = find::on_path("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
@@ -146,8 +146,8 @@ pub fn ending_with_us(program: &Path, signal: &str) -> Command {
     command
 }
 
-/// Spawns from a thread that lives as long as this process. The kernel means the parent's thread, not the process, when
-/// it signals a child at its parent's end, and a test's thread may end before the test does.
+/// Spawns from a thread that lives as long as this process. The kernel signals a child when the thread that started it ends,
+/// not the process, and a test's thread may end before the test does.
 ///
 /// # Errors
 /// As [`Command::spawn`].
@@ -157,7 +157,7 @@ pub fn spawn(command: Command) -> io::Result<Child> {
         let (orders, inbox) = mpsc::channel::<Order>();
         thread::spawn(move || {
             for (mut command, answer) in inbox {
-                // Who ordered it waits for it, unless it panicked.
+                // The caller waits for it, unless it panicked.
                 let _ = answer.send(command.spawn());
             }
         });
@@ -169,7 +169,7 @@ pub fn spawn(command: Command) -> io::Result<Child> {
     child.recv().map_err(|_| gone())?
 }
 
-/// Stops a process and its descendants, until no new one has come; answers all of them.
+/// Stops a process and its descendants, repeating until there are no new ones; returns all of them.
 fn freeze_tree(root: Pid) -> Vec<Pid> {
     let mut known = Vec::new();
     loop {
@@ -183,7 +183,7 @@ fn freeze_tree(root: Pid) -> Vec<Pid> {
     }
 }
 
-/// A process and its descendants, parents first. PostgreSQL's backends lead process groups of their own, so that a
+/// A process and its descendants, parents first. PostgreSQL's backends lead their own process groups, so a
 /// signal to the group would not reach them.
 fn tree(root: Pid) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
@@ -203,7 +203,7 @@ fn tree(root: Pid) -> Vec<Pid> {
     found.into_iter().filter_map(Pid::from_raw).collect()
 }
 
-/// Pid and parent's pid in `/proc/<pid>/stat` (proc(5)): the name, in parentheses, may itself hold some.
+/// The pids of the process and its parent in `/proc/<pid>/stat` (proc(5)); the name, in parentheses, may itself contain some.
 fn parentage(stat: &str) -> Option<(i32, i32)> {
     let (pid, _) = stat.split_once(' ')?;
     let (_, rest) = stat.rsplit_once(')')?;

@@ -58,7 +58,7 @@ pub(super) fn server() -> anyhow::Result<Server> {
         ("RABBITMQ_NODENAME", format!("shop-{amqp}@localhost")),
         ("RABBITMQ_DIST_PORT", distribution.to_string()),
         ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}".to_owned()),
-        // The system's own settings stay out of it.
+        // Ignores the system's own settings.
         ("RABBITMQ_CONF_ENV_FILE", folder.text("rabbitmq-env.conf")),
         ("RABBITMQ_CONFIG_FILE", folder.text("rabbitmq.conf")),
         ("RABBITMQ_ADVANCED_CONFIG_FILE", folder.text("advanced.config")),
@@ -70,11 +70,11 @@ pub(super) fn server() -> anyhow::Result<Server> {
         ("RABBITMQ_GENERATED_CONFIG_DIR", folder.text("config")),
         ("RABBITMQ_PLUGINS_EXPAND_DIR", folder.text("plugins-expand")),
         ("RABBITMQ_LOGS", "-".to_owned()),
-        // Makes its script become the Erlang VM instead of guarding it: one process less to signal.
+        // Makes its script become the Erlang VM instead of supervising it: one process less to signal.
         ("RUNNING_UNDER_SYSTEMD", "true".to_owned()),
     ];
     environment.extend(epmd_address.clone());
-    // A port mapper of its own, in the foreground: the one that Erlang would start outlives it.
+    // Its own port mapper, in the foreground: the one that Erlang would start would outlive it.
     let epmd = Program { path: binaries.epmd, arguments: Vec::new(), environment: epmd_address.to_vec() };
     let server = Program { path: binaries.server, arguments: Vec::new(), environment };
     Ok(Server {
@@ -96,7 +96,7 @@ impl Server {
     /// Runs `rabbitmqctl` on a RabbitMQ, for the faults that its management API does not offer.
     ///
     /// # Errors
-    /// It fails, or this is not a RabbitMQ.
+    /// The command fails, or this is not a RabbitMQ.
     pub fn rabbitmqctl(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let server = self.programs.last().context("no programs")?;
         let path = server.path.with_file_name("rabbitmqctl");

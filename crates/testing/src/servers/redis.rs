@@ -24,7 +24,7 @@ pub(super) fn server() -> anyhow::Result<Server> {
     let port = free_port()?;
     let arguments = format!("--port {port} --bind 127.0.0.1 --databases 1024 --appendonly no");
     let mut arguments: Vec<String> = arguments.split(' ').map(ToOwned::to_owned).collect();
-    // One argument that is empty: no snapshots.
+    // An empty argument means: no snapshots.
     arguments.extend(["--save".to_owned(), String::new()]);
     Ok(Server {
         url: format!("redis://127.0.0.1:{port}"),

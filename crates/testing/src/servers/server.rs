@@ -13,15 +13,15 @@ use super::{
     process::{Program, Running},
 };
 
-/// How long a server may take from its start to its first answer. Generous: a loaded CI machine starts an Erlang VM slowly.
+/// How long a server may take from its start to its first answer. Generous, because a loaded CI machine starts an Erlang VM slowly.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 
-/// How long a server may take to end when asked kindly.
+/// How long a server may take to stop gracefully.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running server of one's own, with the faults that a test may want of it. Dropping it kills it.
+/// A running private server, with the faults that a test may inject. Dropping it kills it.
 ///
-/// The methods block, for up to seconds where they start or stop; async code goes through `shop_testing::Private`.
+/// The methods block, for up to seconds when they start or stop it; async code uses `shop_testing::Private`.
 #[derive(Debug)]
 pub struct Server {
     pub(super) url: String,
@@ -34,7 +34,7 @@ pub struct Server {
     pub(super) folder: Folder,
 }
 
-/// How to see that a server answers.
+/// How to find out that a server answers.
 #[derive(Clone, Debug)]
 pub(super) enum Ready {
     /// The command exits with 0.
@@ -54,7 +54,7 @@ impl Server {
         self.management_url.as_deref()
     }
 
-    /// The file that tells kubectl and other clients where a Kubernetes API is, and makes them its admin.
+    /// The file that tells kubectl and other clients where a Kubernetes API is, and gives them admin rights.
     pub fn kubeconfig(&self) -> Option<&Path> {
         self.kubeconfig.as_deref()
     }
@@ -62,7 +62,7 @@ impl Server {
     /// Starts it again after [`Server::kill9`] or [`Server::shut_down`], on the same port and data.
     ///
     /// # Errors
-    /// It does not come up.
+    /// It does not start.
     pub fn start(&mut self) -> anyhow::Result<()> {
         if !self.running.is_empty() {
             return Ok(());
@@ -89,20 +89,20 @@ impl Server {
         Ok(())
     }
 
-    /// Whether all of its processes run; frozen ones do.
+    /// Whether all of its processes are running; frozen ones count as running.
     pub fn is_alive(&mut self) -> bool {
         !self.running.is_empty() && self.running.iter_mut().all(Running::is_alive)
     }
 
     /// Kills all of its processes at once, as a power cut would.
     pub fn kill9(&mut self) {
-        // The last started depends on those before it.
+        // The last one depends on those before it.
         while let Some(mut running) = self.running.pop() {
             running.kill();
         }
     }
 
-    /// Asks it to end in order, and kills it when it has not after 30 seconds.
+    /// Stops it gracefully, and kills it if that takes more than 30 seconds.
     pub fn shut_down(&mut self) {
         if let Some(main) = self.running.last_mut() {
             main.terminate(self.stop_signal, STOP_PATIENCE);
@@ -110,10 +110,10 @@ impl Server {
         self.kill9();
     }
 
-    /// Shuts it down and starts it again, on the same port and data.
+    /// Stops it and starts it again, on the same port and data.
     ///
     /// # Errors
-    /// It does not come up again.
+    /// It does not start again.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.shut_down();
         self.start()
@@ -122,7 +122,7 @@ impl Server {
     /// Gives the folder `path` to the user that the server runs as.
     ///
     /// # Errors
-    /// It cannot be given away.
+    /// The owner cannot be changed.
     pub fn give(&self, path: &Path) -> anyhow::Result<()> {
         self.folder.give_away(path)
     }
@@ -132,7 +132,7 @@ impl Server {
         self.running.iter().for_each(Running::freeze);
     }
 
-    /// Lets a frozen server go on.
+    /// Continues a frozen server.
     pub fn thaw(&self) {
         self.running.iter().for_each(Running::thaw);
     }
@@ -168,7 +168,7 @@ fn answers(port: u16, say: &str, hear: &str) -> std::io::Result<bool> {
     Ok(String::from_utf8_lossy(&answer[..length]).contains(hear))
 }
 
-/// Another process can take a port between our look and the server's: then it ends at once, and others are tried.
+/// Another process can take a port between our check and the server's start: then the server ends at once, and other ports are tried.
 pub(super) fn on_free_ports(make: impl Fn() -> anyhow::Result<Server>) -> anyhow::Result<Server> {
     let mut attempts = 3;
     loop {
@@ -182,8 +182,8 @@ pub(super) fn on_free_ports(make: impl Fn() -> anyhow::Result<Server>) -> anyhow
     }
 }
 
-/// A port that nobody listens on, below the range that the system takes outgoing connections from: so a server that is
-/// restarted finds its port free again.
+/// A port that nobody listens on, below the range that the system uses for outgoing connections, so that a
+/// restarted server finds its port free again.
 pub(super) fn free_port() -> anyhow::Result<u16> {
     use std::hash::{BuildHasher as _, RandomState};
 

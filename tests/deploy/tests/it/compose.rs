@@ -10,7 +10,7 @@ fn services() -> BTreeMap<String, Value> {
     services.iter().map(|(name, service)| (name.clone(), service.clone())).collect()
 }
 
-/// The shop's own services, by the image that they run.
+/// The shop's own services, by image.
 pub(crate) fn ours() -> BTreeMap<String, (String, Value)> {
     services()
         .into_iter()
@@ -44,7 +44,7 @@ fn other_peoples_images_have_a_version() {
 fn compose_and_the_chart_have_the_same_backends() {
     let services = services();
     for (name, image) in tree::backends() {
-        // In compose, PostgreSQL has the name that the specification gives it.
+        // In compose, PostgreSQL has the name from the specification.
         let name = if name == "postgres" { "db" } else { &name };
         assert_eq!(services[name]["image"], image, "{name}");
     }
@@ -61,15 +61,15 @@ fn what_is_mounted_is_there() {
     }
 }
 
-/// Those that compose sets to nothing but what the service does without them.
+/// Variables that compose sets only to the service's own defaults.
 const ONLY_IN_COMPOSE: [(&str, &[&str]); 4] = [
-    // The chart takes the same from one value each: `tokens`, `admin`.
+    // In the chart they come from one value each: `tokens`, `admin`.
     ("auth", &["AUTH_ADMIN_EMAIL", "AUTH_ADMIN_PASSWORD"]),
-    // The chart lets no guests in, unless told.
+    // The chart allows no guests by default.
     ("order", &["ORDER_GUEST_ORDERS_PER_MINUTE"]),
-    // For tests with a Bot API of their own.
+    // For tests with their own Bot API.
     ("telegram", &["TELEGRAM_API_URL"]),
-    // In Kubernetes, the OutboxPublisher says it.
+    // In Kubernetes, the OutboxPublisher sets it.
     (
         "outbox-controller",
         &[
@@ -99,7 +99,7 @@ fn compose_and_the_chart_set_the_same_variables() {
     let values = tree::yaml("charts/shop/values.yaml");
     for (target, (_, service)) in ours() {
         let common = |variable: &str| {
-            // Compose's ports are this machine's alone; in a cluster it depends on who may call.
+            // Compose's ports are open to this machine only; in a cluster it depends on who can call.
             variable == "TRUST_TRACEPARENT"
                 || variable.starts_with("OTEL_")
                 || variable.starts_with("AUTH_JWT_") && variable != "AUTH_JWT_EXPIRE_MINUTES"
@@ -114,7 +114,7 @@ fn compose_and_the_chart_set_the_same_variables() {
         let in_compose: BTreeSet<&str> = in_compose
             .into_iter()
             .filter(|variable| !common(variable) && !matches!(*variable, "RUST_LOG" | "LOG_FORMAT"))
-            // A demonstration is compose's own, and never a cluster.
+            // Only compose is a demonstration, never a cluster.
             .filter(|variable| *variable != "SHOP_DEMO")
             .filter(|variable| !only.contains(variable))
             .collect();

@@ -31,12 +31,12 @@ pub(crate) fn stages() -> Vec<Stage> {
     stages
 }
 
-/// The stages that are images.
+/// The stages that produce images.
 pub(crate) fn targets() -> BTreeSet<String> {
     stages().into_iter().filter(|stage| stage.from == "runtime").map(|stage| stage.name).collect()
 }
 
-/// The arguments that an image can be given.
+/// The build arguments that an image accepts.
 pub(crate) fn arguments() -> BTreeSet<String> {
     let lines = stages().into_iter().flat_map(|stage| stage.lines);
     lines
@@ -47,7 +47,7 @@ pub(crate) fn arguments() -> BTreeSet<String> {
         .collect()
 }
 
-/// What the environment of an image says of `variable`.
+/// The value of `variable` in an image's environment.
 fn variable(stage: &Stage, variable: &str) -> Option<String> {
     let settings =
         stage.lines.iter().filter_map(|line| line.strip_prefix("ENV ")).flat_map(|line| line.split(' '));
@@ -56,7 +56,7 @@ fn variable(stage: &Stage, variable: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// Where `image` answers `/metrics`, as its environment says.
+/// Where `image` serves `/metrics`, according to its environment.
 pub(crate) fn port_of_metrics(image: &str) -> String {
     let stage = stages().into_iter().find(|stage| stage.name == image).unwrap();
     let probes = variable(&stage, "PROBE_LISTEN").unwrap_or_else(|| "[::]:8000".to_owned());
@@ -72,7 +72,7 @@ fn an_image_listens_on_every_address_and_shows_no_metrics_beside_an_api() {
         for listen in listens {
             assert!(listen.contains("=[::]:"), "{}: {listen}", stage.name);
         }
-        // Those without an API have nothing but probes on their only port.
+        // Services without an API have only probes, on their only port.
         let has_api = !matches!(&*stage.name, "telegram" | "outbox-controller");
         let probes = variable(stage, "PROBE_LISTEN");
         assert_eq!(probes.as_deref(), has_api.then_some("[::]:9000"), "{}", stage.name);

@@ -1,4 +1,4 @@
-//! Files that no compiler reads name targets, files, variables and metrics of others. Here each of these names is looked up.
+//! Files that no compiler reads refer to targets, files, variables and metrics elsewhere. These tests check every such name.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod bake;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{compose, dockerfile, tree};
 
-/// The metrics that the sources register, as Prometheus calls them.
+/// The metrics that the sources register, by their Prometheus names.
 fn registered() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in tree::sources() {
@@ -24,7 +24,7 @@ fn registered() -> BTreeSet<String> {
     names
 }
 
-/// The words of a query that can be nothing but a metric's name.
+/// The words of a query that can only be metric names.
 fn metrics(query: &str) -> BTreeSet<String> {
     let mut rest = query.to_owned();
     for (begin, end) in [('"', '"'), ('{', '}'), ('[', ']')] {
@@ -34,7 +34,7 @@ fn metrics(query: &str) -> BTreeSet<String> {
         }
     }
     let words = rest.split(|char: char| !char.is_alphanumeric() && char != '_' && char != ':');
-    // Functions and labels that these queries use are shorter, or are these.
+    // The functions and labels in these queries are shorter, or are these.
     words
         .filter(|word| word.contains('_') && !matches!(*word, "histogram_quantile" | "label_values"))
         .map(str::to_owned)

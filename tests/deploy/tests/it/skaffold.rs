@@ -1,4 +1,4 @@
-//! As much of skaffold's schema `v4beta13` as skaffold.yaml uses; a field that is not here is refused.
+//! The part of skaffold's schema `v4beta13` that skaffold.yaml uses; unknown fields are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -218,7 +218,7 @@ fn every_profile_installs_the_chart() {
     }
 }
 
-/// Else Helm refuses whatever was changed by hand, or is there from Tilt.
+/// Otherwise Helm refuses manual changes, and objects created by Tilt.
 #[test]
 fn an_upgrade_goes_over_hand_changes() {
     let flags = config().deploy.helm.unwrap().flags;
@@ -226,7 +226,7 @@ fn an_upgrade_goes_over_hand_changes() {
     assert_eq!(flags["upgrade"], ["--server-side=true", "--force-conflicts", "--take-ownership"]);
 }
 
-/// Skaffold puts its image in the place of one that has the artifact's name and no digest.
+/// Skaffold replaces an image that has the artifact's name and no digest.
 #[test]
 fn in_production_every_image_can_be_replaced() {
     let config = config();

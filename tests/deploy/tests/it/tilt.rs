@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{dockerfile, tree};
 
-/// What the Tiltfile asked for.
+/// What the Tiltfile requested.
 struct Asked(Vec<Value>);
 
 impl Asked {
@@ -19,15 +19,15 @@ impl Asked {
         calls.map(|call| (&call[1], &call[2])).collect()
     }
 
-    /// One argument, given in its place or by its name.
+    /// An argument, given by position or by name.
     fn argument<'a>((positional, named): (&'a Value, &'a Value), place: usize, name: &str) -> &'a Value {
         if named[name].is_null() { &positional[place] } else { &named[name] }
     }
 }
 
-/// Runs it in a cluster called `context`; `None` where there is no Python.
+/// Runs it in a cluster called `context`; `None` without Python.
 fn run(context: &str, token: Option<&str>) -> Option<Asked> {
-    // What the Tiltfile looks at in the chart's objects: which workloads there are. The bot is only there with its token.
+    // The part of the chart's objects that the Tiltfile looks at: the workloads. The bot is only there with its token.
     let workloads = tree::workloads().into_iter().filter(|name| token.is_some() || name != "shop-telegram");
     let workload = |name: String| json!({"kind": "Deployment", "metadata": {"name": name}});
     let mut rendered: Vec<Value> = workloads.map(workload).collect();
@@ -119,7 +119,7 @@ fn it_shows_every_workload_once_and_under_a_label() {
     }
 }
 
-/// The ports that the Tiltfile forwards, and those that it leaves to the cluster.
+/// The ports that the Tiltfile forwards, and those that the cluster opens itself.
 fn ports(asked: &Asked) -> BTreeSet<u64> {
     asked.of("port_forward").into_iter().map(|call| call.0[0].as_u64().unwrap()).collect()
 }

@@ -11,7 +11,7 @@ import sys
 given = json.load(sys.stdin)
 source = open("Tiltfile").read()
 
-# What Python has and Starlark, as Tilt has it, has not.
+# Builtins that Python has, and Tilt's Starlark has not.
 FOREIGN = (
     ast.Import, ast.ImportFrom, ast.ClassDef, ast.While, ast.Try, ast.With, ast.Raise, ast.Global, ast.Nonlocal, ast.Yield,
     ast.JoinedStr, ast.NamedExpr, ast.Await, ast.Delete, ast.Assert, ast.Is, ast.IsNot, ast.Pow, ast.Set, ast.SetComp, ast.GeneratorExp,

@@ -1,4 +1,4 @@
-//! The repository as it lies there.
+//! The files of the repository.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ pub(crate) fn assert_exists(path: &str, who: &str) {
     assert!(root().join(path).exists(), "{who} names {path}, which is not there");
 }
 
-/// The keys of a mapping; none of what is not there.
+/// The keys of a mapping; none if it is missing.
 pub(crate) fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
 }
@@ -33,7 +33,7 @@ pub(crate) fn strings(value: &Value) -> Vec<&str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// All `.rs` files that are compiled into a service.
+/// All `.rs` files that are compiled into services.
 pub(crate) fn sources() -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root().join("crates"), root().join("services")];
@@ -50,14 +50,14 @@ pub(crate) fn sources() -> Vec<String> {
     found
 }
 
-/// What the chart calls its workloads: release `shop`, its components, and the backends of `devInfra`.
+/// The names of the chart's workloads: release `shop`, its components, and the backends of `devInfra`.
 pub(crate) fn workloads() -> BTreeSet<String> {
     let values = yaml("charts/shop/values.yaml");
     let services = keys(&values["services"]).into_iter().chain(["outbox-controller"]).map(str::to_owned);
     services.chain(backends().into_keys()).map(|component| format!("shop-{component}")).collect()
 }
 
-/// The image of each backend of `devInfra`.
+/// The image of each `devInfra` backend.
 pub(crate) fn backends() -> BTreeMap<String, String> {
     let values = yaml("charts/shop/values.yaml");
     let backends = values["devInfra"].as_object().unwrap().iter();

@@ -1,4 +1,4 @@
-//! The bot, in the whole shop, against a Bot API server that speaks the real protocol.
+//! The bot, in the whole shop, with a Bot API server that speaks the real protocol.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn somebody_logs_in_looks_around_and_orders() {
         let answer = request.bearer_auth(token["access_token"].as_str().unwrap()).send().await.unwrap();
         answer.json().await.unwrap()
     };
-    // The bot may ask before it orders.
+    // The bot may ask for confirmation before it orders.
     if list().await.as_array().unwrap().is_empty() {
         let confirm = api
             .messages(CHAT)

@@ -16,8 +16,8 @@ async fn open(browser: &TestBrowser, language: &str, size: (u32, u32)) -> Client
         .unwrap()
 }
 
-/// Clicks, and waits for the page that this leads to: the one with `next` in it. A click returns before the browser has
-/// left the page, so what is on both pages tells nothing.
+/// Clicks, and waits for the page that follows: the one that contains `next`. A click returns before the browser has
+/// left the page, so text that is on both pages proves nothing.
 async fn click(client: &Client, css: &str, next: &str) {
     let element = client.wait().for_element(Locator::Css(css)).await.unwrap();
     element.click().await.unwrap();
@@ -33,7 +33,7 @@ async fn fill(client: &Client, css: &str, text: &str) {
     element.send_keys(text).await.unwrap();
 }
 
-/// Keeps a picture for people, beside the other things that the build makes.
+/// Saves a screenshot for people, beside the other build output.
 async fn picture(client: &Client, name: &str) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     fs::create_dir_all(&folder).unwrap();
@@ -65,7 +65,7 @@ async fn somebody_registers_logs_in_fills_a_cart_orders_and_sees_the_order() {
     click(&client, "form[action='/cart/add'] button[type=submit]", ".toast a[href='/cart']").await;
     client.goto(&at("/cart")).await.unwrap();
     picture(&client, "cart").await;
-    // Ordering needs an account: to the login, and back with the cart as it was.
+    // Ordering needs an account: go to the login, and back with the same cart.
     let (order, log_in) = ("form[action='/order'] button[type=submit]", "form[action='/login']");
     click(&client, order, log_in).await;
     fill(&client, "#email", "browser@example.com").await;
@@ -127,7 +127,7 @@ async fn two_tabs_agree_after_a_login_and_a_logout_in_one_of_them() {
     fill(&client, "#password", "password123").await;
     click(&client, register, logout).await;
 
-    // What was open before the login goes on: the thing is in the cart, and the second login leads to where it was going.
+    // A form opened before the login still works: the product is in the cart, and the second login continues to its target.
     client.switch_to_window(second.clone()).await.unwrap();
     click(&client, "form[action='/cart/add'] button[type=submit]", ".toast a[href='/cart']").await;
     assert!(client.source().await.unwrap().contains("tabs@example.com"), "the login stays");
@@ -137,7 +137,7 @@ async fn two_tabs_agree_after_a_login_and_a_logout_in_one_of_them() {
     click(&client, login, logout).await;
     assert_eq!(client.current_url().await.unwrap().path(), "/catalog");
 
-    // And two logouts are one.
+    // And two logouts act as one.
     click(&client, logout, "nav.menu a[href='/login']").await;
     client.switch_to_window(second).await.unwrap();
     click(&client, logout, "nav.menu a[href='/login']").await;

@@ -1,5 +1,5 @@
-//! Each API held against its own description: schemathesis asks everything that the OpenAPI document allows, and what it forbids,
-//! and looks whether the answers are the ones that are written there. `schemathesis.toml` says what it must not expect, and why.
+//! Each API is checked against its own description: schemathesis sends requests that the OpenAPI document allows and forbids,
+//! and checks that the responses are the documented ones. `schemathesis.toml` says what it must not expect, and why.
 
 use std::{fs, path::PathBuf, process::Stdio};
 
@@ -10,7 +10,7 @@ use crate::support::{Real, Shop};
 
 const ADMIN: (&str, &str) = ("admin@example.com", "a password of the tests");
 
-/// The tests are to end, and to find the same tomorrow.
+/// The tests must end, and find the same problems every time.
 const BOUNDS: [&str; 6] = ["--seed", "1", "--max-examples", "20", "--max-time", "12"];
 
 macro_rules! on_embedded_and_real_backends {
@@ -48,7 +48,7 @@ async fn real(service: &str) {
     hold(&schemathesis, &shop, service, password).await;
 }
 
-/// As a stranger, and as the shop's admin.
+/// Runs once as a stranger, and once as the shop's admin.
 async fn hold(schemathesis: &PathBuf, shop: &Shop, service: &str, password: &str) {
     let credentials = json!({ "email": ADMIN.0, "password": password });
     let answer = crate::support::http().post(format!("{}/auth/token", shop.auth)).json(&credentials);

@@ -1,4 +1,4 @@
-//! The controller: what it makes of objects, and what it tells of them.
+//! What the controller does with objects, and what it reports about them.
 
 use serde_json::json;
 

@@ -15,13 +15,13 @@ use crate::support::{
 async fn orders_flow(controlled: &Controlled, done: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !done().await {
-        assert!(began.elapsed() < Duration::from_secs(40), "it was waited in vain");
+        assert!(began.elapsed() < Duration::from_secs(40), "timed out");
         controlled.outbox.append(3, 3).await;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// For a while longer than a moment.
+/// Lets orders flow for a while.
 async fn orders_flow_on(controlled: &Controlled) {
     let began = Instant::now();
     orders_flow(controlled, async || began.elapsed() > Duration::from_millis(500)).await;
@@ -44,7 +44,7 @@ async fn a_leader_told_to_end_hands_over_within_a_second() {
     assert_eq!(arrivals.duplicates(), 0, "what was in flight was finished and marked");
     let gap = controlled.longest_gap().await;
     println!("planned hand-over: nothing published for {gap:?}");
-    // A second, and one for a machine that has other things to do.
+    // A second, plus one for a busy machine.
     assert!(gap < Duration::from_secs(2), "{gap:?}");
 }
 
@@ -80,7 +80,7 @@ async fn a_leader_stopped_past_its_lease_and_woken_publishes_nothing_more() {
     assert!(publishes(&second).await);
     controlled.outbox.until_sent(controlled.outbox.rows()).await;
     drop(second);
-    // It is of use again.
+    // It is usable again.
     orders_flow(&controlled, async || publishes(&first).await).await;
     let rows = controlled.outbox.rows();
     controlled.outbox.finish(first).await.assert_complete_and_ordered(rows);

@@ -11,7 +11,7 @@ async fn orders_flow_through_three_faults_of_the_leader() {
     if let Err(missing) = Kind::Kubernetes.find() {
         return shop_testing::skip(&format!("{missing:#}"));
     }
-    // The program takes places of its own.
+    // The program creates its own environment.
     let (Some(_), Some(_)) = (shop_testing::postgres().await, shop_testing::rabbitmq().await) else { return };
     let binaries = std::env::var_os("SHOP_TEST_BIN_DIR").expect("run `cargo xtask test`");
     let mut soak = servers::ending_with_us(&Path::new(&binaries).join("bench"), "TERM");

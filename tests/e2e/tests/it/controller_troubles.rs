@@ -1,5 +1,5 @@
-//! What keeps an object from being published is told by a condition and an Event, in words that say what to fix; and once it
-//! is fixed, publishing goes on by itself.
+//! A problem that keeps an object from being published is reported by a condition and an Event, which say what to fix. Once it
+//! is fixed, publishing resumes by itself.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use crate::support::{
     outbox::until,
 };
 
-/// How soon an operator is to know, and some time for a machine that has other things to do.
+/// How soon an operator must know, plus some time for a busy machine.
 const SOON: Duration = Duration::from_secs(12);
 
-/// Is told of `reason`, with these words in it, and warned by an Event.
+/// Waits until `reason` is reported with these words, and a Warning Event with it.
 async fn warned(controlled: &Controlled, name: &str, reason: &str, words: &[&str]) {
     told(controlled, name, reason, words).await;
     controlled.until_event(name, reason).await;
 }
 
-/// Is told of `reason`, with these words in it.
+/// Waits until `reason` is reported with these words.
 async fn told(controlled: &Controlled, name: &str, reason: &str, words: &[&str]) {
     let began = Instant::now();
     let message = loop {
@@ -31,7 +31,7 @@ async fn told(controlled: &Controlled, name: &str, reason: &str, words: &[&str])
         if missing.is_none() {
             break message;
         }
-        // What a connection broke with comes first, and then why there is no other.
+        // The first error of a broken connection, and then why there is no new one.
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     println!("{reason} after {:?}: {message}", began.elapsed());
@@ -125,7 +125,7 @@ async fn an_object_is_not_ready_before_its_broker_has_answered() {
         ready.is_some_and(|(_, reason, _)| reason == "BrokerUnreachable")
     })
     .await;
-    // A change is not judged by what was before it.
+    // The result of a changed spec does not depend on the previous one.
     network.hold(Held::Nothing);
     well_again(&controlled, ORDERS).await;
     controlled.secret("unreachable", "connection_string", "amqp://guest:guest@127.0.0.1:1/%2f").await;
@@ -175,7 +175,7 @@ async fn a_spec_that_contradicts_itself_is_told_and_disturbs_no_other() {
     let mut broken = controlled.object();
     broken["metadata"]["name"] = json!("broken");
     broken["spec"]["retry"] = json!({ "firstPause": "10m", "longestPause": "1m" });
-    // A server that knows CEL refuses it, as it should; an older one leaves it to the controller.
+    // A server that supports CEL refuses it, as it should; an older one leaves it to the controller.
     let applied = controlled.try_apply(&broken).await;
     match applied {
         Err(refusal) => {
@@ -217,7 +217,7 @@ async fn a_spec_that_contradicts_itself_is_told_and_disturbs_no_other() {
             Err(refusal) => {
                 let refusal = refusal.to_string();
                 println!("{refusal}");
-                // A server that knows no CEL has the pattern alone.
+                // A server without CEL checks only the pattern.
                 let told = words.split(": ").last().unwrap();
                 assert!(refusal.contains(told) || refusal.contains("should match"), "{refusal}");
                 assert!(
@@ -288,7 +288,7 @@ async fn a_rotated_password_is_taken_up_without_a_restart() {
     execute(&format!("DROP ROLE {owner}")).await;
 }
 
-/// The chart's Role, and what binds it to its ServiceAccount; `None` without Helm.
+/// The chart's Role, and its binding to the ServiceAccount; `None` without Helm.
 async fn role(controlled: &Controlled) -> Option<String> {
     let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/shop");
     let namespace = format!("--namespace={}", controlled.cluster.namespace);
@@ -320,7 +320,7 @@ async fn the_charts_role_is_enough_and_no_more() {
     controlled.until_event(ORDERS, "LeaderElected").await;
     works_in_full(&controlled, first, &second).await;
 
-    // What no OutboxPublisher names is not to be read, here or elsewhere.
+    // A Secret that no OutboxPublisher names cannot be read, here or elsewhere.
     let asked = ["auth", "can-i", "--as", account.as_str()];
     let may = async |question: &[&str]| {
         let answer = controlled.cluster.try_kubectl(&[&asked, question].concat()).await;
@@ -337,7 +337,7 @@ async fn the_charts_role_is_enough_and_no_more() {
     }
     assert!(!may(&["delete", "leases"]).await);
 
-    // And an object that names such a Secret is told so.
+    // And an object that names such a Secret reports that.
     let mut object = controlled.object();
     object["metadata"]["name"] = json!("curious");
     object["spec"]["database"]["secretRef"]["name"] = json!("another");
@@ -346,7 +346,7 @@ async fn the_charts_role_is_enough_and_no_more() {
     told(&controlled, "curious", "SecretForbidden", &["another", "Role"]).await;
 }
 
-/// Hand-over, redrive and rotation need no more rights than publishing does.
+/// Hand-over, redrive and rotation need no more rights than publishing.
 async fn works_in_full(controlled: &Controlled, mut first: Process, second: &Process) {
     assert_eq!(first.terminate().await.code(), Some(0), "{}", first.log());
     until("the other publishes", async || publishes(second).await).await;

@@ -1,4 +1,4 @@
-//! Who is warned of what, and when: a first installation is left in peace, an outage is told as what it is, and numbers are fresh.
+//! Who is warned, and when: a first installation causes no warnings, an outage is reported as what it is, and numbers are current.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn reason(controlled: &Controlled) -> String {
 async fn a_first_installation_is_not_greeted_by_warnings() {
     let Some(controlled) = Controlled::empty().await else { return };
     let _controller = controlled.controller("one", &[]).await;
-    // The Secret, the database and the broker come one after the other.
+    // The Secret, the database and the broker are created one after the other.
     let mut object = controlled.object();
     object["spec"]["database"]["secretRef"]["name"] = json!("later");
     controlled.apply(&object).await;
@@ -45,7 +45,7 @@ async fn a_first_installation_is_not_greeted_by_warnings() {
     controlled.until_condition(ORDERS, "Ready", "True", "Publishing").await;
     controlled.until_event(ORDERS, "PublishingResumed").await;
     assert_eq!(warnings(&controlled, ORDERS).await, Vec::<String>::new());
-    // From now on it is news.
+    // From now on it is an outage.
     controlled.secret("broker", "connection_string", "amqp://guest:guest@127.0.0.1:1/%2f").await;
     controlled.until_event(ORDERS, "BrokerUnreachable").await;
 }
@@ -113,7 +113,7 @@ async fn a_connection_that_the_broker_has_not_missed_yet_is_no_other_publisher()
     controlled.apply(&controlled.object()).await;
     let controller = controlled.leader("one", &[]).await;
     let _follower = controlled.controller("two", &[]).await;
-    // It is gone without a word, and the broker keeps what was its.
+    // It is gone silently, and the broker still holds its exclusive queue.
     controller.signal(rustix::process::Signal::STOP);
     network.hold_of(controller.id(), Held::Everything);
     let began = Instant::now();
@@ -137,7 +137,7 @@ async fn what_waits_is_shown_no_later_than_ten_seconds_while_it_changes() {
     for object in [paused, controlled.object()] {
         controlled.apply(&object).await;
         if object["spec"]["paused"] != true {
-            // Nor where the broker takes nothing.
+            // Nor if the broker accepts nothing.
             controlled.secret("broker", "connection_string", network.url()).await;
             controlled.until_condition(ORDERS, "Ready", "True", "Publishing").await;
             network.hold(Held::Everything);

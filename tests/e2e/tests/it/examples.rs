@@ -1,4 +1,4 @@
-//! The specification's examples, as a person runs them.
+//! The specification's examples, run as a person would.
 
 use std::{fs, process::Stdio};
 
@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use crate::support::{Real, Shop, Tap};
 
-/// Runs `examples.sh` with its words as they are: curl's own configuration leads the usual ports to this shop's.
+/// Runs `examples.sh` unchanged: curl's own configuration maps the usual ports to this shop's.
 async fn run_examples(shop: &Shop) -> String {
     let leads = [("8001", &shop.auth), ("8002", &shop.catalog), ("8003", &shop.order)].map(|(port, url)| {
         format!("connect-to = \"localhost:{port}:{}\"\n", url.trim_start_matches("http://"))

@@ -1,10 +1,10 @@
-//! What a customer and a consumer see while things break.
+//! What customers and consumers see while things break.
 
 use shop_testing::{postgres, private_rabbitmq, rabbitmq, redis};
 
 use crate::support::{Backends, Real, Shop, Tap, order_and_type, outbox::until};
 
-/// Every order in `placed` was created and then cancelled, each event once at least and in this order.
+/// Every order in `placed` was created and then cancelled: each event arrived at least once, in this order.
 fn assert_complete_and_ordered(placed: &[String], messages: &[(String, String)]) {
     for order in placed {
         let mut of_order: Vec<&str> =
@@ -26,7 +26,7 @@ async fn orders_are_taken_while_the_broker_is_down_and_their_events_arrive_after
     let shop = Shop::real(&backends, &[]).await;
     let mut publisher = shop.publisher().await;
     let mut placed = vec![shop.place_order("before@example.com").await];
-    // Nothing is in flight when the broker goes: what is would come twice.
+    // Nothing may be in flight when the broker stops, or it would arrive twice.
     until("the first is published", async || publisher.metric("outbox_published_total").await > 0.0).await;
     rabbitmq.shut_down().await;
     for n in 0..20 {

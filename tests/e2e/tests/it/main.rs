@@ -1,6 +1,6 @@
-//! The shop from outside: its binaries, and what a person, a browser, a bot's user or a consumer sees of them.
+//! The shop from outside: its binaries, and what people, browsers, bot users and consumers see of them.
 //!
-//! Nothing here imports a service. The tests run what `SHOP_TEST_BIN_DIR` holds; `cargo xtask test` builds it.
+//! Nothing here imports a service. The tests run the binaries in `SHOP_TEST_BIN_DIR`; `cargo xtask test` builds them.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod bot;

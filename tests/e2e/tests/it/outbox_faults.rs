@@ -1,5 +1,5 @@
-//! What the publisher survives as a process: killed at every point of a window, stopped, told to end, with a wrong clock,
-//! with a long backlog.
+//! What the publisher survives as a process: being killed at every point of a window, stopped, terminated, given a wrong clock,
+//! or a long backlog.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::{
     outbox::{BATCH_SIZE, leads, until},
 };
 
-/// A transaction that holds the row of the lease: marks and renewals wait for its end.
+/// A transaction that locks the lease's row: marks and renewals wait for its end.
 async fn holding_the_lease(outbox: &Outbox) -> DatabaseTransaction {
     let transaction = outbox.database.begin().await.unwrap();
     transaction.execute_unprepared("SELECT FROM outbox_publishers FOR UPDATE").await.unwrap();
@@ -45,7 +45,7 @@ async fn a_publisher_killed_between_confirm_and_mark_loses_nothing() {
     outbox.until_a_mark_waits().await;
     outbox.until_nothing_comes().await;
     first.kill9();
-    // A server notices late that its client is dead, and would carry the mark out: this one never got so far.
+    // A server notices late that its client is dead, and would still execute the mark; this one never gets that far.
     held.execute_unprepared(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock'",
@@ -89,7 +89,7 @@ async fn a_publisher_killed_inside_the_commit_of_its_mark_repeats_nothing_of_wha
 async fn a_leader_stopped_past_its_lease_and_woken_in_mid_batch_marks_nothing() {
     let Some(outbox) = Outbox::take().await else { return };
     let network = Proxy::to(&outbox.rabbitmq.url).await;
-    // Heartbeats of a second: the broker's own fence falls when it has missed two.
+    // Heartbeats of one second: the broker releases its fence after two missed ones.
     let url = format!("{}?heartbeat=1", network.url());
     let first = outbox.leader(&[("OUTBOX_RABBITMQ_URL", &url)]).await;
     network.hold(Held::Answers);
@@ -101,7 +101,7 @@ async fn a_leader_stopped_past_its_lease_and_woken_in_mid_batch_marks_nothing() 
     outbox.until_sent(601).await;
     assert!(leads(&second).await);
     let arrived = outbox.tap.depth().await;
-    // What the first had in flight waits again, as if nobody had taken it yet; the second leaves it for later.
+    // What the first had in flight is pending, as if nobody had claimed it; the second leaves it for later.
     outbox
         .execute("UPDATE outbox_messages SET status = 'pending', available_at = now() + interval '1 hour' WHERE id > 1")
         .await;
@@ -112,7 +112,7 @@ async fn a_leader_stopped_past_its_lease_and_woken_in_mid_batch_marks_nothing() 
     assert_eq!(outbox.sent().await, 1, "none of it was its own to mark");
     assert_eq!(outbox.tap.depth().await, arrived, "nor to publish");
 
-    // It is of use again: as a follower, and then as the leader.
+    // It is usable again: as a follower, and then as the leader.
     outbox.execute("UPDATE outbox_messages SET status = 'sent' WHERE id > 1").await;
     drop(second);
     until("the first leads again", async || leads(&first).await).await;
@@ -142,7 +142,7 @@ async fn assert_stable(outbox: &Outbox, leader: &Process, follower: &Process) {
     }
 }
 
-/// A publisher whose wall clock is `minutes` off beside one whose clock is right.
+/// A publisher whose wall clock is `minutes` off, beside one whose clock is right.
 async fn a_wall_clock_that_is_off(offset: &'static str, minutes: i32) {
     let Some(faked) = shop_testing::faketime(offset) else { return };
     let Some(outbox) = Outbox::take().await else { return };
@@ -182,7 +182,7 @@ async fn a_wall_clock_an_hour_behind_takes_no_lease_and_keeps_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_told_to_end_in_mid_drain_repeats_nothing_and_hands_over_within_a_second() {
     let Some(outbox) = Outbox::take().await else { return };
-    // A lease that is not given back is then plain to see.
+    // Makes a lease that is not released easy to notice.
     let mut first = outbox.leader(&[("OUTBOX_LEASE_SECONDS", "60")]).await;
     let second = outbox.publisher(&[("OUTBOX_LEASE_SECONDS", "60")]).await;
     outbox.append(10_000, 1_000).await;
@@ -191,7 +191,7 @@ async fn a_publisher_told_to_end_in_mid_drain_repeats_nothing_and_hands_over_wit
     let (ended, sent) = (Instant::now(), outbox.sent().await);
     assert!(sent < outbox.rows(), "it ended in the middle");
     until("the second leads", async || leads(&second).await).await;
-    // A second, and one for a machine that has other things to do.
+    // A second, plus one for a busy machine.
     assert!(ended.elapsed() < Duration::from_secs(2), "handed over after {:?}", ended.elapsed());
     let arrivals = outbox.finish(second).await;
     arrivals.assert_complete_and_ordered(outbox.rows());
@@ -201,13 +201,13 @@ async fn a_publisher_told_to_end_in_mid_drain_repeats_nothing_and_hands_over_wit
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_flat_whatever_the_backlog() {
     const BACKLOG: usize = 200_000;
-    // A part is enough to see a leak, and a debug binary needs minutes for all.
+    // A part is enough to see a leak; a debug binary needs minutes for all.
     const DRAINED: usize = 20_000;
     let Some(outbox) = Outbox::take().await else { return };
     outbox.append(BACKLOG, 10_000).await;
     let mut publisher = outbox.publisher(&[("OUTBOX_BATCH_SIZE", "400")]).await;
     let (began, mut depth) = (Instant::now(), 0);
-    // KiB at most while the first tenth was drained, and after it.
+    // The maximum in KiB while the first tenth was drained, and after it.
     let mut most = [0, 0];
     while depth < DRAINED {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! A short `cargo xtask soak surroundings`: the same program, a few faults, and a seed that has the worst of them.
+//! A short `cargo xtask soak surroundings`: the same program, a few faults, and a seed that includes the worst of them.
 
 use std::{path::Path, process::Stdio};
 

@@ -14,7 +14,7 @@ async fn from_the_click_to_the_message_one_order_is_one_trace() {
     let tap = Tap::bind(&real.rabbitmq.url, "order.created").await;
     let otlp = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
-        // The batch processor's delay: five seconds would only make the test wait.
+        // The batch processor's delay: the default of five seconds would only make the test wait.
         ("OTEL_BSP_SCHEDULE_DELAY", "200"),
     ];
     let shop = Shop::real(&real.backends(), &otlp).await;
@@ -47,7 +47,7 @@ async fn from_the_click_to_the_message_one_order_is_one_trace() {
     assert!(found.iter().all(Option::is_some), "{found:#?}\n{spans:#?}");
     let found: Vec<_> = found.into_iter().flatten().collect();
     assert!(found.iter().all(|span| span.trace_id == found[0].trace_id), "{found:#?}");
-    // Each is a descendant of the one before.
+    // Each is a descendant of the previous one.
     for pair in found.windows(2) {
         let mut parent = pair[1].parent_span_id.clone();
         while let Some(id) = &parent

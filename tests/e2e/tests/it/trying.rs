@@ -25,7 +25,7 @@ async fn order_try(shop: &Shop, database: &str, patience: &str) -> Output {
         .unwrap()
 }
 
-/// Its lines, without what is different each time.
+/// Its output lines, without the parts that differ every time.
 fn lines(output: &Output) -> Vec<String> {
     let masked = |word| match word {
         _ if str::starts_with(word, "try-") => "<email>",

@@ -11,7 +11,7 @@ use lapin::{
     types::FieldTable,
 };
 
-/// A queue that somebody bound to the shop's exchange, to see what arrives: plain AMQP, none of our code.
+/// A queue bound to the shop's exchange, to see what arrives: plain AMQP, none of our code.
 pub(crate) struct Tap {
     channel: Channel,
     _connection: Connection,
@@ -43,14 +43,14 @@ impl Tap {
         tap
     }
 
-    /// Connects to a queue that was bound before, for instance before the broker was restarted.
+    /// Connects to a queue that was bound earlier, for instance before the broker was restarted.
     pub(crate) async fn connect(url: &str) -> Self {
         let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         Self { channel, _connection: connection }
     }
 
-    /// Takes messages until there are `count`, and then those that follow within half a second.
+    /// Takes messages until there are `count`, and then any that follow within half a second.
     pub(crate) async fn take(&self, count: usize) -> Vec<BasicGetMessage> {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut taken = Vec::new();
@@ -76,7 +76,7 @@ impl Tap {
         queue.message_count() as usize
     }
 
-    /// Takes all that is in the queue, when nobody publishes any more.
+    /// Takes everything in the queue. Nobody may be publishing.
     pub(crate) async fn drain(&self) -> Vec<Delivery> {
         let depth = self.depth().await;
         let no_ack = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };

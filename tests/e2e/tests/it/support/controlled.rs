@@ -12,7 +12,7 @@ use super::{
     process::{Process, free_address},
 };
 
-/// An outbox that a Kubernetes object describes, and controllers as processes.
+/// An outbox described by a Kubernetes object, and controllers as processes.
 pub(crate) struct Controlled {
     pub(crate) outbox: Outbox,
     pub(crate) cluster: TestCluster,
@@ -21,11 +21,11 @@ pub(crate) struct Controlled {
 /// How long a Lease lasts in these tests.
 pub(crate) const LEASE: Duration = Duration::from_secs(4);
 
-/// The object's name, if a test has no other.
+/// The object's name, if a test needs no other.
 pub(crate) const ORDERS: &str = "orders";
 
 impl Controlled {
-    /// A namespace that knows OutboxPublishers, with Secrets for the outbox's database and broker, and no object yet.
+    /// A namespace with the OutboxPublisher definition and Secrets for the outbox's database and broker, but no object yet.
     pub(crate) async fn empty() -> Option<Self> {
         let cluster = shop_testing::kubernetes().await?;
         Some(Self::on(cluster, Outbox::take().await?).await)
@@ -48,7 +48,7 @@ impl Controlled {
         controlled
     }
 
-    /// Makes a Secret with one key, or changes it.
+    /// Creates or changes a Secret with one key.
     pub(crate) async fn secret(&self, name: &str, key: &str, value: &str) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": { key: value },
@@ -60,12 +60,12 @@ impl Controlled {
         self.cluster.apply(&manifest.to_string()).await;
     }
 
-    /// The same, where a refusal is of interest.
+    /// The same, returning the refusal, if any.
     pub(crate) async fn try_apply(&self, manifest: &Value) -> anyhow::Result<()> {
         self.cluster.try_apply(&manifest.to_string()).await
     }
 
-    /// The object as a test applies it: it may change it first.
+    /// The object, which a test may change before it applies it.
     pub(crate) fn object(&self) -> Value {
         json!({
             "apiVersion": "outbox.shop.dev/v1alpha1",
@@ -79,12 +79,12 @@ impl Controlled {
         })
     }
 
-    /// A controller that knows the objects; `environment` comes last, and so wins.
+    /// Starts a controller and waits until it knows the objects; `environment` comes last, and so takes precedence.
     pub(crate) async fn controller(&self, name: &str, environment: &[(&str, &str)]) -> Process {
         self.start(name, environment).ready().await
     }
 
-    /// A controller that has just been started.
+    /// Starts a controller without waiting.
     pub(crate) fn start(&self, name: &str, environment: &[(&str, &str)]) -> Process {
         let address = free_address();
         let (listen, lease) = (address.to_string(), LEASE.as_secs().to_string());
@@ -101,7 +101,7 @@ impl Controlled {
         Process::start_with("outbox-controller", &["kubernetes"], self.outbox.folder.path(), address, &all)
     }
 
-    /// A controller that leads, and has published a row.
+    /// Starts a controller and waits until it leads and has published a row.
     pub(crate) async fn leader(&self, name: &str, environment: &[(&str, &str)]) -> Process {
         let controller = self.controller(name, environment).await;
         self.outbox.append(1, 1).await;
@@ -110,7 +110,7 @@ impl Controlled {
         controller
     }
 
-    /// What the API server says of an object.
+    /// Reads a field of an object from the API server.
     pub(crate) async fn get(&self, kind: &str, name: &str) -> Value {
         serde_json::from_str(&self.cluster.kubectl(&["get", kind, name, "--output=json"]).await).unwrap()
     }
@@ -119,13 +119,13 @@ impl Controlled {
         self.get("outboxpublisher", name).await["status"].take()
     }
 
-    /// Who holds the object's Lease; empty: nobody.
+    /// The holder of the object's Lease; empty if there is none.
     pub(crate) async fn holder(&self, name: &str) -> String {
         let lease = self.get("lease", &format!("outboxpublisher-{name}")).await;
         lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until the object's condition has this status and reason; answers its message, and how long it took.
+    /// Waits until the object's condition has this status and reason; returns its message, and how long it took.
     pub(crate) async fn until_condition(
         &self,
         name: &str,
@@ -157,12 +157,12 @@ impl Controlled {
         events.iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until there is an Event of this reason about the object.
+    /// Waits for an Event with this reason about the object.
     pub(crate) async fn until_event(&self, name: &str, reason: &str) {
         until(reason, async || self.events(name).await.iter().any(|event| event == reason)).await;
     }
 
-    /// The longest time that passed between two rows being marked as sent, in seconds by the database's clock.
+    /// The longest time between two rows being marked as sent, in seconds by the database's clock.
     pub(crate) async fn longest_gap(&self) -> Duration {
         let gap = "SELECT coalesce((1000 * extract(epoch FROM max(gap)))::bigint, 0) FROM (
                        SELECT sent_at - lag(sent_at) OVER (ORDER BY sent_at) AS gap FROM outbox_messages) AS gaps";
@@ -170,7 +170,7 @@ impl Controlled {
     }
 }
 
-/// Whether the controller says that it publishes the one object that there is.
+/// Whether the controller reports that it publishes the only object.
 pub(crate) async fn publishes(controller: &Process) -> bool {
     controller.metric("outbox_is_leader{outboxpublisher=\"orders\"}").await > 0.0
 }

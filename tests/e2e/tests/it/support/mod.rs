@@ -1,4 +1,4 @@
-//! A shop to test: its processes, on ports and data of their own.
+//! A shop to test: its processes, on their own ports and data.
 
 mod amqp;
 pub(crate) mod controlled;

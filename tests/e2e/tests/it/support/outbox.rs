@@ -17,7 +17,7 @@ use super::{
 /// Long enough for a loaded machine, short enough to fail before the test runner does.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An outbox without a shop around it: rows come from SQL, a queue sees what arrives, and publishers are processes.
+/// An outbox without a shop: rows come from SQL, a queue records what arrives, and publishers are processes.
 pub(crate) struct Outbox {
     pub(crate) database: DatabaseConnection,
     pub(crate) tap: Tap,
@@ -27,7 +27,7 @@ pub(crate) struct Outbox {
     rows: std::cell::Cell<usize>,
 }
 
-/// Where the outbox is.
+/// The outbox's database.
 pub(crate) struct Postgres {
     pub(crate) url: String,
     _database: Option<TestDatabase>,
@@ -37,13 +37,13 @@ pub(crate) struct Postgres {
 pub(crate) const BATCH_SIZE: usize = 100;
 
 impl Outbox {
-    /// An empty one; `None` when a backend cannot be had.
+    /// Creates an empty one; `None` if a backend is not available.
     pub(crate) async fn take() -> Option<Self> {
         let database = shop_testing::postgres().await?;
         Self::on(Postgres { url: database.url.clone(), _database: Some(database) }).await
     }
 
-    /// An empty one on a server of the test's own.
+    /// Creates an empty one on a private server.
     pub(crate) async fn at(url: &str) -> Option<Self> {
         Self::on(Postgres { url: url.to_owned(), _database: None }).await
     }
@@ -67,7 +67,7 @@ impl Outbox {
         Some(Self { database, tap, postgres, rabbitmq, folder, rows: std::cell::Cell::new(0) })
     }
 
-    /// Appends `count` rows, in turn of `aggregates` aggregates, in one transaction.
+    /// Appends `count` rows in one transaction, distributed over `aggregates` aggregates.
     pub(crate) async fn append(&self, count: usize, aggregates: usize) {
         let first = self.rows.get() + 1;
         let last = self.rows.get() + count;
@@ -87,7 +87,7 @@ impl Outbox {
         self.rows.get()
     }
 
-    /// A publisher at work or in waiting; `environment` comes last, and so wins.
+    /// Starts a publisher, which leads or waits; `environment` comes last, and so takes precedence.
     pub(crate) async fn publisher(&self, environment: &[(&str, &str)]) -> Process {
         let address = free_address();
         let (listen, batch_size) = (address.to_string(), BATCH_SIZE.to_string());
@@ -103,7 +103,7 @@ impl Outbox {
         Process::start("outbox-controller", self.folder.path(), address, &all).ready().await
     }
 
-    /// A publisher that leads, is connected, and has published a row.
+    /// Starts a publisher and waits until it leads, is connected, and has published a row.
     pub(crate) async fn leader(&self, environment: &[(&str, &str)]) -> Process {
         let publisher = self.publisher(environment).await;
         self.append(1, 1).await;
@@ -116,7 +116,7 @@ impl Outbox {
         self.database.execute_unprepared(sql).await.unwrap();
     }
 
-    /// The number that `sql` answers with.
+    /// The number that `sql` returns.
     pub(crate) async fn number(&self, sql: &str) -> usize {
         let statement = Statement::from_string(DbBackend::Postgres, sql);
         let row = self.database.query_one_raw(statement).await.unwrap().unwrap();
@@ -138,7 +138,7 @@ impl Outbox {
         until("a mark waits", async || self.number(waiting).await > 0).await;
     }
 
-    /// Gives a publisher that has to wait the time to send all that it dares to before.
+    /// Gives a waiting publisher the time to send everything that it may send before it has to wait.
     pub(crate) async fn until_nothing_comes(&self) {
         let (mut depth, mut since) = (0, Instant::now());
         while since.elapsed() < Duration::from_millis(300) {
@@ -150,12 +150,12 @@ impl Outbox {
         }
     }
 
-    /// All that ever arrived, when nobody publishes any more.
+    /// Everything that ever arrived. Nobody may be publishing.
     pub(crate) async fn arrivals(&self) -> Arrivals {
         Arrivals(self.tap.drain().await.iter().map(Arrival::from).collect())
     }
 
-    /// Has `publisher` publish the rest and end in order; answers all that ever arrived.
+    /// Lets `publisher` publish the rest and stop gracefully; returns everything that ever arrived.
     pub(crate) async fn finish(&self, mut publisher: Process) -> Arrivals {
         self.until_sent(self.rows()).await;
         assert_eq!(publisher.terminate().await.code(), Some(0), "{}", publisher.log());
@@ -163,21 +163,21 @@ impl Outbox {
     }
 }
 
-/// Whether `publisher` says that it leads.
+/// Whether `publisher` reports that it leads.
 pub(crate) async fn leads(publisher: &Process) -> bool {
     publisher.metric("outbox_is_leader").await > 0.0
 }
 
-/// Waits until `state` is so.
+/// Waits until `state` is true.
 pub(crate) async fn until(what: &str, state: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !state().await {
-        assert!(Instant::now() < deadline, "it was waited in vain until {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// What the queue saw, in its order.
+/// The messages in the queue, in order.
 pub(crate) struct Arrivals(Vec<Arrival>);
 
 struct Arrival {
@@ -200,7 +200,7 @@ impl From<&Delivery> for Arrival {
 }
 
 impl Arrivals {
-    /// Every one of `rows` arrived, and those of an aggregate for the first time in their order.
+    /// Every one of `rows` arrived, and the first arrivals of each aggregate are in order.
     pub(crate) fn assert_complete_and_ordered(&self, rows: usize) {
         let (mut seen, mut last) = (HashSet::new(), HashMap::new());
         for Arrival { id, aggregate, version } in &self.0 {
@@ -215,7 +215,7 @@ impl Arrivals {
         assert_eq!(seen.len(), rows, "nothing is lost");
     }
 
-    /// How many arrived that had arrived before.
+    /// How many messages are duplicates.
     pub(crate) fn duplicates(&self) -> usize {
         self.0.len() - self.0.iter().map(|arrival| &arrival.id).collect::<HashSet<_>>().len()
     }

@@ -8,16 +8,16 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// One of the shop's binaries at work. Killed when dropped.
+/// A running binary of the shop. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
-    /// Where it answers for its health.
+    /// Where it serves its health.
     pub(crate) address: SocketAddr,
 }
 
 impl Process {
-    /// Starts `binary` with `environment` and nothing else of ours, its log in `folder`; it is to answer at `address`.
+    /// Starts `binary` with only `environment`, its log in `folder`; it must answer at `address`.
     pub(crate) fn start(
         binary: &str,
         folder: &Path,
@@ -53,7 +53,7 @@ impl Process {
         Self { child, log, address }
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     pub(crate) async fn ready(mut self) -> Self {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -86,7 +86,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits until it has ended.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -104,19 +104,19 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Its memory that is in RAM now, in KiB.
+    /// Its resident memory, in KiB.
     pub(crate) fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process that runs");
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// What its `/metrics` say.
+    /// The content of its `/metrics`.
     pub(crate) async fn metrics(&self) -> String {
         super::http().get(self.url("/metrics")).send().await.unwrap().text().await.unwrap()
     }
 
-    /// What its `/metrics` say of `name`, with the metric's labels if it has any.
+    /// The value of `name` in its `/metrics`, with the metric's labels if it has any.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let answer = self.metrics().await;
         let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -134,7 +134,7 @@ impl Drop for Process {
     }
 }
 
-/// A loopback address that is free now.
+/// A loopback address that is currently free.
 pub(super) fn free_address() -> SocketAddr {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
 }

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::process::{Process, free_address};
 
-/// Where the real backends are.
+/// The addresses of the real backends.
 pub(crate) struct Backends<'a> {
     pub(crate) postgres: &'a str,
     pub(crate) redis: &'a str,
@@ -20,7 +20,7 @@ pub(crate) struct Real {
 }
 
 impl Real {
-    /// `None` when one of them cannot be had.
+    /// `None` if one of them is not available.
     pub(crate) async fn take() -> Option<Self> {
         let (postgres, redis) = (shop_testing::postgres().await?, shop_testing::redis().await?);
         Some(Self { postgres, redis, rabbitmq: shop_testing::rabbitmq().await? })
@@ -31,7 +31,7 @@ impl Real {
     }
 }
 
-/// An open shop: one process on embedded backends, or every service alone on real ones.
+/// A running shop: one process on embedded backends, or every service as a process on real ones.
 pub(crate) struct Shop {
     pub(crate) auth: String,
     pub(crate) catalog: String,
@@ -41,7 +41,7 @@ pub(crate) struct Shop {
     pub(crate) processes: Vec<Process>,
     pub(crate) folder: TempDir,
     publisher: Vec<(String, String)>,
-    /// The tokens of guests' orders, by the orders' ids.
+    /// The tokens of guests' orders, by order id.
     tokens: Mutex<HashMap<String, String>>,
 }
 
@@ -52,7 +52,7 @@ const SESSION_SECRET: &str = "another secret for the tests, for the storefront's
 const INTERNAL: (&str, &str) = ("TRUST_TRACEPARENT", "true");
 
 impl Shop {
-    /// What `cargo run` starts.
+    /// Starts what `cargo run` starts.
     pub(crate) async fn embedded(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [auth, catalog, order, web, outbox, telegram] = std::array::from_fn(|_| free_address());
@@ -83,7 +83,7 @@ impl Shop {
         }
     }
 
-    /// What compose starts, without the bot.
+    /// Starts what compose starts, except the bot.
     pub(crate) async fn real(backends: &Backends<'_>, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [auth, catalog, order, web] = std::array::from_fn(|_| free_address());
@@ -166,7 +166,7 @@ impl Shop {
         }
     }
 
-    /// Starts a publisher beside a real shop.
+    /// Starts a publisher for a shop on real backends.
     pub(crate) async fn publisher(&self) -> Process {
         let address = free_address();
         let listen = address.to_string();
@@ -181,7 +181,7 @@ impl Shop {
         self.folder.path()
     }
 
-    /// Places the specification's order as a guest; answers its id.
+    /// Places the specification's order as a guest; returns its id.
     pub(crate) async fn place_order(&self, email: &str) -> String {
         let body = serde_json::json!({
             "customer_email": email,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use reqwest::{Client, Response, header};
 
-/// Somebody at the storefront without a browser: keeps cookies, follows redirects, fills in forms.
+/// A visitor of the storefront without a browser: keeps cookies, follows redirects, fills in forms.
 pub(crate) struct Visitor {
     client: Client,
     shop: String,
@@ -14,7 +14,7 @@ impl Visitor {
         Self { client: super::http(), shop: shop.to_owned(), cookies: BTreeMap::new() }
     }
 
-    /// The page at `path`, after redirects.
+    /// Loads the page at `path`, following redirects.
     pub(crate) async fn get(&mut self, path: &str) -> String {
         let mut path = path.to_owned();
         for _ in 0..5 {
@@ -32,7 +32,7 @@ impl Visitor {
         panic!("{path} redirects without end");
     }
 
-    /// Sends the form for `action` on `page`, its hidden fields and `fields`; answers the page that follows.
+    /// Sends the form for `action` on `page`, with its hidden fields and `fields`; returns the page that follows.
     pub(crate) async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> String {
         let mut form = hidden_fields(page, action);
         form.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
