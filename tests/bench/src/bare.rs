@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 
 use crate::load;
 
-/// Serves the recorded answer at `/products` with nothing around the handler.
+/// Serves the recorded response at `/products` with nothing around the handler.
 pub(crate) async fn serve(listen: SocketAddr, recorded: &Path) -> anyhow::Result<()> {
     let recorded = std::fs::read(recorded).with_context(|| recorded.display().to_string())?;
     let (headers, body) = parse(&recorded)?;
     let router = Router::new().route("/products", get(move || async move { (headers, body) }));
     let listener = TcpListener::bind(listen).await?.tap_io(|stream| {
-        // An error means that the client has gone already.
+        // An error means that the client is already gone.
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, router).await?;
@@ -31,7 +31,7 @@ fn parse(recorded: &[u8]) -> anyhow::Result<(HeaderMap, Bytes)> {
     let mut headers = HeaderMap::new();
     for line in std::str::from_utf8(&recorded[..end])?.lines().skip(1).filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').context("a header without a colon")?;
-        // The server's own.
+        // The server sets these itself.
         if !matches!(name, "content-length" | "date") {
             headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value.trim())?);
         }

@@ -1,4 +1,4 @@
-//! What `cargo xtask footprint` asks of the binaries in the images.
+//! The measurements of `cargo xtask footprint`, with the binaries from the images.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     services::{Backends, Services},
 };
 
-/// After their start, until idle services are looked at.
+/// How long after its start an idle service is measured.
 const IDLE: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
@@ -18,12 +18,12 @@ pub(crate) struct Arguments {
     /// The folder of the images' binaries
     #[arg(long, env = "SHOP_TEST_BIN_DIR")]
     binaries: PathBuf,
-    /// How often each service is started
+    /// How often to start each service
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=20))]
     rounds: u32,
 }
 
-/// What was seen of one service.
+/// The measurements of one service.
 struct Row {
     name: &'static str,
     /// The first is on an empty database.
@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn print(rows: &[Row], machine: &str) {
     println!("{machine}.\n");
     println!(
-        "| {} seconds after its start | resident, MiB | of it anonymous, MiB | ready, ms | ready on an empty database, ms |",
+        "| {} seconds after start | resident, MiB | of which anonymous, MiB | ready, ms | ready on an empty database, ms |",
         IDLE.as_secs()
     );
     println!("|---|--:|--:|--:|--:|");
@@ -82,7 +82,7 @@ fn print(rows: &[Row], machine: &str) {
     println!();
 }
 
-/// All of the shop in one process, on SQLite.
+/// The whole shop in one process, on SQLite.
 async fn start_shop(arguments: &Arguments, folder: &std::path::Path) -> anyhow::Result<Process> {
     let data = folder.join("data").to_string_lossy().into_owned();
     let web = free_address()?;

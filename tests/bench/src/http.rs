@@ -14,11 +14,11 @@ use crate::{
     services::{Backends, Services},
 };
 
-/// How many clients ask at once, on both sides of each comparison.
+/// How many clients send requests at once, on both sides of each comparison.
 const CLIENTS: usize = 16;
 /// On how many threads.
 const CLIENT_THREADS: usize = 2;
-/// After their start, until idle services are looked at.
+/// How long after their start idle services are measured.
 const IDLE: Duration = Duration::from_secs(10);
 const WARM_UP: Duration = Duration::from_secs(3);
 
@@ -33,10 +33,10 @@ pub(crate) struct Arguments {
     /// The folder of the services' release binaries
     #[arg(long, env = "SHOP_TEST_BIN_DIR")]
     binaries: PathBuf,
-    /// How often each side is measured, in turns
+    /// How often to measure each side, in turns
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
-    /// How long one side is measured in a round
+    /// How long to measure one side in a round
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
 }
@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         print_memory(&services)?;
         services
     };
-    // They would only take processor time from what is measured.
+    // They would only take processor time from the measured services.
     drop(others);
 
     list(arguments, &catalog, folder.path()).await?.print();
@@ -69,7 +69,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What ran, and when.
+/// The versions of what ran, and the date.
 async fn versions(database: &mut PgConnection, backends: &Backends) -> anyhow::Result<String> {
     let postgres = report::durable_postgres(database).await?;
     let mut redis =
@@ -80,7 +80,7 @@ async fn versions(database: &mut PgConnection, backends: &Backends) -> anyhow::R
 }
 
 fn print_memory(services: &Services) -> anyhow::Result<()> {
-    println!("| {} seconds after its start | resident memory, MiB |\n|---|--:|", IDLE.as_secs());
+    println!("| {} seconds after start | resident memory, MiB |\n|---|--:|", IDLE.as_secs());
     for service in services.all() {
         println!("| {} | {:.1} |", service.name, report::mebibytes(service.resident()?));
     }
@@ -88,7 +88,7 @@ fn print_memory(services: &Services) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The cached list beside a bare handler with the same answer.
+/// The cached list compared with a bare handler with the same response.
 async fn list(
     arguments: &Arguments,
     catalog: &Process,
@@ -109,7 +109,7 @@ async fn list(
 
     let mut comparison = Comparison {
         ours: Side::named("`GET /products`, cached"),
-        theirs: Side::named("a bare axum handler with the same answer"),
+        theirs: Side::named("a bare axum handler with the same response"),
         target: LIST_TARGET,
     };
     let load = |server: &Process| Load {
@@ -129,7 +129,7 @@ async fn list(
     Ok(comparison)
 }
 
-/// Orders over HTTP beside pgbench with the same statements, on the same tables.
+/// Orders over HTTP compared with pgbench with the same statements, on the same tables.
 async fn orders(
     arguments: &Arguments,
     services: [&Process; 2],
@@ -171,7 +171,7 @@ async fn orders(
     Ok(comparison)
 }
 
-/// Measures one side for one round; answers how many answers there were.
+/// Measures one side for one round; returns the number of responses.
 fn measure(load: &Load, time: Duration, servers: &[&Process], side: &mut Side) -> anyhow::Result<usize> {
     let processor_time =
         || servers.iter().map(|server| server.processor_time()).sum::<anyhow::Result<Duration>>();
@@ -185,7 +185,7 @@ fn measure(load: &Load, time: Duration, servers: &[&Process], side: &mut Side) -
     Ok(measured.answers())
 }
 
-/// Each round begins with empty tables and without a checkpoint in sight.
+/// Each round begins with empty tables and right after a checkpoint.
 async fn empty(database: &mut PgConnection) -> anyhow::Result<()> {
     for statement in ["TRUNCATE orders.orders, orders.order_items, orders.outbox_messages", "CHECKPOINT"] {
         sqlx::raw_sql(statement).execute(&mut *database).await?;
@@ -193,7 +193,7 @@ async fn empty(database: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever says that an order was kept must have kept all of it.
+/// Every acknowledged order must have been stored completely.
 async fn expect_orders(database: &mut PgConnection, expected: u64) -> anyhow::Result<()> {
     for (table, rows) in [("orders", expected), ("order_items", expected * 2), ("outbox_messages", expected)]
     {

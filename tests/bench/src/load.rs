@@ -1,5 +1,5 @@
-//! A load generator that costs little, since it shares the machine with what it measures: HTTP/1.1 with keep-alive, one
-//! request at a time on each connection, and no more of an answer is understood than is needed to find its end.
+//! A cheap load generator, because it shares the machine with what it measures: HTTP/1.1 with keep-alive, one
+//! request at a time on each connection. It parses only as much of a response as is needed to find its end.
 
 use std::{
     net::SocketAddr,
@@ -18,10 +18,10 @@ use tokio::{
 
 use crate::report::percentile;
 
-/// Longer than anything that is measured here takes to answer.
+/// Longer than any measured request takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is asked, and how many ask at once.
+/// The request, and how many clients send it at once.
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) request: Vec<u8>,
@@ -30,11 +30,11 @@ pub(crate) struct Load {
     pub(crate) threads: usize,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub(crate) struct Measured {
     elapsed: Duration,
-    /// Of every answer, the shortest first.
+    /// The latencies of all responses, in ascending order.
     latencies: Vec<Duration>,
 }
 
@@ -47,21 +47,21 @@ impl Measured {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// `0.5` for the median.
+    /// A percentile; `0.5` for the median.
     pub(crate) fn percentile(&self, share: f64) -> Duration {
         percentile(&self.latencies, share)
     }
 }
 
 impl Load {
-    /// Asks for as long as `time`, each connection as soon as it has its last answer. Blocks.
+    /// Sends requests for `time`, on each connection as soon as the last response has arrived. Blocks.
     ///
     /// # Errors
-    /// An answer is not the one that is expected: nothing would be measured then.
+    /// A response is not the expected one; then the measurement would mean nothing.
     pub(crate) fn run(&self, time: Duration) -> anyhow::Result<Measured> {
         let start = Barrier::new(self.threads);
         let per_thread = self.connections.div_ceil(self.threads);
-        // A runtime of one thread each: nothing is handed between threads.
+        // One single-threaded runtime per thread, so that nothing moves between threads.
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtimes = (0..self.threads).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
         let outcomes: Vec<anyhow::Result<(Duration, Vec<Duration>)>> = thread::scope(|scope| {
@@ -92,7 +92,7 @@ impl Load {
         time: Duration,
     ) -> anyhow::Result<(Duration, Vec<Duration>)> {
         let connected = try_join_all((0..connections).map(|_| Connection::open(self.address))).await;
-        // Before an error is answered, or the other threads would wait for this one for ever.
+        // Before an error is returned, or the other threads would wait for this one forever.
         start.wait();
         let started = Instant::now();
         let repeat = |connection| self.repeat(connection, started + time);
@@ -117,7 +117,7 @@ impl Load {
     }
 }
 
-/// A connection, and the last answer that came on it.
+/// A connection, and the last response on it.
 pub(crate) struct Connection {
     stream: TcpStream,
     pub(crate) answer: Vec<u8>,
@@ -130,7 +130,7 @@ impl Connection {
         Ok(Self { stream, answer: Vec::with_capacity(64 * 1024) })
     }
 
-    /// Sends `request` and reads its answer; answers the status.
+    /// Sends `request` and reads the response; returns the status.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request).await?;
         self.answer.clear();
@@ -150,7 +150,7 @@ impl Connection {
     }
 }
 
-/// Where the head ends, the empty line included.
+/// The end of the head, including the empty line.
 pub(crate) fn end_of_head(answer: &[u8]) -> Option<usize> {
     answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|position| position + 4)
 }

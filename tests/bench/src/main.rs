@@ -1,7 +1,7 @@
-//! Measurements of the shop beside what they are compared with, in one run on one machine: `cargo xtask bench`.
+//! Benchmarks that compare the shop with a baseline, in one run on one machine: `cargo xtask bench`.
 //!
-//! Absolute rates say more about the machine than about the shop, so what counts is the ratio of two rates that are
-//! measured in turns, under the same load.
+//! Absolute rates say more about the machine than about the shop, so the result is the ratio of two rates,
+//! measured in turns under the same load.
 
 mod bare;
 mod controller;
@@ -20,7 +20,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Measures the shop. `cargo xtask bench` prepares what it needs")]
+#[command(about = "Measures the shop. `cargo xtask bench` prepares everything it needs")]
 struct Cli {
     #[command(subcommand)]
     kind: Kind,
@@ -28,24 +28,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Kind {
-    /// The list of products beside a bare handler, orders beside pgbench, and the memory of idle services
+    /// The product list compared with a bare handler, orders compared with pgbench, and the memory of idle services
     Http(http::Arguments),
-    /// The outbox beside publishing without one: backlogs, latency, what writers pay, memory
+    /// The outbox compared with publishing without one: backlogs, latency, what writers pay, memory
     Outbox(outbox::Arguments),
-    /// The controller's hand-overs, and what idle ones cost
+    /// The controller's hand-overs, and what idle controllers cost
     Handover(controller::handover::Arguments),
-    /// The controller among faults, with orders flowing
+    /// The controller under faults while orders flow
     Soak(controller::soak::Arguments),
-    /// The shop on what it really runs on, which fails in every way, with orders flowing
+    /// The shop on realistic surroundings, which fail in every way, while orders flow
     Surroundings(surroundings::Arguments),
-    /// How much memory idle services take, and how soon they are ready
+    /// How much memory idle services use, and how soon they are ready
     Footprint(footprint::Arguments),
-    /// Serve one recorded answer: what the catalog is compared with
+    /// Serve one recorded response: the baseline for the catalog
     #[command(hide = true)]
     Bare {
         /// Where to listen
         listen: SocketAddr,
-        /// The answer as it was on the wire
+        /// The recorded response
         recorded: PathBuf,
     },
 }

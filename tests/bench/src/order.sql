@@ -1,5 +1,5 @@
 -- What order_service writes for an order of two lines, statement by statement (services/order/src/store, crates/outbox).
--- The ids grow with time, as UUIDv7 do; their digits are decimal, which is hexadecimal as well.
+-- The ids grow with time, as UUIDv7 do; their digits are decimal, which is valid hexadecimal as well.
 \set n :n + 1
 \set id :n * 1000 + :client_id
 BEGIN;

@@ -1,4 +1,4 @@
-//! PostgreSQL's own benchmark, as the measure of what the database can do with the statements of an order.
+//! PostgreSQL's own benchmark: measures how fast the database can execute the statements of an order.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,10 +6,10 @@ use anyhow::{Context as _, bail};
 use shop_testing::servers;
 use tokio::process::Command;
 
-/// The transaction of `order_service` for an order of two lines.
+/// `order_service`'s transaction for an order of two lines.
 const SCRIPT: &str = include_str!("order.sql");
 
-/// What is written besides the order and its lines.
+/// What is written in addition to the order and its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Appended,
@@ -32,11 +32,11 @@ pub(crate) struct Pgbench {
     threads: usize,
 }
 
-/// What pgbench says of a run.
+/// The result of a pgbench run.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Measured {
     pub(crate) transactions: u64,
-    /// A second, without the time to connect.
+    /// Per second, without the time to connect.
     pub(crate) rate: f64,
 }
 
@@ -67,7 +67,7 @@ impl Pgbench {
         if !output.status.success() {
             bail!("pgbench: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
         }
-        parse(&text).with_context(|| format!("pgbench says something new:\n{text}"))
+        parse(&text).with_context(|| format!("pgbench's output has changed:\n{text}"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The processes that are measured, and what the kernel knows of them.
+//! The measured processes, and the kernel's counters for them.
 
 use std::{
     fs::{self, File},
@@ -17,21 +17,21 @@ use crate::load::Connection;
 /// How long a service may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What `/proc/<pid>/stat` counts processor time in: `USER_HZ`, 100 a second on every Linux.
+/// The unit of processor time in `/proc/<pid>/stat`: `USER_HZ`, 100 per second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A process at work. Killed when dropped.
+/// A running process. Killed when dropped.
 pub(crate) struct Process {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
-    /// From its start to the first answer that said so.
+    /// From its start to the first successful answer.
     pub(crate) ready_after: Duration,
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts `binary` with `environment` and nothing else of ours, its log in `folder`, and waits until a GET of
+    /// Starts `binary` with only `environment`, its log in `folder`, and waits until a GET of
     /// `path` at `address` is answered with 200.
     pub(crate) async fn start(
         name: &'static str,
@@ -42,7 +42,7 @@ impl Process {
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let log = folder.join(format!("{name}.log"));
-        // One that is started again goes on where it was.
+        // If it is started again, its log is continued.
         let output = File::options().create(true).append(true).open(&log)?;
         let mut command = servers::ending_with_us(binary, "KILL");
         command
@@ -77,7 +77,7 @@ impl Process {
         format!("http://{}", self.address)
     }
 
-    /// Asks it to end, as whoever runs it does, and waits until it has.
+    /// Asks it to stop gracefully, and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;
         let deadline = Instant::now() + PATIENCE;
@@ -93,7 +93,7 @@ impl Process {
         }
     }
 
-    /// Ends it as a crash does, and waits until it is gone.
+    /// Kills it, as a crash would, and waits until it is gone.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -108,7 +108,7 @@ impl Process {
         self.child.id()
     }
 
-    /// What its `/metrics` say of `metric`, with its labels if it has any; `None` where it does not know it.
+    /// The value of `metric` in its `/metrics`, with its labels if it has any; `None` if there is no such metric.
     pub(crate) async fn metric(&self, metric: &str) -> anyhow::Result<Option<f64>> {
         let (_, answer) = get(self.address, "/metrics").await?;
         let answer = String::from_utf8(answer)?;
@@ -116,17 +116,17 @@ impl Process {
         Ok(value.map(str::parse).transpose()?)
     }
 
-    /// The memory that it has in use, in bytes.
+    /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         self.memory("VmRSS:")
     }
 
-    /// The part of it that is not mapped from a file, such as its own code.
+    /// The part of it that is not mapped from a file, such as the binary.
     pub(crate) fn anonymous(&self) -> anyhow::Result<u64> {
         self.memory("RssAnon:")
     }
 
-    /// The most memory that it has ever had in use, in bytes.
+    /// Its peak resident memory, in bytes.
     pub(crate) fn peak(&self) -> anyhow::Result<u64> {
         self.memory("VmHWM:")
     }
@@ -141,7 +141,7 @@ impl Process {
     /// The processor time that it has used so far, in user space and in the kernel.
     pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th after it.
+        // The name, in parentheses, may contain spaces; utime and stime are the 12th and 13th field after it.
         let (_, rest) = stat.rsplit_once(')').context("no name")?;
         let mut times = rest.split_whitespace().skip(11).map(str::parse::<u32>);
         let (user, kernel) = times.next().zip(times.next()).context("no times")?;
@@ -157,7 +157,7 @@ impl Drop for Process {
     }
 }
 
-/// The status and the whole answer to a GET.
+/// Sends a GET; returns the status and the whole response.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, Vec<u8>)> {
     let mut connection = Connection::open(address).await?;
     let status = connection.ask(get_request(path).as_bytes()).await?;
@@ -168,7 +168,7 @@ pub(crate) fn get_request(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n")
 }
 
-/// A loopback address that is free now.
+/// A loopback address that is currently free.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }

@@ -1,20 +1,20 @@
-//! What a run found, as Markdown tables.
+//! The results of a run, as Markdown tables.
 
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use sqlx::PgConnection;
 
-/// One side of a comparison, one value a round.
+/// One side of a comparison, with one value per round.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
     pub(crate) name: String,
-    /// Answers a second.
+    /// Responses per second.
     pub(crate) rates: Vec<f64>,
-    /// In microseconds; empty where they are not known.
+    /// In microseconds; empty if not known.
     pub(crate) median_latencies: Vec<f64>,
     pub(crate) tail_latencies: Vec<f64>,
-    /// The processor time of the measured processes for an answer, in microseconds.
+    /// The measured processes' CPU time per response, in microseconds.
     pub(crate) processor_times: Vec<f64>,
 }
 
@@ -45,12 +45,12 @@ impl Side {
     }
 }
 
-/// Ours beside what it is compared with.
+/// Our side, and the baseline.
 #[derive(Debug)]
 pub(crate) struct Comparison {
     pub(crate) ours: Side,
     pub(crate) theirs: Side,
-    /// The share of their rate that ours is to reach.
+    /// The share of the baseline's rate that is the target.
     pub(crate) target: f64,
 }
 
@@ -61,9 +61,7 @@ impl Comparison {
     }
 
     pub(crate) fn print(&self) {
-        println!(
-            "| | answers a second | median, µs | 99th percentile, µs | processor time of an answer, µs |"
-        );
+        println!("| | responses per second | median, µs | 99th percentile, µs | CPU time per response, µs |");
         println!("|---|--:|--:|--:|--:|");
         println!("{}\n{}\n", self.ours.row(), self.theirs.row());
         let (low, high) = range(&self.ours.rates, &self.theirs.rates);
@@ -78,9 +76,9 @@ impl Comparison {
     }
 }
 
-/// Rates, each divided by those of `base`, which is one of them.
+/// Prints rates, each as a ratio to `base`, which is one of them.
 pub(crate) fn print_rates(what: &str, base: &Side, sides: &[&Side]) {
-    println!("| | {what} a second | ratio | rounds |\n|---|--:|--:|--:|");
+    println!("| | {what} per second | ratio | rounds |\n|---|--:|--:|--:|");
     for side in sides {
         let rate = median(&side.rates);
         if std::ptr::eq(*side, base) {
@@ -106,7 +104,7 @@ pub(crate) fn fastest<'a>(first: &'a Side, others: &[&'a Side]) -> &'a Side {
         .fold(first, |best, side| if median(&side.rates) > median(&best.rates) { side } else { best })
 }
 
-/// Latencies, in milliseconds.
+/// Prints latencies, in milliseconds.
 pub(crate) fn print_latencies(sides: &[&Side]) {
     println!("| | median, ms | 99th percentile, ms |\n|---|--:|--:|");
     for side in sides {
@@ -121,19 +119,19 @@ pub(crate) fn verdict(reached: bool) -> &'static str {
     if reached { "reached" } else { "missed" }
 }
 
-/// The lowest and the highest ratio of a round.
+/// The lowest and the highest ratio in a round.
 fn range(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
     let rounds = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs);
     rounds.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)))
 }
 
-/// Of latencies, the shortest first; `0.5` for the median.
+/// A percentile of latencies in ascending order; `0.5` for the median.
 pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let place = (sorted.len() as f64 * share) as usize;
     sorted.get(place).or(sorted.last()).copied().unwrap_or_default()
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// The middle value, or the mean of the two in the middle.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -152,15 +150,18 @@ pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / 1024.0 / 1024.0
 }
 
-/// The date, and the version of PostgreSQL. One that keeps nothing would make every insert cheap, and the ratios worth
-/// nothing.
+/// The date, and the version of PostgreSQL. Fails if PostgreSQL does not sync to disk, which would make every insert cheap, and the ratios
+/// worthless.
 pub(crate) async fn durable_postgres(database: &mut PgConnection) -> anyhow::Result<String> {
     let settings: Vec<String> = sqlx::query_scalar(
         "SELECT setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')",
     )
     .fetch_all(&mut *database)
     .await?;
-    ensure!(settings.iter().all(|setting| setting == "on"), "this PostgreSQL does not keep what it commits");
+    ensure!(
+        settings.iter().all(|setting| setting == "on"),
+        "this PostgreSQL does not sync its commits to disk"
+    );
     let (date, version): (String, String) =
         sqlx::query_as("SELECT current_date::text, current_setting('server_version')")
             .fetch_one(database)
@@ -169,7 +170,7 @@ pub(crate) async fn durable_postgres(database: &mut PgConnection) -> anyhow::Res
     Ok(format!("{date}: PostgreSQL {version} (fsync on)"))
 }
 
-/// Cores, memory, and how busy the machine was with other things.
+/// Cores, memory, and the load on the machine.
 pub(crate) fn machine() -> anyhow::Result<String> {
     let cores = std::thread::available_parallelism()?;
     let meminfo = fs::read_to_string("/proc/meminfo")?;

@@ -10,7 +10,7 @@ use crate::process::{Process, free_address};
 const JWT_SECRET: &str = "a secret for measurements, as long as HS256 wants it to be";
 const SESSION_SECRET: &str = "another secret for measurements, for the storefront's cookies";
 
-/// Empty places on the real backends; gone when this is dropped.
+/// Empty places on the real backends; removed when this is dropped.
 pub(crate) struct Backends {
     pub(crate) postgres: TestDatabase,
     pub(crate) redis: TestRedis,
@@ -32,12 +32,12 @@ impl Backends {
 pub(crate) struct Services {
     pub(crate) catalog: Process,
     pub(crate) order: Process,
-    /// Those that no measured request needs.
+    /// Services that no measured request needs.
     pub(crate) others: Vec<Process>,
 }
 
 impl Services {
-    /// Starts all of them from the folder `binaries`, with their logs in `folder`, and waits until each is ready.
+    /// Starts all services from the folder `binaries`, with their logs in `folder`, and waits until each is ready.
     pub(crate) async fn start(binaries: &Path, folder: &Path, backends: &Backends) -> anyhow::Result<Self> {
         let starter = Starter { binaries, folder };
         let [postgres, redis, rabbitmq] =

@@ -1,4 +1,4 @@
-//! The promises, held against what arrived. No I/O.
+//! Checks the promises against what arrived. No I/O.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::longest_gap;
 
-/// After everything is as it was, until what was on its way then has arrived.
+/// How long after recovery messages from the time before may still arrive.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// A committed event: a version of an aggregate.
@@ -20,7 +20,7 @@ pub(crate) struct Event {
     pub(crate) version: i64,
 }
 
-/// A fault, from its beginning until everything was as before.
+/// A fault, from its beginning until recovery.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) name: &'static str,
@@ -28,25 +28,25 @@ pub(crate) struct Window {
     pub(crate) calm: Instant,
 }
 
-/// What one fault did.
+/// The effects of one fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
     pub(crate) gap: Duration,
     pub(crate) duplicates: usize,
 }
 
-/// What became of the promises.
+/// Whether the promises were kept.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     /// In the order of the faults.
     pub(crate) effects: Vec<Effect>,
-    /// The longest time without an arrival while nothing was wrong.
+    /// The longest time without an arrival outside of faults.
     pub(crate) calm_gap: Duration,
-    /// Empty: all were kept.
+    /// Empty if all were kept.
     pub(crate) violations: Vec<String>,
 }
 
-/// Holds `arrivals`, in their order, against `events` and `faults`, of which each may repeat `batch` messages.
+/// Checks `arrivals`, in order, against `events` and `faults`, each of which may repeat `batch` messages.
 pub(crate) fn check(
     events: &[Event],
     arrivals: &[(Uuid, Instant)],
@@ -69,7 +69,7 @@ pub(crate) fn check(
         }
     }
     if stray > 0 {
-        violations.push(format!("{stray} duplicates while nothing was wrong"));
+        violations.push(format!("{stray} duplicates without a fault"));
     }
     for (fault, duplicates) in faults.iter().zip(&again) {
         if *duplicates > batch {
@@ -81,7 +81,7 @@ pub(crate) fn check(
     let known: HashSet<Uuid> = events.iter().map(|event| event.id).collect();
     let foreign = first.keys().filter(|id| !known.contains(id)).count();
     if foreign > 0 {
-        violations.push(format!("{foreign} messages arrived that nobody has committed"));
+        violations.push(format!("{foreign} messages arrived that were never committed"));
     }
     let times: Vec<Instant> = arrivals.iter().map(|(_, at)| *at).collect();
     let effects = faults
@@ -91,7 +91,7 @@ pub(crate) fn check(
     Verdict { effects: effects.collect(), calm_gap: calm_gap(&times, faults), violations }
 }
 
-/// Everything arrived, and the versions of an aggregate for the first time in their order.
+/// Checks that everything arrived, and that the first arrivals of each aggregate are in order.
 fn check_order(events: &[Event], first: &HashMap<Uuid, usize>, violations: &mut Vec<String>) {
     let mut aggregates: HashMap<Uuid, Vec<&Event>> = HashMap::new();
     for event in events {
@@ -108,11 +108,11 @@ fn check_order(events: &[Event], first: &HashMap<Uuid, usize>, violations: &mut 
         violations.push(format!("{lost} of {} events are lost", events.len()));
     }
     if inversions > 0 {
-        violations.push(format!("the events of {inversions} orders arrived in another order"));
+        violations.push(format!("the events of {inversions} orders arrived out of order"));
     }
 }
 
-/// The longest gap between two faults, or before the first and after the last.
+/// The longest gap between two faults, before the first or after the last.
 fn calm_gap(times: &[Instant], faults: &[Window]) -> Duration {
     let Some((begin, end)) = times.first().zip(times.last()) else { return Duration::ZERO };
     let from = std::iter::once(*begin).chain(faults.iter().map(|fault| fault.calm));
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_arrives_again_at_any_other_time_is_not() {
         for arrivals in [[(1, 1), (1, 2), (2, 2), (3, 3)], [(1, 1), (2, 2), (3, 3), (1, 30)]] {
-            assert_eq!(run().verdict(&arrivals, 9).violations, ["1 duplicates while nothing was wrong"]);
+            assert_eq!(run().verdict(&arrivals, 9).violations, ["1 duplicates without a fault"]);
         }
     }
 
@@ -177,11 +177,11 @@ mod tests {
         let mut run = run();
         assert_eq!(run.verdict(&[(1, 1), (3, 2)], 9).violations, ["1 of 3 events are lost"]);
         let inverted = run.verdict(&[(2, 1), (1, 2), (3, 3)], 9);
-        assert_eq!(inverted.violations, ["the events of 1 orders arrived in another order"]);
+        assert_eq!(inverted.violations, ["the events of 1 orders arrived out of order"]);
         let arrivals = [(run.events[0].id, run.start), (run.events[1].id, run.start)];
         run.events.truncate(1);
         let verdict = check(&run.events, &arrivals, &[], 9);
-        assert_eq!(verdict.violations, ["1 messages arrived that nobody has committed"]);
+        assert_eq!(verdict.violations, ["1 messages arrived that were never committed"]);
     }
 
     #[test]

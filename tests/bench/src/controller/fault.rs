@@ -1,4 +1,4 @@
-//! What befalls the leader in a soak.
+//! The faults of the leader in a soak.
 
 use std::{
     path::PathBuf,
@@ -16,11 +16,11 @@ use super::{
 };
 use crate::process::{Process, get};
 
-/// How long things may take to be as before, beside the Lease.
+/// How long recovery may take, in addition to the Lease.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Rows wait no longer than this when all is well.
+/// Without faults, rows wait no longer than this.
 const LAG: Duration = Duration::from_millis(500);
-/// Until a fault that does not last has been noticed.
+/// How long until a momentary fault has been noticed.
 const NOTICED: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Killed => "killed (SIGKILL)",
-            Self::Terminated => "told to end (SIGTERM)",
+            Self::Terminated => "terminated (SIGTERM)",
             Self::Stopped => "stopped past its Lease and continued",
             Self::CutFromApi => "cut off from the API",
             Self::CutFromDatabase => "cut off from the database",
@@ -67,17 +67,17 @@ impl Kind {
     }
 }
 
-/// A fault, before it happens.
+/// A planned fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planned {
     pub(crate) kind: Kind,
-    /// How long it lasts, in percent of a Lease; some kinds last for a Lease at least, some do not last.
+    /// How long it lasts, in percent of a Lease; some kinds last at least a Lease, some are momentary.
     lasts: u32,
-    /// How long all was well before.
+    /// The time without faults before it.
     pub(crate) pause: Duration,
 }
 
-/// `count` faults of all kinds, none a second time before each was there once.
+/// Plans `count` faults of all kinds; none repeats before all have occurred.
 pub(crate) fn plan(count: usize, dice: &mut Dice) -> Vec<Planned> {
     let mut planned = Vec::new();
     let mut left = Vec::new();
@@ -92,7 +92,7 @@ pub(crate) fn plan(count: usize, dice: &mut Dice) -> Vec<Planned> {
     planned
 }
 
-/// One replica: its process, unless it has just ended, and its way to the API.
+/// One replica: its process, unless it has just ended, and its path to the API.
 struct Replica {
     name: &'static str,
     process: Option<Process>,
@@ -110,7 +110,7 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Makes the object, and starts replicas called `names`.
+    /// Creates the object, and starts replicas called `names`.
     pub(crate) async fn set(
         place: &'a Place,
         names: &[&'static str],
@@ -129,7 +129,7 @@ impl<'a> Stage<'a> {
         Ok(Self { place, replicas, database, broker, lease })
     }
 
-    /// Has `fault` befall the leader; afterwards it is over, and its effects may be not. Answers how long it lasted.
+    /// Makes `fault` happen to the leader. Afterwards it is over, but its effects may not be. Returns how long it lasted.
     pub(crate) async fn suffer(&mut self, fault: Planned) -> anyhow::Result<Duration> {
         let leader = self.leader().await?;
         let lasts = self.lease * fault.lasts / 100;
@@ -191,7 +191,7 @@ impl<'a> Stage<'a> {
         Ok(lasted)
     }
 
-    /// Waits until one leads, the others are ready to, and nothing waits any more.
+    /// Waits until one leads, the others are ready to, and nothing is waiting.
     pub(crate) async fn calm(&self) -> anyhow::Result<()> {
         until("everything is as before", PATIENCE + 2 * self.lease, async || self.is_calm().await).await
     }
@@ -208,7 +208,7 @@ impl<'a> Stage<'a> {
         leading == 1 && self.place.lag().await.is_ok_and(|lag| lag < LAG)
     }
 
-    /// Ends all of them in order, the followers first.
+    /// Stops all of them gracefully, the followers first.
     pub(crate) async fn strike(mut self) -> anyhow::Result<()> {
         let leader = self.leader().await?;
         let leader = self.take(leader)?;

@@ -15,9 +15,9 @@ use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 use uuid::Uuid;
 
 const WRITERS: u32 = 16;
-/// Orders placed by one transaction: 1 to 3. It changes as many that were placed before.
+/// Orders per transaction: 1 to 3. It changes as many that were placed before.
 const MEAN: u32 = 2;
-/// Orders that may still be changed.
+/// How many orders may still be changed.
 const RECENT: usize = 1_000;
 
 /// What has been committed.
@@ -27,7 +27,7 @@ pub(crate) struct Written {
     pub(crate) events: u64,
 }
 
-/// Writers at work.
+/// Running writers.
 pub(crate) struct Flow {
     writers: JoinSet<anyhow::Result<Written>>,
     stop: watch::Sender<bool>,
@@ -43,7 +43,7 @@ struct Writer {
 }
 
 impl Flow {
-    /// Places `orders` a second, whatever becomes of their events, and changes as many.
+    /// Places `orders` per second, whatever happens to their events, and changes as many.
     pub(crate) fn start(pool: &PgPool, orders: u32, seed: u64) -> Self {
         let (stop, stopping) = watch::channel(false);
         let recent = Arc::default();
@@ -62,7 +62,7 @@ impl Flow {
         Self { writers, stop, began: Instant::now() }
     }
 
-    /// Ends it; answers what it has committed, and in what time.
+    /// Stops the writers; returns what they have committed, and in what time.
     pub(crate) async fn finish(mut self) -> anyhow::Result<(Written, Duration)> {
         self.stop.send_replace(true);
         let mut all = Written::default();
@@ -77,7 +77,7 @@ impl Flow {
 impl Writer {
     async fn work(mut self, pause: Duration) -> anyhow::Result<Written> {
         let mut tick = tokio::time::interval(pause);
-        // What was late is made up for.
+        // Late ones are made up for.
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut all = Written::default();
         while !*self.stop.borrow() {
@@ -94,12 +94,12 @@ impl Writer {
         Ok(all)
     }
 
-    /// How many orders at a time.
+    /// How many orders in one transaction.
     fn some(&mut self) -> u64 {
         self.dice.between(1, 2 * u64::from(MEAN) - 1)
     }
 
-    /// Some of those that were placed lately, by whomever, and none twice.
+    /// Some recently placed orders, by whichever writer, and none twice.
     fn pick(&mut self) -> Vec<Uuid> {
         let count = self.some();
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,13 +110,13 @@ impl Writer {
         picked
     }
 
-    /// Places the orders `new` and changes the orders `old`; answers with how many events.
+    /// Places the orders `new` and changes the orders `old`; returns the number of events.
     async fn transact(&self, new: &[Uuid], old: &[Uuid]) -> anyhow::Result<u64> {
         let mut transaction = self.pool.begin().await?;
         let insert = "INSERT INTO orders (id, customer_email, total_amount, currency, status, aggregate_version, created_at)
                       SELECT id, 'buyer@example.com', 250000, 'RUB', 'pending', 1, now() FROM unnest($1::uuid[]) AS id";
         sqlx::query(insert).bind(new).execute(&mut *transaction).await?;
-        // In one order for all writers.
+        // Locked in the same order by all writers.
         let lock = "SELECT id FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE";
         sqlx::query(lock).bind(old).execute(&mut *transaction).await?;
         let change = "UPDATE orders SET aggregate_version = aggregate_version + 1 WHERE id = ANY($1)

@@ -22,15 +22,15 @@ use crate::{
 };
 
 const NAMES: [&str; 2] = ["first", "second"];
-/// What is published without interruption beside it.
+/// How long the measurement without a fault takes.
 const CALM: Duration = Duration::from_secs(20);
-/// How long orders flow before a fault and after it: a new follower gets warm, and its predecessor's backlog is gone.
+/// How long orders flow before and after a fault, so that a new follower is warm, and its predecessor's backlog is gone.
 const AROUND: Duration = Duration::from_secs(4);
-/// How long, beside a Lease, it may take until another leads.
+/// How long it may take, in addition to a Lease, until another replica leads.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const PLANNED_TARGET: Duration = Duration::from_secs(1);
-/// Beside the Lease.
+/// In addition to the Lease.
 const CRASH_TARGET: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
@@ -38,22 +38,22 @@ pub(crate) struct Arguments {
     /// The folder of the services' release binaries
     #[arg(long, env = "SHOP_TEST_BIN_DIR")]
     binaries: PathBuf,
-    /// How many hand-overs of each kind
+    /// How many hand-overs of each kind to measure
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
-    /// Orders placed a second
+    /// How many orders to place per second
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=5_000))]
     orders: u32,
     /// How long a Lease lasts without renewal
     #[arg(long, default_value_t = 15)]
     lease_seconds: u16,
-    /// How long a leader goes on that cannot renew its Lease
+    /// How long a leader that cannot renew its Lease keeps publishing
     #[arg(long, default_value_t = 10)]
     renew_deadline_seconds: u16,
     /// How often a leader renews its Lease
     #[arg(long, default_value_t = 2)]
     retry_period_seconds: u16,
-    /// For how long idle controllers are watched; 0: not at all
+    /// How long to watch idle controllers; 0: not at all
     #[arg(long, default_value_t = 5)]
     idle_minutes: u32,
 }
@@ -65,7 +65,7 @@ enum End {
     Crash,
 }
 
-/// How long nothing happened, one value a round.
+/// The longest times without publishing, one value per round.
 #[derive(Default)]
 struct Gaps {
     arrivals: Vec<Duration>,
@@ -123,11 +123,11 @@ struct Pair {
     place: Place,
     timing: Timing,
     processes: [Option<Process>; 2],
-    /// When messages arrived, since the last measurement.
+    /// The arrival times of messages since the last measurement.
     arrivals: Vec<Instant>,
 }
 
-/// When something began, by our clock and by the database's.
+/// A moment, by our clock and by the database's.
 struct Moment {
     here: Instant,
     database: chrono::DateTime<chrono::Utc>,
@@ -157,7 +157,7 @@ impl Pair {
         None
     }
 
-    /// Waits until one leads, nothing waits any more, and the other is warm.
+    /// Waits until one leads, nothing is waiting, and the other is warm.
     async fn settle(&self) -> anyhow::Result<()> {
         let patience = PATIENCE + self.timing.lease();
         until("the rows are published by a leader", patience, async || {
@@ -169,7 +169,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Ends the leader, measures for how long that was felt, and puts another in its place.
+    /// Ends the leader, measures how long the effect lasted, and starts a replacement.
     async fn round(&mut self, end: End, gaps: &mut Gaps) -> anyhow::Result<()> {
         self.settle().await?;
         let leader = self.leader().await.context("nobody leads")?;
@@ -191,7 +191,7 @@ impl Pair {
         self.arrivals.extend(self.place.arrivals.so_far().into_iter().map(|(_, at)| at));
         gaps.arrivals.push(longest_gap(&self.arrivals, began.here, Instant::now()));
         gaps.marks.push(longest_gap_of_marks(&self.place.pool, began.database).await?);
-        // The last one is where the next gap begins.
+        // The next gap begins at the last one.
         self.arrivals.drain(..self.arrivals.len().saturating_sub(1));
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Pair {
     }
 }
 
-/// The longest time between two rows being marked as sent, of those that reach past `began`.
+/// The longest time between two rows being marked as sent, among those that end after `began`.
 async fn longest_gap_of_marks(
     pool: &PgPool,
     began: chrono::DateTime<chrono::Utc>,
@@ -225,14 +225,11 @@ async fn longest_gap_of_marks(
 
 fn print(calm: &Gaps, planned: &Gaps, crash: &Gaps, timing: Timing) {
     println!(
-        "| nothing was published for | median, s | longest, s | between marks: median, s | longest, s |"
+        "| longest time without publishing | median, s | maximum, s | between marks: median, s | maximum, s |"
     );
     println!("|---|--:|--:|--:|--:|");
-    let rows = [
-        ("at worst, without a fault", calm),
-        ("a planned hand-over (SIGTERM)", planned),
-        ("a crash (SIGKILL)", crash),
-    ];
+    let rows =
+        [("without a fault", calm), ("a planned hand-over (SIGTERM)", planned), ("a crash (SIGKILL)", crash)];
     for (name, Gaps { arrivals, marks }) in rows {
         let seconds = |gaps: &[Duration]| gaps.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
         let longest = |gaps: &[Duration]| gaps.iter().max().copied().unwrap_or_default().as_secs_f64();

@@ -1,4 +1,4 @@
-//! What controllers cost that have nothing to do.
+//! What idle controllers cost.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,12 +10,12 @@ use crate::{
     report::{mebibytes, verdict},
 };
 
-/// After the last order, until controllers count as idle.
+/// How long after the last order controllers count as idle.
 const SETTLED: Duration = Duration::from_secs(20);
 const MEMORY_TARGET: f64 = 30.0;
 const WRITES_TARGET: f64 = 1.0;
 
-/// Measures `leader` and `follower` for `minutes`, which are the only clients of the API server but for its own parts.
+/// Measures `leader` and `follower` for `minutes`. They are the only clients of the API server except for its own parts.
 pub(crate) async fn measure(
     cluster: &TestCluster,
     leader: &Process,
@@ -30,7 +30,7 @@ pub(crate) async fn measure(
     let (after, requests) = (times(), Requests::so_far(cluster).await?.since(&requests));
 
     println!(
-        "### Idle\n\n| | resident, MiB | of it anonymous, MiB | processor time a minute, ms |\n|---|--:|--:|--:|"
+        "### Idle\n\n| | resident, MiB | of which anonymous, MiB | CPU time per minute, ms |\n|---|--:|--:|--:|"
     );
     let mut most: f64 = 0.0;
     for ((name, process), (before, after)) in processes.iter().zip(before.into_iter().zip(after)) {
@@ -41,19 +41,19 @@ pub(crate) async fn measure(
     }
     println!("\nThe target of {MEMORY_TARGET} MiB is {}.\n", verdict(most < MEMORY_TARGET));
 
-    println!("| what the API server was asked to write | a minute |\n|---|--:|");
+    println!("| writes to the API server | per minute |\n|---|--:|");
     for (what, count) in &requests.0 {
         println!("| {what} | {:.1} |", *count as f64 / f64::from(minutes));
     }
     let others = requests.apart_from_leases() as f64 / f64::from(minutes);
     println!(
-        "\nApart from renewals of Leases that is **{others:.1}** a minute; the target of less than {WRITES_TARGET} is {}.\n",
+        "\nApart from renewals of Leases that is **{others:.1}** per minute; the target of less than {WRITES_TARGET} is {}.\n",
         verdict(others < WRITES_TARGET)
     );
     Ok(())
 }
 
-/// Requests that write, by what they write.
+/// Write requests, by resource and verb.
 #[derive(Debug, PartialEq)]
 struct Requests(BTreeMap<String, u64>);
 

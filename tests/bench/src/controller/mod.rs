@@ -1,4 +1,4 @@
-//! The controller: real processes, a real Kubernetes API, and orders that flow meanwhile. `cargo xtask bench handover` and
+//! The controller: real processes and a real Kubernetes API, while orders flow. `cargo xtask bench handover` and
 //! `cargo xtask soak controller`
 
 mod check;
@@ -11,7 +11,7 @@ pub(crate) mod soak;
 
 use std::time::{Duration, Instant};
 
-/// Waits until `state` is so.
+/// Waits until `state` is true.
 pub(crate) async fn until(
     what: &str,
     patience: Duration,
@@ -19,13 +19,13 @@ pub(crate) async fn until(
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     while !state().await {
-        anyhow::ensure!(Instant::now() < deadline, "it was waited in vain until {what}");
+        anyhow::ensure!(Instant::now() < deadline, "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }
 
-/// The longest time between two of `arrivals`, in their order, that has a part after `began` and before `ended`.
+/// The longest time between two consecutive `arrivals` that overlaps the time from `began` to `ended`.
 fn longest_gap(arrivals: &[Instant], began: Instant, ended: Instant) -> Duration {
     let gaps = arrivals.windows(2).filter(|gap| gap[1] > began && gap[0] < ended);
     gaps.map(|gap| gap[1].saturating_duration_since(gap[0])).max().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What the controllers work on: an API server, a database with the shop's schema, a broker with one queue, and the object.
+//! The controllers' environment: an API server, a database with the shop's schema, a broker with one queue, and the object.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,11 +19,11 @@ use crate::{
 
 /// The object's name.
 pub(crate) const OBJECT: &str = "orders";
-/// What a controller says of the object.
+/// A controller's status for the object.
 const LEADS: &str = "outbox_is_leader{outboxpublisher=\"orders\"}";
 const EXCHANGE: &str = "shop_events";
 
-/// How Leases are timed, in seconds.
+/// The timing of Leases, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) lease: u16,
@@ -51,7 +51,7 @@ impl Timing {
 }
 
 impl Place {
-    /// Empty ones. There is no object yet.
+    /// Creates empty backends. There is no object yet.
     pub(crate) async fn open(binaries: &Path, folder: &Path, timing: Timing) -> anyhow::Result<Self> {
         let missing = "run it with `cargo xtask`";
         let database = shop_testing::postgres().await.context(missing)?;
@@ -82,7 +82,7 @@ impl Place {
         })
     }
 
-    /// Makes the object, with all defaults, and the Secrets that it refers to.
+    /// Creates the object, with all defaults, and the Secrets that it refers to.
     pub(crate) async fn describe(&self, database_url: &str, broker_url: &str) {
         let manifests = format!(
             r#"apiVersion: v1
@@ -106,7 +106,7 @@ spec:
         self.cluster.apply(&manifests).await;
     }
 
-    /// A controller that is ready, at the API of `kubeconfig`.
+    /// Starts a controller that uses the API of `kubeconfig`, and waits until it is ready.
     pub(crate) async fn controller(&self, name: &'static str, kubeconfig: &Path) -> anyhow::Result<Process> {
         let address = free_address()?;
         let (listen, kubeconfig) = (address.to_string(), kubeconfig.to_string_lossy());
@@ -128,13 +128,13 @@ spec:
         Process::start(name, &binary, &["kubernetes"], &environment, at, &self.folder).await
     }
 
-    /// Who holds the object's Lease; empty: nobody.
+    /// The holder of the object's Lease; empty if there is none.
     pub(crate) async fn holder(&self) -> String {
         let lease = format!("outboxpublisher-{OBJECT}");
         self.cluster.kubectl(&["get", "lease", &lease, "--output=jsonpath={.spec.holderIdentity}"]).await
     }
 
-    /// For how long the oldest row has waited.
+    /// How long the oldest row has been waiting.
     pub(crate) async fn lag(&self) -> anyhow::Result<Duration> {
         let oldest = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
                       FROM outbox_messages WHERE status = 'pending'";
@@ -143,7 +143,7 @@ spec:
     }
 }
 
-/// Whether a controller says that it publishes. One that does not answer does not say so.
+/// Whether a controller reports that it publishes. One that does not answer counts as not publishing.
 pub(crate) async fn leads(controller: &Process) -> bool {
     let answer = tokio::time::timeout(Duration::from_millis(500), controller.metric(LEADS)).await;
     matches!(answer, Ok(Ok(Some(leads))) if leads > 0.0)

@@ -23,9 +23,9 @@ use super::{
 use crate::report;
 
 const REPLICAS: [&str; 3] = ["first", "second", "third"];
-/// What the object has by default: the most that a fault may repeat.
+/// The object's default: the most that a fault may repeat.
 const BATCH_SIZE: usize = 400;
-/// All is well for this long in the end, too.
+/// The run also ends with a time without faults.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
@@ -33,19 +33,19 @@ pub(crate) struct Arguments {
     /// The folder of the binaries
     #[arg(long, env = "SHOP_TEST_BIN_DIR")]
     binaries: PathBuf,
-    /// How many faults
+    /// How many faults to inject
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     faults: u16,
-    /// Orders placed a second
+    /// How many orders to place per second
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     orders: u32,
-    /// What the faults are, and when
+    /// Determines which faults happen, and when
     #[arg(long)]
     seed: Option<u64>,
     /// How long a Lease lasts without renewal
     #[arg(long, default_value_t = 4)]
     lease_seconds: u16,
-    /// How long a leader goes on that cannot renew its Lease
+    /// How long a leader that cannot renew its Lease keeps publishing
     #[arg(long, default_value_t = 3)]
     renew_deadline_seconds: u16,
     /// How often a leader renews its Lease
@@ -53,14 +53,14 @@ pub(crate) struct Arguments {
     retry_period_seconds: u16,
 }
 
-/// A fault as it was.
+/// A fault that happened.
 struct Fault {
     kind: Kind,
     lasted: Duration,
     window: Window,
 }
 
-/// What happened.
+/// The result of a run.
 struct Run {
     faults: Vec<Fault>,
     written: Written,
@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         outcome => {
-            // For whoever wants to know why.
+            // For whoever wants to investigate.
             let logs = folder.keep();
             eprintln!("the controllers' logs: {}", logs.display());
             eprintln!("again: cargo xtask soak controller --seed {seed}");
@@ -132,14 +132,14 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
         is_all
     })
     .await
-    // What is lost is told below.
+    // Losses are reported below.
     .or_else(|_| if arrivals.is_empty() { bail!("nothing arrived") } else { Ok(()) })?;
     let windows: Vec<Window> = faults.iter().map(|fault| fault.window).collect();
     let verdict = check(&events, &arrivals, &windows, BATCH_SIZE);
     Ok(Run { faults, written, took, verdict })
 }
 
-/// Has a fault happen, and waits until it is overcome.
+/// Makes a fault happen, and waits until it is overcome.
 async fn endure(stage: &mut Stage<'_>, planned: Planned, start: Instant) -> anyhow::Result<Fault> {
     let (kind, name) = (planned.kind, planned.kind.name());
     let began = Instant::now();
@@ -147,11 +147,11 @@ async fn endure(stage: &mut Stage<'_>, planned: Planned, start: Instant) -> anyh
     let lasted = stage.suffer(planned).await?;
     stage.calm().await?;
     let calm = Instant::now();
-    println!("{:6.1} s  as before", (calm - start).as_secs_f64());
+    println!("{:6.1} s  back to normal", (calm - start).as_secs_f64());
     Ok(Fault { kind, lasted, window: Window { name, began, calm } })
 }
 
-/// All rows; each is sent.
+/// Reads all rows; each must be sent.
 async fn committed(pool: &PgPool) -> anyhow::Result<Vec<Event>> {
     let unsent: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_messages WHERE status <> 'sent'")
         .fetch_one(pool)
@@ -167,7 +167,7 @@ async fn committed(pool: &PgPool) -> anyhow::Result<Vec<Event>> {
 fn print(run: &Run) {
     let Run { faults, written, took, verdict } = run;
     println!(
-        "\n| the leader | times | longest gap, s | the fault lasted, s | duplicates |\n|---|--:|--:|--:|--:|"
+        "\n| fault of the leader | times | longest gap, s | the fault lasted, s | duplicates |\n|---|--:|--:|--:|--:|"
     );
     for kind in Kind::ALL {
         let effects = faults.iter().zip(&verdict.effects).filter(|(fault, _)| fault.kind == kind);
@@ -183,8 +183,8 @@ fn print(run: &Run) {
     }
     let duplicates: usize = verdict.effects.iter().map(|effect| effect.duplicates).sum();
     println!(
-        "\n{} orders with {} events in {:.0} s ({:.0} and {:.0} a second), {} faults, {duplicates} duplicates. While nothing was \
-         wrong, the longest gap was {:.2} s.\n",
+        "\n{} orders with {} events in {:.0} s ({:.0} and {:.0} per second), {} faults, {duplicates} duplicates. Without a \
+         fault, the longest gap was {:.2} s.\n",
         written.orders,
         written.events,
         took.as_secs_f64(),
@@ -195,7 +195,7 @@ fn print(run: &Run) {
     );
     if verdict.violations.is_empty() {
         println!(
-            "Nothing was lost, each order's events arrived in their order, and each fault repeated at most one batch of {BATCH_SIZE}.\n"
+            "Nothing was lost, each order's events arrived in order, and each fault repeated at most one batch of {BATCH_SIZE}.\n"
         );
     }
 }

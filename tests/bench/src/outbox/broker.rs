@@ -1,4 +1,4 @@
-//! The broker's side: one quorum queue behind the exchange, publishing to it with lapin alone, and a consumer that notes
+//! The broker's side: one quorum queue behind the exchange, publishing to it with lapin alone, and a consumer that records
 //! when each message arrives.
 
 use std::{collections::VecDeque, time::Instant};
@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use super::sizes::{PATIENCE, PAYLOAD};
 
-/// What a consumer may have unacknowledged.
+/// How many messages a consumer may have unacknowledged.
 const PREFETCH: u16 = 200;
 
-/// An exchange with one queue that takes everything.
+/// An exchange with one queue that receives everything.
 pub(crate) struct Broker {
     connection: Connection,
     channel: Channel,
@@ -49,21 +49,21 @@ impl Broker {
         self.exchange.as_str().into()
     }
 
-    /// Empties the queue, and fails if it did not hold `expected` messages: nothing lost, and nothing twice.
+    /// Empties the queue, and fails unless it held exactly `expected` messages: nothing lost, and nothing twice.
     pub(crate) async fn expect(&self, expected: u32) -> anyhow::Result<()> {
         let found = self.channel.queue_purge(self.name(), QueuePurgeOptions::default()).await?;
         ensure!(found == expected, "{found} messages in the queue, not {expected}");
         Ok(())
     }
 
-    /// A channel that confirms, for plain publishing.
+    /// A channel with publisher confirms.
     pub(crate) async fn raw(&self) -> anyhow::Result<Raw> {
         let channel = self.connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok(Raw { channel, exchange: self.name(), body: payload().into_bytes() })
     }
 
-    /// A consumer of the queue, as long as what it answers lives.
+    /// A consumer of the queue, active as long as the result lives.
     pub(crate) async fn arrivals(&self) -> anyhow::Result<Arrivals> {
         let channel = self.connection.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
@@ -86,13 +86,13 @@ impl Broker {
     }
 }
 
-/// JSON of the size that everything here is measured with.
+/// JSON of the size that all measurements use.
 pub(crate) fn payload() -> String {
     let frame = r#"{"order":""}"#.len();
     format!(r#"{{"order":"{}"}}"#, "x".repeat(PAYLOAD - frame))
 }
 
-/// Which message arrived, and when.
+/// Which messages arrived, and when.
 pub(crate) struct Arrivals {
     arrived: mpsc::UnboundedReceiver<(Uuid, Instant)>,
     _consumer: JoinSet<()>,
@@ -104,13 +104,13 @@ impl Arrivals {
         next.context("a message does not arrive")?.context("the consumer has ended")
     }
 
-    /// All that has arrived since it was last asked for.
+    /// Everything that has arrived since the last call.
     pub(crate) fn so_far(&mut self) -> Vec<(Uuid, Instant)> {
         std::iter::from_fn(|| self.arrived.try_recv().ok()).collect()
     }
 }
 
-/// Publishing with lapin and nothing around it: persistent and mandatory, with the headers that the outbox sends.
+/// Publishes with lapin and nothing around it: persistent and mandatory, with the outbox's headers.
 #[derive(Clone)]
 pub(crate) struct Raw {
     channel: Channel,
@@ -119,7 +119,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// Hands a message to lapin.
+    /// Passes a message to lapin.
     pub(crate) async fn send(&self, id: Uuid) -> lapin::Result<PublisherConfirm> {
         let id = id.hyphenated().to_string();
         let mut headers = FieldTable::default();
@@ -138,8 +138,8 @@ impl Raw {
         self.channel.basic_publish(exchange, key, options, &self.body, properties).await
     }
 
-    /// Publishes `count` messages, `window` at a time: all of a window are confirmed before the next is sent. Answers
-    /// how many a second.
+    /// Publishes `count` messages in windows: all messages of a window are confirmed before the next is sent. Returns
+    /// how many per second.
     pub(crate) async fn in_windows(&self, count: u32, window: u32) -> anyhow::Result<f64> {
         let started = Instant::now();
         let mut left = count;
@@ -157,7 +157,7 @@ impl Raw {
         Ok(f64::from(count) / started.elapsed().as_secs_f64())
     }
 
-    /// Publishes `count` messages with `window` on their way all the time: each confirm makes room for one more.
+    /// Publishes `count` messages with `window` always in flight: each confirm makes room for one more.
     pub(crate) async fn sliding(&self, count: u32, window: u32) -> anyhow::Result<f64> {
         let started = Instant::now();
         let mut sent = VecDeque::with_capacity(window as usize);

@@ -1,4 +1,4 @@
-//! How fast a backlog is published: beside lapin alone, and beside an outbox full of what was sent long ago.
+//! How fast a backlog is published, compared with lapin alone, and with an outbox full of rows that were sent long ago.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::report::{self, Side, median, verdict};
 const RAW_TARGET: f64 = 0.8;
 const HISTORY_TARGET: f64 = 0.9;
 const MEMORY_TARGET: u64 = 64 << 20;
-/// After its start, until an idle publisher is looked at.
+/// How long after its start an idle publisher is measured.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// A backlog beside raw publishing.
+/// A backlog compared with raw publishing.
 pub(crate) async fn beside_raw(place: &mut Place, sizes: &Sizes) -> anyhow::Result<()> {
     let half = BATCH_SIZE / 2;
     let mut whole_windows = Side::named(&format!("lapin alone, windows of {BATCH_SIZE}"));
     let mut half_windows = Side::named(&format!("lapin alone, windows of {half}"));
-    let mut sliding = Side::named(&format!("lapin alone, {BATCH_SIZE} on their way all the time"));
+    let mut sliding = Side::named(&format!("lapin alone, {BATCH_SIZE} always in flight"));
     let mut drained = Side::named("the publisher");
 
     place.empty().await?;
@@ -40,20 +40,20 @@ pub(crate) async fn beside_raw(place: &mut Place, sizes: &Sizes) -> anyhow::Resu
     place.stop_publisher().await?;
 
     println!("### A backlog\n\n{} rows of as many aggregates, 1 KB each.\n", sizes.rows);
-    // The best that lapin does is the honest measure: which of them it is depends on the machine.
+    // The fair baseline is the best that lapin can do; which mode that is depends on the machine.
     let raw = report::fastest(&whole_windows, &[&half_windows, &sliding]);
     report::print_rates("messages", raw, &[&whole_windows, &half_windows, &sliding, &drained]);
     let ratio = median(&drained.rates) / median(&raw.rates);
     println!(
-        "Ratio: **{:.0} %** of the best that lapin does alone with as much in flight; the publisher itself sends windows of \
-         {half} and marks one while the next is on its way. The target of 80 % is {}.\n",
+        "Ratio: **{:.0} %** of the best that lapin achieves alone with as much in flight; the publisher itself sends windows of \
+         {half} and marks one while the next is in flight. The target of 80 % is {}.\n",
         ratio * 100.0,
         verdict(ratio >= RAW_TARGET)
     );
     Ok(())
 }
 
-/// A backlog behind many sent rows, beside one in an empty table.
+/// A backlog behind many sent rows, compared with one in an empty table.
 pub(crate) async fn behind_history(empty: &mut Place, full: &mut Place, sizes: &Sizes) -> anyhow::Result<()> {
     full.add_sent(sizes.sent_rows).await?;
     empty.start_warm_publisher().await?;
@@ -75,7 +75,7 @@ pub(crate) async fn behind_history(empty: &mut Place, full: &mut Place, sizes: &
     );
 
     let mut alone = Side::named("an empty table");
-    let mut behind = Side::named(&format!("{} sent rows and a snapshot from before", sizes.sent_rows));
+    let mut behind = Side::named(&format!("{} sent rows and an old snapshot", sizes.sent_rows));
     let snapshot = full.old_snapshot().await?;
     for _ in 0..sizes.rounds {
         empty.empty().await?;
@@ -87,8 +87,8 @@ pub(crate) async fn behind_history(empty: &mut Place, full: &mut Place, sizes: &
     full.stop_publisher().await?;
     report::print_rates("messages", &alone, &[&alone, &behind]);
     println!(
-        "The snapshot stays open from the first round to the last, so that nothing that was marked is cleaned up: {} dead \
-         entries in the end.\n",
+        "The snapshot stays open from the first round to the last, so no marked row is cleaned up: {} dead \
+         entries at the end.\n",
         sizes.rounds * sizes.rows
     );
     Ok(())
@@ -107,7 +107,7 @@ pub(crate) async fn memory(place: &mut Place, sizes: &Sizes) -> anyhow::Result<(
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!("### Memory\n\n| the publisher | MiB |\n|---|--:|");
     println!("| idle | {:.1} |", mebibytes(idle));
-    println!("| at its peak in a backlog of {} rows | {:.1} |\n", sizes.backlog, mebibytes(peak));
+    println!("| at its peak with a backlog of {} rows | {:.1} |\n", sizes.backlog, mebibytes(peak));
     println!(
         "It published {rate:.0} rows a second; the target of 64 MiB is {}.\n",
         verdict(peak < MEMORY_TARGET)

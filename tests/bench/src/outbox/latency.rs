@@ -1,4 +1,4 @@
-//! From the commit to the consumer, beside publishing without an outbox.
+//! The latency from commit to consumer, compared with publishing without an outbox.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::report::{self, Side, median, verdict};
 
-/// Orders a second.
+/// Orders per second.
 const RATE: u32 = 200;
 /// Longer than a publisher lingers before it sleeps.
 const PAUSE: Duration = Duration::from_millis(1_100);
@@ -27,18 +27,18 @@ const MEDIAN_TARGET_MS: f64 = 1.0;
 const TAIL_TARGET_MS: f64 = 5.0;
 const IDLE_TARGET_MS: f64 = 5.0;
 
-/// Who carries an event to the broker.
+/// Who publishes an event.
 #[derive(Clone, Copy)]
 enum Way {
-    /// The publisher, from the outbox: measured from the commit on.
+    /// The publisher, from the outbox: measured from the commit.
     Outbox,
-    /// The writer, after the commit, from which on it is measured; lost when the writer ends in between.
+    /// The writer, after its commit: measured from the commit. The event is lost if the writer crashes in between.
     AfterCommit,
-    /// The writer, and there is no database: measured from the publish on.
+    /// The writer, without a database: measured from the publish.
     Publish,
 }
 
-/// One who places orders.
+/// Places orders.
 #[derive(Clone)]
 struct Writer {
     pool: PgPool,
@@ -64,12 +64,12 @@ pub(crate) async fn measure(place: &mut Place, sizes: &Sizes) -> anyhow::Result<
             side.push_latencies(steady(&writer, *way, sizes.slice, &mut arrivals).await?);
         }
     }
-    let mut idle = Side::named("commit → consumer, through the outbox, one order in a second");
+    let mut idle = Side::named("commit → consumer, through the outbox, one order per second");
     idle.push_latencies(from_idle(&writer, sizes.single_commits, &mut arrivals).await?);
     place.stop_publisher().await?;
 
     let [(_, publish), (_, after), (_, outbox)] = &sides;
-    println!("### Latency\n\n{RATE} orders a second; in the last line the publisher sleeps before each.\n");
+    println!("### Latency\n\n{RATE} orders per second; in the last line the publisher sleeps before each.\n");
     report::print_latencies(&[publish, after, outbox, &idle]);
     let middle = (median(&outbox.median_latencies) - median(&after.median_latencies)) / 1e3;
     let tail = (median(&outbox.tail_latencies) - median(&after.tail_latencies)) / 1e3;
@@ -84,7 +84,7 @@ pub(crate) async fn measure(place: &mut Place, sizes: &Sizes) -> anyhow::Result<
     Ok(())
 }
 
-/// An order every five milliseconds, whether or not those before it are done.
+/// Places an order every five milliseconds, whether or not earlier ones are done.
 async fn steady(
     writer: &Writer,
     way: Way,
@@ -108,13 +108,13 @@ async fn steady(
     let mut latencies = Vec::with_capacity(count);
     while !begun.is_empty() {
         let (id, arrived) = arrivals.next().await?;
-        // What came twice counts when it came first.
+        // For a duplicate, the first arrival counts.
         latencies.extend(begun.remove(&id).map(|at| arrived.saturating_duration_since(at)));
     }
     Ok(latencies)
 }
 
-/// Single orders, each when the publisher has slept for a while.
+/// Places single orders, each after the publisher has slept for a while.
 async fn from_idle(writer: &Writer, count: u32, arrivals: &mut Arrivals) -> anyhow::Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     for _ in 0..count {
@@ -130,7 +130,7 @@ async fn from_idle(writer: &Writer, count: u32, arrivals: &mut Arrivals) -> anyh
 }
 
 impl Writer {
-    /// Places one; answers its event's id, and from when on its way is measured.
+    /// Places one; returns its event's id, and the time from which it is measured.
     async fn place_order(&self, way: Way) -> anyhow::Result<(Uuid, Instant)> {
         let id = Uuid::new_v4();
         let at = match way {
@@ -143,7 +143,7 @@ impl Writer {
         Ok((id, at))
     }
 
-    /// Commits an order of two lines; answers when that was done.
+    /// Commits an order of two lines; returns when that was done.
     async fn commit(&self, id: Uuid, append: bool) -> anyhow::Result<Instant> {
         let mut transaction = self.pool.begin().await?;
         let order = "INSERT INTO orders (id, customer_email, total_amount, currency, status, aggregate_version, created_at)

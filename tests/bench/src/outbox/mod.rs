@@ -21,26 +21,26 @@ pub(crate) struct Arguments {
     /// The folder of the services' release binaries
     #[arg(long, env = "SHOP_TEST_BIN_DIR")]
     binaries: PathBuf,
-    /// How often each side is measured, in turns
+    /// How often to measure each side, in turns
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
-    /// Rows that were sent long ago
+    /// How many rows were sent long ago
     #[arg(long, default_value_t = 10_000_000)]
     sent_rows: u32,
-    /// Rows that wait when memory is measured
+    /// How many rows wait while memory is measured
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     backlog: u32,
-    /// Small sizes and few rounds: two minutes in all, to see that it works
+    /// Use small sizes and few rounds, two minutes in all, to see that it works
     #[arg(long)]
     quick: bool,
-    /// One part only
+    /// Run one part only
     #[arg(long)]
     only: Option<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// A backlog beside raw publishing
+    /// A backlog compared with raw publishing
     Drain,
     /// From commit to consumer
     Latency,

@@ -17,24 +17,24 @@ use super::{
 };
 use crate::process::{Process, free_address};
 
-/// Small enough not to matter, and enough that the publisher has prepared its statements.
+/// Small enough not to matter, and enough to make the publisher prepare its statements.
 const WARM_UP: u32 = 2_000;
-/// After this without work, the publisher sleeps.
+/// How long without work until the publisher sleeps.
 const REST: Duration = Duration::from_millis(500);
 
-/// What inserts a backlog: rows of distinct aggregates, in one statement.
+/// Inserts a backlog: rows of distinct aggregates, in one statement.
 const BACKLOG: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, event_type, routing_key, payload, headers, created_at)
     SELECT gen_random_uuid(), 'order', gen_random_uuid()::text, 1, 'order_created', 'order.created', $2::json,
            '{\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\"}', clock_timestamp()
     FROM generate_series(1, $1)";
 
-/// Rows as the publisher leaves them, with the payload of an order of two lines.
+/// Inserts rows as the publisher leaves them, with the payload of an order of two lines.
 const SENT: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, event_type, routing_key, payload, headers, status, created_at, sent_at)
     SELECT gen_random_uuid(), 'order', gen_random_uuid()::text, 1, 'order_created', 'order.created',
            json_build_object('order_id', n, 'customer_email', 'buyer@example.com', 'total_amount', 2500, 'currency', 'RUB'),
            '{\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\"}', 'sent', clock_timestamp(), clock_timestamp()
     FROM generate_series(1, $1) AS n";
-/// Rows in one insert: a transaction of seconds.
+/// Rows per insert: a transaction takes seconds.
 const CHUNK: u32 = 250_000;
 
 /// An outbox. The publisher runs only while it is started.
@@ -50,7 +50,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A fresh database, and an exchange called `exchange` on `broker`.
+    /// Creates a database, and an exchange called `exchange` on `broker`.
     pub(crate) async fn open(
         binaries: &Path,
         folder: &Path,
@@ -84,7 +84,7 @@ impl Place {
         })
     }
 
-    /// Starts the publisher, which does not work yet.
+    /// Starts the publisher, which is not yet warm.
     pub(crate) async fn start_publisher(&mut self) -> anyhow::Result<&Process> {
         let address = free_address()?;
         let listen = address.to_string();
@@ -101,7 +101,7 @@ impl Place {
         Ok(self.publisher.insert(started))
     }
 
-    /// Starts the publisher and lets it publish something, so that it is connected and knows its statements.
+    /// Starts the publisher and lets it publish something, so that it is connected and has prepared its statements.
     pub(crate) async fn start_warm_publisher(&mut self) -> anyhow::Result<()> {
         self.start_publisher().await?;
         self.drain(WARM_UP).await?;
@@ -119,10 +119,10 @@ impl Place {
         self.publisher.as_ref().context("no publisher was started")
     }
 
-    /// Shows the running publisher `rows` rows at once, of 1 KB and of as many aggregates, and answers how many a second
+    /// Shows the running publisher `rows` rows at once, of 1 KB and of as many aggregates, and returns how many per second
     /// it publishes and marks.
     ///
-    /// The insert is not measured: its transaction commits when the publisher has nothing else to do.
+    /// The insert is not measured: its transaction commits when the publisher is idle.
     pub(crate) async fn drain(&self, rows: u32) -> anyhow::Result<f64> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(BACKLOG).bind(i64::from(rows)).bind(payload()).execute(&mut *transaction).await?;
@@ -132,7 +132,7 @@ impl Place {
         tokio::time::sleep(REST).await;
         let started = Instant::now();
         transaction.commit().await?;
-        // Marked in the order of ids, so the last one tells of all. Slower than 200 a second is no measurement.
+        // Rows are marked in the order of ids, so the last one shows that all are. Less than 200 per second counts as a failure.
         let deadline = started + PATIENCE + Duration::from_millis(5) * rows;
         let status = "SELECT status FROM outbox_messages WHERE id = $1";
         while sqlx::query_scalar::<_, String>(status).bind(last).fetch_one(&self.pool).await? != "sent" {
@@ -144,7 +144,7 @@ impl Place {
         Ok(rate)
     }
 
-    /// Adds `rows` rows that were sent before.
+    /// Adds `rows` rows that were already sent.
     pub(crate) async fn add_sent(&self, rows: u32) -> anyhow::Result<()> {
         let mut left = rows;
         while left > 0 {
@@ -178,7 +178,7 @@ impl Place {
         Ok(())
     }
 
-    /// Waits until every row is sent; answers how many there are.
+    /// Waits until every row is sent; returns their number.
     pub(crate) async fn all_sent(&self) -> anyhow::Result<u64> {
         let deadline = Instant::now() + 4 * PATIENCE;
         let pending = "SELECT EXISTS (SELECT FROM outbox_messages WHERE status = 'pending')";
@@ -191,7 +191,7 @@ impl Place {
         Ok(u64::try_from(rows)?)
     }
 
-    /// A transaction that goes on seeing what it sees now, as a dump does, until it is dropped.
+    /// Opens a transaction that keeps its snapshot, as a dump does, until it is dropped.
     pub(crate) async fn old_snapshot(&self) -> anyhow::Result<PgConnection> {
         let mut connection = PgConnection::connect(&self.database.url).await?;
         sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ").execute(&mut connection).await?;
@@ -200,11 +200,11 @@ impl Place {
     }
 }
 
-/// The schema as `order_service` makes it.
+/// The schema as `order_service` creates it.
 pub(crate) async fn migrate(binaries: &Path, database_url: &str) -> anyhow::Result<()> {
     let mut command = Command::new(binaries.join("order"));
     command.arg("migrate").env_clear().env("ORDER_DATABASE_URL", database_url);
-    // Not used for this, and asked for.
+    // Required, but not used here.
     command
         .env("ORDER_CATALOG_URL", "http://127.0.0.1:9")
         .env("AUTH_JWT_SECRET", "a secret for measurements, as long as HS256 wants it to be");

@@ -6,10 +6,10 @@ use std::time::Duration;
 pub(super) const PAYLOAD: usize = 1024;
 /// What the publisher may have on its way, which is what it has unless it is told otherwise.
 pub(super) const BATCH_SIZE: u32 = 400;
-/// Longer than a message takes, whatever the machine.
+/// Longer than a message takes on any machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How much of everything.
+/// The sizes of all measurements.
 pub(super) struct Sizes {
     pub(super) rounds: u32,
     /// Rows in one drain.

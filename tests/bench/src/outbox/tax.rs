@@ -1,4 +1,4 @@
-//! What writers pay for the outbox: the same orders with and without an event, as fast as the database takes them.
+//! What writers pay for the outbox: the same orders with and without an event, as fast as the database accepts them.
 
 use anyhow::ensure;
 
@@ -10,7 +10,7 @@ use crate::{
 
 const CLIENTS: usize = 32;
 const CLIENT_THREADS: usize = 2;
-/// The share of the rate without an event that must be left.
+/// The target: the share of the rate without an event.
 const TARGET: f64 = 0.9;
 
 pub(crate) async fn measure(place: &mut Place, sizes: &Sizes) -> anyhow::Result<()> {
@@ -18,7 +18,7 @@ pub(crate) async fn measure(place: &mut Place, sizes: &Sizes) -> anyhow::Result<
     let pgbench = |event| Pgbench::new(folder.path(), &place.database.url, event, CLIENTS, CLIENT_THREADS);
     let (plain, with_event) = (pgbench(Event::None)?, pgbench(Event::Appended)?);
     let mut without = Side::named("an order and its two lines");
-    let mut stored = Side::named("… and its event, nobody to be woken (no trigger)");
+    let mut stored = Side::named("… and its event, without waking a publisher (no trigger)");
     let mut appended = Side::named("… and its event, no publisher running");
     let mut published = Side::named("… and its event, published meanwhile");
 
@@ -50,8 +50,8 @@ pub(crate) async fn measure(place: &mut Place, sizes: &Sizes) -> anyhow::Result<
     report::print_rates("transactions", &without, &[&without, &stored, &appended, &published]);
     let share = |side: &Side, of: &Side| median(&side.rates) / median(&of.rates);
     println!(
-        "With the outbox, writers keep **{:.0} %** of their rate, {:.0} % with a publisher that takes its share of the machine; the \
-         target of 90 % is {}. Beside the row, waking the publisher costs **{:.0} %**.\n",
+        "With the outbox, writers keep **{:.0} %** of their rate, or {:.0} % while a publisher shares the machine; the \
+         target of 90 % is {}. In addition to the row, waking the publisher costs **{:.0} %**.\n",
         share(&appended, &without) * 100.0,
         share(&published, &without) * 100.0,
         verdict(share(&appended, &without) >= TARGET),

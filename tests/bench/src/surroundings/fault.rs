@@ -1,4 +1,4 @@
-//! What befalls the shop's surroundings.
+//! The faults of the shop's surroundings.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Kind {
     }
 }
 
-/// A fault, before it happens.
+/// A planned fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planned {
     pub(crate) kind: Kind,

@@ -1,7 +1,7 @@
-//! The shop in the surroundings that it really has: `cargo xtask soak surroundings`
+//! The shop in realistic surroundings: `cargo xtask soak surroundings`
 //!
-//! Real services on a pair of PostgreSQL servers that fail over, behind a pooler, with a Redis and a RabbitMQ of their own and an
-//! environment full of proxies. Customers order all the time, each order under a key of its own; faults come one after the other.
+//! Real services run on a pair of PostgreSQL servers that fail over, behind a pooler, with their own Redis and RabbitMQ and an
+//! environment full of proxies. Customers order all the time, each order under its own key; faults happen one after the other.
 
 mod fault;
 mod orders;
@@ -36,26 +36,26 @@ pub(crate) struct Arguments {
     /// The folder of the binaries
     #[arg(long, env = "SHOP_TEST_BIN_DIR")]
     binaries: PathBuf,
-    /// How long faults go on; what has begun by then is finished
+    /// How long to inject faults; a fault in progress is finished
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// How many faults at most
+    /// The maximum number of faults
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     faults: usize,
-    /// Customers, each of whom orders again and again
+    /// How many customers order again and again
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=50))]
     customers: u8,
-    /// What the faults are, and when
+    /// Determines which faults happen, and when
     #[arg(long)]
     seed: Option<u64>,
-    /// Faults of these kinds only
+    /// Only faults of these kinds
     #[arg(long, value_delimiter = ',')]
     only: Vec<Kind>,
 }
 
-/// What happened.
+/// The result of a run.
 struct Run {
-    /// Each fault, and how long it took until everything was as before.
+    /// Each fault, and how long it took until everything was normal again.
     faults: Vec<(Kind, Duration)>,
     left_out: Vec<(Kind, &'static str)>,
     placed: Placed,
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         outcome => {
-            // For whoever wants to know why.
+            // For whoever wants to investigate.
             eprintln!("the services' logs: {}", folder.keep().display());
             eprintln!("again: cargo xtask soak surroundings --seed {seed}");
             let run = outcome?;
@@ -113,7 +113,7 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
     Ok(Run { faults, left_out, placed, verdict, took })
 }
 
-/// Has a fault happen, and waits until it is overcome.
+/// Makes a fault happen, and waits until the shop has recovered.
 async fn endure(
     place: &mut Place,
     customers: &Customers,
@@ -125,12 +125,12 @@ async fn endure(
     place.suffer(planned).await?;
     place.calm().await?;
     customers.are_served().await?;
-    println!("{:6.1} s  as before", start.elapsed().as_secs_f64());
+    println!("{:6.1} s  back to normal", start.elapsed().as_secs_f64());
     Ok(began.elapsed())
 }
 
 fn print(run: &Run) {
-    println!("\n| what happened | times | until all was as before, at most, s |\n|---|--:|--:|");
+    println!("\n| fault | times | longest recovery, s |\n|---|--:|--:|");
     for kind in Kind::ALL {
         let took: Vec<Duration> =
             run.faults.iter().filter(|(other, _)| *other == kind).map(|(_, took)| *took).collect();
@@ -144,8 +144,8 @@ fn print(run: &Run) {
     let Placed { acknowledged, answers, repeated, .. } = &run.placed;
     let answers: Vec<String> = answers.iter().map(|(answer, times)| format!("{answer}: {times}")).collect();
     println!(
-        "\n{} orders in {:.0} s, {repeated} asked for again under their keys; {} events, {} of them delivered twice or more. \
-         What was answered ({}).\n",
+        "\n{} orders in {:.0} s, {repeated} requested again under their keys; {} events, {} of them delivered more than once. \
+         Responses: {}.\n",
         acknowledged.len(),
         run.took.as_secs_f64(),
         run.verdict.events,
@@ -153,8 +153,6 @@ fn print(run: &Run) {
         answers.join(", "),
     );
     if run.verdict.violations.is_empty() {
-        println!(
-            "Every 201 has its row and its event, nothing is there twice, and no proxy was asked for anything.\n"
-        );
+        println!("Every 201 has its row and its event, nothing exists twice, and no proxy was used.\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Customers who order again and again. Each order has a key of its own, under which it is asked for until it is answered: through
+//! Customers who order again and again. Each order has its own key, under which it is retried until it is answered: through
 //! refusals, broken connections and silence.
 
 use std::{
@@ -26,28 +26,28 @@ use crate::{
     load::{Connection, end_of_head},
 };
 
-/// What one try may take. Longer than the service's own time-outs.
+/// How long one attempt may take. Longer than the service's own time-outs.
 const TRY: Duration = Duration::from_secs(20);
-/// What an order may take in all, faults included.
+/// How long an order may take in total, faults included.
 const ORDER: Duration = Duration::from_secs(180);
-/// Until a customer orders again.
+/// The pause before a customer orders again.
 const PAUSE: (u64, u64) = (20, 120);
-/// Until an order is tried again, or as long as the answer says.
+/// The pause before an order is retried, unless the response says how long.
 const RETRY: (u64, u64) = (100, 700);
-/// How many of a hundred orders are asked for once more after they were answered.
+/// How many percent of orders are requested once more after they were answered.
 const AGAIN: u64 = 10;
 const PASSWORD: &str = "a long enough phrase for a soak";
 
-/// What customers were told.
+/// The responses that customers got.
 #[derive(Debug, Default)]
 pub(crate) struct Placed {
-    /// The order that was answered with 201, by its key.
+    /// The order that was answered with 201, by key.
     pub(crate) acknowledged: HashMap<Uuid, Uuid>,
-    /// How often a key was asked for again after that.
+    /// How often a key was sent again after that.
     pub(crate) repeated: u64,
-    /// How often each answer was given; `no answer` is one.
+    /// How often each response was given; `no answer` is one.
     pub(crate) answers: BTreeMap<String, u64>,
-    /// What must not have been answered.
+    /// Responses that must not occur.
     pub(crate) contradictions: Vec<String>,
 }
 
@@ -92,13 +92,13 @@ impl Customers {
         Ok(Self { customers, count: count.into(), answered, stop })
     }
 
-    /// Waits until as many orders as there are customers were answered from now on.
+    /// Waits until as many orders as there are customers have been answered from now on.
     pub(crate) async fn are_served(&self) -> anyhow::Result<()> {
         let wanted = self.answered.load(Ordering::Relaxed) + self.count;
         until("customers are served", ORDER, async || self.answered.load(Ordering::Relaxed) >= wanted).await
     }
 
-    /// Has each finish what it has begun; answers what they were told.
+    /// Lets each finish its current order; returns their responses.
     pub(crate) async fn finish(mut self) -> anyhow::Result<Placed> {
         self.stop.send_replace(true);
         let mut all = Placed::default();
@@ -144,7 +144,7 @@ impl Customer {
         Ok(self.placed)
     }
 
-    /// Asks until it is answered with 201.
+    /// Retries until it is answered with 201.
     async fn insist(&mut self, key: Uuid, body: &str) -> anyhow::Result<Uuid> {
         let headers = format!("authorization: Bearer {}\r\nidempotency-key: {key}\r\n", self.token);
         let deadline = Instant::now() + ORDER;
@@ -158,7 +158,7 @@ impl Customer {
             let mut pause = self.dice.millis(RETRY.0, RETRY.1);
             match answer {
                 Ok(Answer { status: 201, body, .. }) => return order_in(&body),
-                // A try before this one is not over yet, there are too many, or it cannot be done now.
+                // An earlier attempt is still in progress, there are too many, or it is not possible now.
                 Ok(Answer { status: 409 | 425 | 429 | 502 | 503 | 504 | 507, retry_after, .. }) => {
                     pause = pause.max(retry_after.unwrap_or_default());
                 }
@@ -178,13 +178,13 @@ impl Customer {
     }
 }
 
-/// Registers, if that has not happened yet, and logs in.
+/// Registers, unless that has already happened, and logs in.
 async fn log_in(auth: SocketAddr, email: &str) -> anyhow::Result<String> {
     let mut till = Till::new(auth);
     let body = format!(r#"{{"email":"{email}","password":"{PASSWORD}"}}"#);
     let deadline = Instant::now() + ORDER;
     loop {
-        // It may be there from the try before.
+        // An earlier attempt may have created it.
         let _ = till.post("/auth/register", "", &body).await;
         match till.post("/auth/token", "", &body).await {
             Ok(Answer { status: 200, body, .. }) => {
@@ -204,7 +204,7 @@ struct Answer {
     body: String,
 }
 
-/// A connection that is opened again after it broke.
+/// A connection that is reopened after it breaks.
 struct Till {
     address: SocketAddr,
     connection: Option<Connection>,
@@ -245,7 +245,7 @@ fn order_in(body: &str) -> anyhow::Result<Uuid> {
     id.and_then(|id| Uuid::try_parse(id).ok()).with_context(|| format!("a 201 that names no order: {body}"))
 }
 
-/// The text of a field of a JSON object that was written without spaces.
+/// The value of a text field in a JSON object without white space.
 fn text_of<'a>(json: &'a str, field: &str) -> Option<&'a str> {
     let (_, rest) = json.split_once(&format!("\"{field}\":\""))?;
     rest.split('"').next()

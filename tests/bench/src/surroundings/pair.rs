@@ -1,7 +1,7 @@
-//! Two PostgreSQL servers, one the streaming standby of the other, and an address that leads to the one that takes writes.
+//! Two PostgreSQL servers, one a streaming standby of the other, and an address that leads to the one that accepts writes.
 //!
-//! Replication is synchronous: a commit that was answered is on both, so no failover may lose it. Each server has a small disk of its
-//! own, where one can be mounted.
+//! Replication is synchronous: an acknowledged commit is on both, so no failover may lose it. Each server has its own small
+//! disk, if one can be mounted.
 
 use std::{
     fs::{self, File},
@@ -19,9 +19,9 @@ use shop_testing::{
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::time::sleep;
 
-/// The role that the services log in as.
+/// The role with which the services log in.
 pub(crate) const ROLE: &str = "shop_app";
-/// In megabytes: enough for WAL and data of a long run, and soon filled.
+/// In megabytes: enough for WAL and data of a long run, and quick to fill.
 const DISK: u32 = 400;
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,7 +39,7 @@ fn ballast(disk: &SmallDisk) -> PathBuf {
     disk.path().join("ballast")
 }
 
-/// A server and its disk, which outlives it; none where none can be mounted.
+/// A server and its disk, which outlives it. There is no disk if none can be mounted.
 struct Member {
     server: Private,
     disk: Option<SmallDisk>,
@@ -48,12 +48,12 @@ struct Member {
 pub(crate) struct Pair {
     primary: Member,
     standby: Member,
-    /// Leads to the one that takes writes. Open connections stay where they are.
+    /// Leads to the one that accepts writes. Open connections stay where they are.
     pub(crate) switch: Proxy,
 }
 
 impl Pair {
-    /// An empty pair with the role [`ROLE`], who may make schemas and logs in with `password`.
+    /// An empty pair with the role [`ROLE`], which may create schemas and logs in with `password`.
     pub(crate) async fn open(password: &str) -> anyhow::Result<Self> {
         let (one, other) = (small_disk(DISK), small_disk(DISK));
         let server =
@@ -69,9 +69,9 @@ impl Pair {
             format!("{hba} '{file}'"),
             format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{password}'"),
             format!("GRANT CREATE ON DATABASE postgres TO {ROLE}"),
-            // What comes through the pooler does so as this one, and makes the outbox.
+            // Connections through the pooler use this role, which creates the outbox.
             format!("GRANT shop TO {ROLE}"),
-            // What a standby calls itself. Copied with all else: whichever takes writes waits for the other, while there is none too.
+            // The standby's name. It is copied with everything else: whichever server accepts writes waits for the other, even while there is none.
             "ALTER SYSTEM SET synchronous_standby_names = 'walreceiver'".to_owned(),
             "SELECT pg_reload_conf()".to_owned(),
         ] {
@@ -82,7 +82,7 @@ impl Pair {
         Ok(Self { primary, standby, switch })
     }
 
-    /// A connection to the server that takes writes, as a superuser.
+    /// A connection to the server that accepts writes, as a superuser.
     pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {
         connect(&self.primary.server).await
     }
@@ -95,7 +95,7 @@ impl Pair {
         self.primary.disk.is_some() && self.standby.disk.is_some()
     }
 
-    /// Fills the disk of the server that takes writes, and makes room after `lasts`. It may end over it.
+    /// Fills the disk of the server that accepts writes, and frees it after `lasts`. The server may crash from it.
     pub(crate) async fn fill_the_disk(&self, lasts: Duration) -> anyhow::Result<()> {
         let disk = self.primary.disk.as_ref().context("no small disk")?;
         tokio::task::block_in_place(|| fill(disk))?;
@@ -103,7 +103,7 @@ impl Pair {
         Ok(fs::remove_file(ballast(disk))?)
     }
 
-    /// Starts the server that takes writes again if it has ended by itself.
+    /// Starts the server that accepts writes again if it has ended by itself.
     pub(crate) async fn revive(&self) {
         if !self.primary.server.is_alive().await {
             self.primary.server.kill9().await;
@@ -111,15 +111,15 @@ impl Pair {
         }
     }
 
-    /// The server that takes writes is lost, and its standby takes its place.
+    /// The server that accepts writes is lost, and its standby takes its place.
     pub(crate) async fn fail_over(&mut self) -> anyhow::Result<()> {
         self.primary.server.kill9().await;
         self.promote().await?;
         self.renew_standby().await
     }
 
-    /// The server that takes writes is told to take none, and its standby takes its place; the old one goes on answering those who
-    /// are connected to it, for as long as `lasts`.
+    /// The server that accepts writes is demoted, and its standby takes its place. The old one keeps answering its open
+    /// connections for `lasts`.
     pub(crate) async fn switch_over(&mut self, lasts: Duration) -> anyhow::Result<()> {
         let mut old = self.connect().await?;
         for statement in ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"] {
@@ -132,11 +132,11 @@ impl Pair {
             sqlx::raw_sql(statement).execute(&mut new).await?;
         }
         sleep(lasts).await;
-        // What still wrote to the old one, if anything did, was never answered: no standby has confirmed it.
+        // Late writes to the old one, if any, were never acknowledged: no standby has confirmed them.
         self.renew_standby().await
     }
 
-    /// Whatever had begun to write has ended, and the standby has it.
+    /// Waits until all running write transactions have ended, and the standby has them.
     async fn until_writers_are_done(&self, old: &mut PgConnection) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let busy = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid())
@@ -157,7 +157,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Throws the old server away and makes a standby in its place: until it is there, no commit is answered.
+    /// Removes the old server and creates a standby in its place: until that is there, no commit is acknowledged.
     async fn renew_standby(&mut self) -> anyhow::Result<()> {
         self.standby.server.kill9().await;
         // Its disk has no room for two.

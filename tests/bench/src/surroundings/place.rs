@@ -1,4 +1,4 @@
-//! The shop and all that it stands on.
+//! The shop and all its backends.
 
 use std::{
     fs,
@@ -21,18 +21,18 @@ use super::{
 };
 use crate::{controller::until, outbox::broker::Broker};
 
-/// The exchange, and the queue that keeps what is published there.
+/// The exchange, and the queue that keeps everything published there.
 pub(crate) const EXCHANGE: &str = "shop_events";
 const JWT_SECRET: &str = "a secret for a soak, at least as long as HS256 wants it to be";
 const SESSION_SECRET: &str = "another secret for a soak, for the storefront's own cookies";
 
-/// How long all may take to be as before.
+/// How long recovery may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Place {
     pub(crate) pair: Pair,
     pub(crate) proxies: Proxies,
-    /// Before the switch, in session mode.
+    /// In front of the switch, in session mode.
     pooler: Private,
     redis: Private,
     rabbitmq: Private,
@@ -41,7 +41,7 @@ pub(crate) struct Place {
     rotations: u32,
 }
 
-/// The file that the services read the database's URL from.
+/// The file from which the services read the database's URL.
 struct Secrets {
     file: PathBuf,
     /// `127.0.0.1:<port>/postgres`
@@ -49,7 +49,7 @@ struct Secrets {
 }
 
 impl Secrets {
-    /// Puts another URL in its place at once, as the kubelet does.
+    /// Replaces the URL atomically, as the kubelet does.
     fn write(&self, password: &str) -> anyhow::Result<()> {
         let new = self.file.with_extension("new");
         fs::write(&new, format!("postgresql://{ROLE}:{password}@{}\n", self.database))?;
@@ -68,7 +68,7 @@ impl Place {
         let (_, database) = pair.switch.url().split_once('@').context("a URL without a user")?;
         let secrets = Secrets { file: folder.join("database-url"), database: database.to_owned() };
         secrets.write(&password)?;
-        // The queue is there before the first event, so that none of them is returned.
+        // The queue exists before the first event, so that none of them is returned.
         drop(Broker::open(&rabbitmq.url, EXCHANGE).await?);
         let pooler = async |mode| {
             private_pgbouncer(pair.switch.url(), mode).await.context("PgBouncer").context(missing)
@@ -100,7 +100,7 @@ impl Place {
         &self.rabbitmq.url
     }
 
-    /// What cannot happen here, and why.
+    /// The faults that are not possible here, and why.
     pub(crate) fn cannot(&self) -> Vec<(Kind, &'static str)> {
         let mut left_out = Vec::new();
         if !self.pair.has_small_disks() {
@@ -109,7 +109,7 @@ impl Place {
         left_out
     }
 
-    /// Has `fault` happen; afterwards it is over, and its effects may be not.
+    /// Makes `fault` happen. Afterwards it is over, but its effects may not be.
     pub(crate) async fn suffer(&mut self, fault: Planned) -> anyhow::Result<()> {
         let lasts = fault.lasts;
         match fault.kind {
@@ -138,7 +138,7 @@ impl Place {
         Ok(connection.close().await?)
     }
 
-    /// As an operator does, or whatever does so for them: the role first, then the Secret; and no session outlives it.
+    /// As an operator, or their automation, does it: the role first, then the Secret; no session survives.
     async fn rotate_the_password(&mut self) -> anyhow::Result<()> {
         self.rotations += 1;
         let password = format!("{}-{}", Uuid::new_v4().simple(), self.rotations);
@@ -164,7 +164,7 @@ impl Place {
         Ok(())
     }
 
-    /// For how long the oldest event has waited.
+    /// How long the oldest event has been waiting.
     async fn lag(&self) -> anyhow::Result<Duration> {
         let mut connection = self.pair.connect().await?;
         let oldest = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
@@ -174,7 +174,7 @@ impl Place {
         Ok(Duration::from_secs_f64(seconds.max(0.0)))
     }
 
-    /// Ends the services in order.
+    /// Stops the services gracefully.
     pub(crate) async fn strike(self) -> anyhow::Result<()> {
         self.kubelet.stop().await
     }
@@ -192,7 +192,7 @@ async fn kill(server: &Private, lasts: Duration) {
     server.start().await;
 }
 
-/// A pooler that shares sessions among its clients is refused, in words.
+/// A pooler that shares sessions among its clients is refused, with a clear error.
 async fn refuses(order: &Service) -> anyhow::Result<()> {
     let said = order.refuses(PATIENCE).await?;
     anyhow::ensure!(said.contains("session"), "it does not say what is wrong with the pooler: {said}");
@@ -200,7 +200,7 @@ async fn refuses(order: &Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the services are told.
+/// The services' configuration.
 struct Shop<'a> {
     binaries: &'a Path,
     folder: &'a Path,

@@ -1,4 +1,4 @@
-//! A proxy that the environment names in every way there is, and that nobody should ask.
+//! A proxy that the environment names in every possible way, and that nobody may use.
 
 use std::{
     net::SocketAddr,
@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{io::AsyncReadExt as _, net::TcpListener, task::JoinSet};
 
-/// What is looked at by one library or another.
+/// The variables that one library or another reads.
 const VARIABLES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
@@ -28,7 +28,7 @@ impl Proxies {
         Ok(Self { address, asked, _task: task })
     }
 
-    /// The environment that leads to it.
+    /// The environment that names it.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, String)> {
         let url = format!("http://{}", self.address);
         VARIABLES.into_iter().map(move |name| (name, url.clone()))

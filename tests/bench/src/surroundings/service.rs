@@ -1,4 +1,4 @@
-//! The shop's processes under something that starts them again, as a kubelet does.
+//! The shop's processes, restarted when they end, as a kubelet does.
 
 use std::{
     fs::File,
@@ -31,7 +31,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// `binary` of the folder `binaries`, told by the variable `listen` where to; its log in `folder`.
+    /// `binary` from the folder `binaries`; the variable `listen` tells it where to listen; its log is in `folder`.
     pub(crate) fn new(
         binaries: &std::path::Path,
         folder: &std::path::Path,
@@ -66,7 +66,7 @@ impl Service {
         servers::spawn(command).with_context(|| self.binary.display().to_string())
     }
 
-    /// Starts it by itself, to see whether it refuses; answers what it has said by the time it ended.
+    /// Starts it alone, to see whether it refuses; returns its output until it ended.
     pub(crate) async fn refuses(&self, within: Duration) -> anyhow::Result<String> {
         let mut child = self.spawn()?;
         let log = self.folder.join(format!("{}.log", self.name));
@@ -90,7 +90,7 @@ impl Service {
     }
 }
 
-/// All of them, at work.
+/// All of them, running.
 pub(crate) struct Kubelet {
     pub(crate) services: Vec<Service>,
     children: Arc<Mutex<Vec<Child>>>,
@@ -117,7 +117,7 @@ impl Kubelet {
         unready
     }
 
-    /// Ends all in order.
+    /// Stops all of them gracefully.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.restarts.abort_all();
         for (service, child) in self.services.iter().zip(lock(&self.children).iter_mut()) {
@@ -147,13 +147,13 @@ fn lock(children: &Mutex<Vec<Child>>) -> MutexGuard<'_, Vec<Child>> {
     children.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts again whichever has ended.
+/// Restarts those that have ended.
 async fn keep(services: Vec<Service>, children: Arc<Mutex<Vec<Child>>>) -> anyhow::Result<()> {
     loop {
         tokio::time::sleep(LOOK).await;
         for (service, child) in services.iter().zip(lock(&children).iter_mut()) {
             if let Some(status) = child.try_wait()? {
-                println!("          {} ended ({status}) and is started again", service.name);
+                println!("          {} ended ({status}) and is restarted", service.name);
                 *child = service.spawn()?;
             }
         }

@@ -1,4 +1,4 @@
-//! The promises, held against what is there in the end.
+//! Checks the promises against the final state.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,15 +11,15 @@ use super::{
 };
 use crate::{controller::until, outbox::broker::Broker};
 
-/// Named one by one, before they are only counted.
+/// How many are named one by one, before they are only counted.
 const NAMED: usize = 5;
 
 pub(crate) struct Verdict {
-    /// Events that were committed.
+    /// The number of committed events.
     pub(crate) events: usize,
-    /// Of those, how many came more than once: a crash may repeat what was in flight.
+    /// How many of them arrived more than once: a crash may repeat what was in flight.
     pub(crate) redelivered: usize,
-    /// Empty: all promises were kept.
+    /// Empty if all promises were kept.
     pub(crate) violations: Vec<String>,
 }
 
@@ -32,17 +32,17 @@ struct Event {
     status: String,
 }
 
-/// What is there in the end.
+/// The final state.
 struct Found {
     orders: HashSet<Uuid>,
     events: Vec<Event>,
-    /// In the queue, each as often as it came.
+    /// In the queue, each as often as it arrived.
     arrived: Vec<Uuid>,
-    /// What a proxy was asked for.
+    /// The requests to a proxy.
     asked: Vec<String>,
 }
 
-/// Reads what is there, and holds it against what customers were told.
+/// Reads the final state, and checks it against the customers' responses.
 pub(crate) async fn reach(place: &mut Place, placed: &Placed) -> anyhow::Result<Verdict> {
     let mut connection = place.pair.connect().await?;
     until("the rest is published", PATIENCE, async || pending(&mut connection).await == Some(0)).await?;
@@ -80,7 +80,7 @@ async fn arrived(rabbitmq: &str, events: &[Event]) -> anyhow::Result<Vec<Uuid>> 
         arrived.extend(more);
         is_empty
     });
-    // What is missing is told by the verdict.
+    // The verdict reports what is missing.
     let _ = all.await;
     Ok(arrived)
 }
@@ -100,7 +100,7 @@ fn judge(placed: &Placed, found: &Found) -> Verdict {
         "orders were answered with 201 and have no row",
         text(told.difference(&found.orders).copied().collect()),
     );
-    // Each key was asked for until it was answered, so there is no other order.
+    // Each key was retried until it was answered, so there is no other order.
     tell(
         "orders are there beside the one of their key",
         text(found.orders.difference(&told).copied().collect()),
