@@ -1,4 +1,4 @@
-# Until the node has started, and at the first start has made the account.
+# Retries until the node has started and, at the first start, has created the account.
 tries=60
 until rabbitmqctl --quiet change_password "$RABBITMQ_DEFAULT_USER" "$RABBITMQ_DEFAULT_PASS"; do
   tries=$((tries - 1))

@@ -1,4 +1,4 @@
-{{- /* A route to a service that is not there, or that the NetworkPolicies close, would only show as time-outs. */ -}}
+{{- /* A route to a service that does not exist, or that the NetworkPolicies block, would only show as time-outs. */ -}}
 {{- define "shop.exposed" -}}
 {{- if not (hasKey .services .service) -}}
 {{- fail (printf "%s names the service %s, which is not among the services that run" .by .service) -}}

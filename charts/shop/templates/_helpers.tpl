@@ -1,8 +1,8 @@
 {{- /* Names and labels. */ -}}
 
 {{- /*
-A name that each API accepts, Services' included, which must begin with a letter and have no dots, although a release's may: `2024-shop`
-is shop-2024-shop, `my.shop` is my-shop. Of 40 characters at most, so that a component's name fits behind it into a label's 63.
+A name that every API accepts. Service names must begin with a letter and contain no dots, but release names need not follow that: `2024-shop`
+becomes shop-2024-shop, and `my.shop` becomes my-shop. At most 40 characters, so that a component's name can be appended within a label's 63.
 */ -}}
 {{- define "shop.asName" -}}
 {{- $name := . | replace "." "-" -}}
@@ -26,11 +26,11 @@ is shop-2024-shop, `my.shop` is my-shop. Of 40 characters at most, so that a com
 {{- end -}}
 
 {{- /*
-Names and labels are written by toYaml or quote, never bare: a release may be called 123, true or 1e3, which YAML reads as something else
-than a name.
+Names and labels are written by toYaml or quote, never bare: a release may be called 123, true or 1e3, which YAML does not read as
+a string.
 */ -}}
 
-{{- /* What never changes in the life of a release: selectors are immutable. */ -}}
+{{- /* Labels that never change during a release's life: selectors are immutable. */ -}}
 {{- define "shop.releaseLabels" -}}
 {{- dict "app.kubernetes.io/name" (include "shop.name" .) "app.kubernetes.io/instance" .Release.Name | toYaml -}}
 {{- end -}}
@@ -41,8 +41,8 @@ than a name.
 {{- end -}}
 
 {{- /*
-Labels that the values add, as strings; (dict "labels" .Values.commonLabels "what" "commonLabels"). Those by which selectors find pods,
-or Helm its objects, are refused: they would make an object that nothing finds, or that Helm does not take for its own.
+Labels added by the values, as strings; (dict "labels" .Values.commonLabels "what" "commonLabels"). Labels by which selectors find pods,
+or Helm its objects, are refused: overriding them would create objects that nothing finds, or that Helm does not recognise as its own.
 */ -}}
 {{- define "shop.addedLabels" -}}
 {{- range $label, $_ := .labels -}}
@@ -53,7 +53,7 @@ or Helm its objects, are refused: they would make an object that nothing finds, 
 {{- include "shop.strings" .labels -}}
 {{- end -}}
 
-{{- /* A dictionary whose values are all strings. YAML gives whole numbers as floats, which would be printed as 1e+06. */ -}}
+{{- /* A dictionary whose values are all strings. YAML reads whole numbers as floats, which would be printed as 1e+06. */ -}}
 {{- define "shop.strings" -}}
 {{- $strings := dict -}}
 {{- range $name, $value := . -}}
@@ -62,7 +62,7 @@ or Helm its objects, are refused: they would make an object that nothing finds, 
 {{- toYaml $strings -}}
 {{- end -}}
 
-{{- /* The labels of an object: (dict "root" $ "component" "auth"), and `labels` that go before all others. */ -}}
+{{- /* The labels of an object: (dict "root" $ "component" "auth"); `labels` take precedence over all others. */ -}}
 {{- define "shop.labels" -}}
 {{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." -}}
 {{- $labels := dict "app.kubernetes.io/managed-by" .root.Release.Service "helm.sh/chart" $chart -}}
@@ -71,7 +71,7 @@ or Helm its objects, are refused: they would make an object that nothing finds, 
 {{- end -}}
 
 {{- /*
-Of pods: not the chart's version, with which they would roll when nothing of theirs has changed. (dict "root" $ "component" "auth"), and
+The labels of pods, without the chart's version, which would roll them although nothing of theirs has changed. (dict "root" $ "component" "auth"), and
 `settings` with podLabels.
 */ -}}
 {{- define "shop.podLabels" -}}
@@ -82,7 +82,7 @@ Of pods: not the chart's version, with which they would roll when nothing of the
 {{- mergeOverwrite $labels $common $own (include "shop.selectorLabels" . | fromYaml) | toYaml -}}
 {{- end -}}
 
-{{- /* (dict "given" annotations of the values "own" the chart's): own ones that are checksums may not be replaced. */ -}}
+{{- /* (dict "given" the values' annotations "own" the chart's): the chart's checksums must not be replaced. */ -}}
 {{- define "shop.annotations" -}}
 {{- $own := .own -}}
 {{- range $name, $_ := .given -}}
@@ -93,7 +93,7 @@ Of pods: not the chart's version, with which they would roll when nothing of the
 {{- mergeOverwrite (deepCopy $own) (include "shop.strings" .given | fromYaml) | toYaml -}}
 {{- end -}}
 
-{{- /* (dict "root" $ "image" .image "name" "services.auth.image"): registry/repository:tag, or @digest, which wins. */ -}}
+{{- /* (dict "root" $ "image" .image "name" "services.auth.image"): registry/repository:tag, or @digest, which takes precedence. */ -}}
 {{- define "shop.image" -}}
 {{- $all := .root.Values.image -}}
 {{- $repository := required (printf "%s.repository must be set" .name) .image.repository -}}
@@ -107,7 +107,7 @@ Of pods: not the chart's version, with which they would roll when nothing of the
 {{- end -}}
 {{- end -}}
 
-{{- /* The services that run, each with the defaults beneath it, as JSON: ($services := include … | fromJson). */ -}}
+{{- /* The services that run, each merged over the defaults, as JSON: ($services := include … | fromJson). */ -}}
 {{- define "shop.services" -}}
 {{- $services := dict -}}
 {{- range $name, $own := .Values.services -}}
@@ -124,14 +124,14 @@ Of pods: not the chart's version, with which they would roll when nothing of the
 {{- end -}}
 
 {{- /*
-Whether this rendering sees the cluster: `helm template` does not. Helm keeps its releases as Secrets, so to list them is what it may do
-wherever it may install.
+Whether this rendering has access to the cluster; `helm template` has not. Helm stores its releases as Secrets, so whoever may install may
+also list them.
 */ -}}
 {{- define "shop.seesCluster" -}}
 {{- not (empty (lookup "v1" "Secret" .Release.Namespace "")) -}}
 {{- end -}}
 
-{{- /* (dict "root" $ "service" "catalog"): where a service of this release is, for the others. */ -}}
+{{- /* (dict "root" $ "service" "catalog"): the address of a service of this release, for the others. */ -}}
 {{- define "shop.serviceUrl" -}}
 {{- printf "http://%s-%s" (include "shop.fullname" .root) .service -}}
 {{- end -}}

@@ -1,8 +1,8 @@
-{{- /* What all pods of the chart have in common. `settings` are a service's, or the controller's, over serviceDefaults. */ -}}
+{{- /* Shared parts of all pods of the chart. `settings` are those of a service or the controller, merged over serviceDefaults. */ -}}
 
 {{- /*
-The restricted profile of the Pod Security Standards: (dict "root" $), and "uid" and "fsGroup" where an image has a user of its own. Where
-the platform gives each namespace its user, as OpenShift does, it refuses every number but that.
+The restricted profile of the Pod Security Standards: (dict "root" $), and "uid" and "fsGroup" if an image has its own user. A platform that
+assigns user ids to each namespace, such as OpenShift, refuses all others.
 */ -}}
 {{- define "shop.podSecurityContext" -}}
 runAsNonRoot: true
@@ -61,14 +61,14 @@ topologySpreadConstraints:
         {{- include "shop.selectorLabels" (dict "root" $.root "component" $.component) | nindent 8 }}
     {{- end }}
     {{- if not .matchLabelKeys }}
-    # Of one roll-out only, or the pods of the last would count and tilt the new ones.
+    # Counts the pods of this roll-out only; the old pods would skew the placement of the new ones.
     matchLabelKeys: [pod-template-hash]
     {{- end }}
   {{- end }}
 {{- end }}
 {{- end -}}
 
-{{- /* Without what belongs to rolling updates where there are none: the API refuses both together. */ -}}
+{{- /* Drops the rolling update settings for other strategies: the API refuses the combination. */ -}}
 {{- define "shop.strategy" -}}
 {{- $strategy := .strategy -}}
 {{- if eq $strategy.type "Recreate" -}}
@@ -79,7 +79,7 @@ strategy:
 {{- end -}}
 
 {{- /*
-A process answers on /livez once it listens, and on /readyz whether its dependencies do; (dict "settings" … "port" "probes").
+A process answers /livez once it listens, and /readyz depending on its dependencies; (dict "settings" … "port" "probes").
 */ -}}
 {{- define "shop.probes" -}}
 {{- with .settings.startupProbe }}
@@ -109,7 +109,7 @@ readinessProbe:
 {{- .settings.serviceAccount.name | default (printf "%s-%s" (include "shop.fullname" .root) .component) -}}
 {{- end -}}
 
-{{- /* What every process is told about logs and traces, as a dictionary in JSON. */ -}}
+{{- /* The settings of every process for logs and traces, as a dictionary in JSON. */ -}}
 {{- define "shop.telemetry" -}}
 {{- $telemetry := .Values.telemetry -}}
 {{- $endpoint := $telemetry.otlp.endpoint -}}
@@ -123,7 +123,7 @@ readinessProbe:
 {{- toJson (mergeOverwrite $variables (deepCopy $telemetry.env)) -}}
 {{- end -}}
 
-{{- /* Which pod a span is from, and the collector's credentials. */ -}}
+{{- /* The pod's identity for its spans, and the collector's credentials. */ -}}
 {{- define "shop.telemetryEnv" -}}
 - name: POD_NAME
   valueFrom:
@@ -153,7 +153,7 @@ metadata:
   labels:
     {{- include "shop.labels" . | nindent 4 }}
 spec:
-  # Not minAvailable: with one replica that would let no node be drained, ever.
+  # Not minAvailable: with a single replica, no node could ever be drained.
   maxUnavailable: {{ .settings.podDisruptionBudget.maxUnavailable }}
   # A pod that is not ready anyway may always be evicted.
   unhealthyPodEvictionPolicy: AlwaysAllow

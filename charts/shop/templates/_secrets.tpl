@@ -1,4 +1,4 @@
-{{- /* Which Secret is meant: one that exists already, or one of the chart's. Values name Secrets of `secrets` by their key. */ -}}
+{{- /* Which Secret to use: an existing one, or one of the chart's. Values refer to entries of `secrets` by their key. */ -}}
 
 {{- /* (dict "root" $ "secret" "tokens") */ -}}
 {{- define "shop.secret.settings" -}}
@@ -6,7 +6,7 @@
 {{- toJson $secret -}}
 {{- end -}}
 
-{{- /* Whether there is anything in it. */ -}}
+{{- /* Whether it has a value. */ -}}
 {{- define "shop.secret.isGiven" -}}
 {{- $secret := include "shop.secret.settings" . | fromJson -}}
 {{- $given := not (empty $secret.existingSecret) -}}
@@ -22,9 +22,9 @@
 {{- end -}}
 
 {{- /*
-What a pod's checksum says of the Secrets that it names (dict "root" $ "names" (list …) "given" …): it changes when the values do, `given`
-being those of its own, and when a Secret that somebody else keeps has changed since the last upgrade. Those of the chart are given by the values, or never change by themselves,
-and a look-up of what the first install is only about to make would roll every pod at the second.
+The checksum annotation of a pod for the Secrets that it uses; (dict "root" $ "names" (list …) "given" …). It changes when the values change (`given`
+are those of its own Secrets), and when a Secret that the chart does not manage has changed since the last upgrade. The chart's own Secrets are covered by
+the values, or never change by themselves; looking them up would roll every pod at the second upgrade, because the first install has yet to create them.
 */ -}}
 {{- define "shop.secret.checksum" -}}
 {{- $seen := dict -}}
@@ -39,7 +39,7 @@ and a look-up of what the first install is only about to make would roll every p
 {{- toJson (dict "names" .names "found" $seen "given" .given) | sha256sum -}}
 {{- end -}}
 
-{{- /* Secrets that a pod's variables name beside those of `secrets` and the backing services', in JSON; (dict "root" $ "settings" …). */ -}}
+{{- /* Secrets that a pod's variables use besides those of `secrets` and the backing services', in JSON; (dict "root" $ "settings" …). */ -}}
 {{- define "shop.namedSecrets" -}}
 {{- $names := list -}}
 {{- with .root.Values.telemetry.otlp.headersSecret.name -}}
@@ -53,7 +53,7 @@ and a look-up of what the first install is only about to make would roll every p
 {{- toJson $names -}}
 {{- end -}}
 
-{{- /* The backing services' addresses: {"name": …, "key": …} of a Secret; `own` goes before the release's. */ -}}
+{{- /* The backing services' addresses: {"name": …, "key": …} of a Secret; `own` takes precedence over the release's. */ -}}
 
 {{- define "shop.database.secret" -}}
 {{- $all := .root.Values.database.secret -}}

@@ -1,8 +1,8 @@
-{{- /* What an HTTP service's process is told. `service` is a service's settings over serviceDefaults. */ -}}
+{{- /* How an HTTP service's process is configured. `service` is a service's settings merged over serviceDefaults. */ -}}
 
 {{- /*
-Its ports by their names, as a dictionary in JSON: `http` for what it is for, and `probes` for kubelet and Prometheus, which a service
-without a variable for that answers on `http` too.
+The service's ports by name, as a dictionary in JSON: `http` for requests, and `probes` for kubelet and Prometheus. A service without a
+variable for the latter serves probes on `http` too.
 */ -}}
 {{- define "shop.service.ports" -}}
 {{- $ports := dict -}}
@@ -15,13 +15,13 @@ without a variable for that answers on `http` too.
 {{- toJson $ports -}}
 {{- end -}}
 
-{{- /* Where kubelet and Prometheus ask. */ -}}
+{{- /* The port for kubelet and Prometheus. */ -}}
 {{- define "shop.service.probesPort" -}}
 {{- $ports := include "shop.service.ports" . | fromJson -}}
 {{- $ports.probes | default $ports.http -}}
 {{- end -}}
 
-{{- /* What is no secret, as a dictionary in JSON: (dict "root" $ "name" "auth" "service" $service). */ -}}
+{{- /* The plain variables, as a dictionary in JSON: (dict "root" $ "name" "auth" "service" $service). */ -}}
 {{- define "shop.service.env" -}}
 {{- $root := .root -}}
 {{- $service := .service -}}
@@ -45,7 +45,7 @@ without a variable for that answers on `http` too.
 {{- toJson (mergeOverwrite $variables (deepCopy $service.env)) -}}
 {{- end -}}
 
-{{- /* Its variables from Secrets of `secrets`: {VARIABLE: {secret, key, optional}}, in JSON. */ -}}
+{{- /* The variables from entries of `secrets`: {VARIABLE: {secret, key, optional}}, in JSON. */ -}}
 {{- define "shop.service.secretEnv" -}}
 {{- $root := .root -}}
 {{- $service := .service -}}
@@ -71,7 +71,7 @@ without a variable for that answers on `http` too.
 {{- toJson (mergeOverwrite $variables (deepCopy $service.secretEnv)) -}}
 {{- end -}}
 
-{{- /* All of its variables from Secrets: {VARIABLE: {name, key, optional, file}}, in JSON; with `file` the variable names that. */ -}}
+{{- /* All variables from Secrets: {VARIABLE: {name, key, optional, file}}, in JSON; with `file`, the variable names a mounted file. */ -}}
 {{- define "shop.service.secretRefs" -}}
 {{- $root := .root -}}
 {{- $service := .service -}}
@@ -96,7 +96,7 @@ without a variable for that answers on `http` too.
 {{- toJson $refs -}}
 {{- end -}}
 
-{{- /* Lists in JSON. A directory, not a file of it by subPath: that would stay as it was when the pod began. */ -}}
+{{- /* Lists in JSON. A directory is mounted, not a single file by subPath, which would never be updated in a running pod. */ -}}
 {{- define "shop.service.volumes" -}}
 {{- $volumes := list -}}
 {{- range (include "shop.service.secretRefs" . | fromJson) -}}
@@ -119,7 +119,7 @@ without a variable for that answers on `http` too.
 {{- end -}}
 
 {{- /*
-What its pods roll with, besides plain variables: the values of Secrets that the chart makes, and the content of those that others keep.
+What makes its pods roll, besides plain variables: the values of the chart's Secrets, and the content of Secrets managed elsewhere.
 */ -}}
 {{- define "shop.service.secretChecksum" -}}
 {{- $root := .root -}}

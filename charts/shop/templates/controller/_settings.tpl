@@ -6,7 +6,7 @@
 {{- $variables := include "shop.telemetry" . | fromJson -}}
 {{- $lease := .Values.controller.lease -}}
 {{- if or (le (int $lease.durationSeconds) (int $lease.renewDeadlineSeconds)) (le (mul 10 $lease.renewDeadlineSeconds) (mul 12 $lease.retryPeriodSeconds)) -}}
-{{- fail "controller.lease: durationSeconds must be more than renewDeadlineSeconds, and that more than 1.2 retryPeriodSeconds" -}}
+{{- fail "controller.lease: durationSeconds must be more than renewDeadlineSeconds, which must be more than 1.2 times retryPeriodSeconds" -}}
 {{- end -}}
 {{- $_ := set $variables "OUTBOX_LISTEN" "[::]:8081" -}}
 {{- $_ := set $variables "OUTBOX_LEASE_SECONDS" ($lease.durationSeconds | toString) -}}
@@ -15,7 +15,7 @@
 {{- toJson (mergeOverwrite $variables (include "shop.controller.settings" . | fromJson).env) -}}
 {{- end -}}
 
-{{- /* The Secrets that the controller may read: those that the release's OutboxPublishers name, and what else is asked for. */ -}}
+{{- /* The Secrets that the controller may read: those named by the release's OutboxPublishers, and controller.secretNames. */ -}}
 {{- define "shop.controller.secretNames" -}}
 {{- $names := .Values.controller.secretNames -}}
 {{- range $publisher := .Values.outboxPublishers -}}

@@ -1,7 +1,7 @@
-{{- /* What the development backends have in common. */ -}}
+{{- /* Shared parts of the development backends. */ -}}
 
 {{- define "shop.dev.image" -}}
-{{- /* Official images, so without image.registry, which is where the shop's own are. */ -}}
+{{- /* Official images, so image.registry, which is where the shop's own are, does not apply. */ -}}
 {{- if .digest -}}
 {{- printf "%s@%s" .repository .digest -}}
 {{- else -}}
@@ -36,7 +36,7 @@ spec:
     {{- end }}
 {{- end -}}
 
-{{- /* The head of a StatefulSet down to its pod's containers; (dict "root" $ "component" "postgres"). */ -}}
+{{- /* A StatefulSet, from its head down to the pod's containers; (dict "root" $ "component" "postgres"). */ -}}
 {{- define "shop.dev.statefulSet" -}}
 apiVersion: apps/v1
 kind: StatefulSet
@@ -48,7 +48,7 @@ spec:
   serviceName: {{ include "shop.fullname" .root }}-{{ .component }}
   replicas: 1
   {{- if .root.Values.devInfra.storage }}
-  # Its password's Secret goes with the release, so the data must too.
+  # The password's Secret is deleted with the release, so the data must be, too.
   persistentVolumeClaimRetentionPolicy:
     whenDeleted: Delete
     whenScaled: Retain
@@ -85,7 +85,7 @@ securityContext:
 {{- include "shop.scheduling" (dict "root" .root "component" .component "settings" (omit .root.Values.serviceDefaults "topologySpreadConstraints")) }}
 {{- end -}}
 
-{{- /* Volumes: the data, unless it is claimed, and scratch places for a read-only root; (dict "root" $ "scratch" (list "tmp")). */ -}}
+{{- /* Volumes: the data, unless it has a claim, and scratch space for a read-only root; (dict "root" $ "scratch" (list "tmp")). */ -}}
 {{- define "shop.dev.volumes" -}}
 volumes:
   {{- if not .root.Values.devInfra.storage }}

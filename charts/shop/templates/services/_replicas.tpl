@@ -1,9 +1,9 @@
 {{- /*
-How many pods, by an upgrade that must not take any of those that the load needs; (dict "root" $ "component" "auth" "settings" $service).
+The number of replicas for an upgrade, which must not remove pods that the load needs; (dict "root" $ "component" "auth" "settings" $service).
 
-With an autoscaler it is what the cluster has, which the autoscaler goes on from, and at least minReplicas. A Deployment that said nothing
-would begin with one, and drop to one when the number of the release before is withdrawn. Where no cluster is seen it is minReplicas.
-The upgrade that turns the autoscaler off leaves minReplicas at least; the next one is free.
+With an autoscaler it is the current number in the cluster, from which the autoscaler continues, and at least minReplicas. Without a number, a new Deployment
+would start with one pod, and an existing one would drop to one because the previous release's number is removed. Without access to a cluster it is minReplicas.
+The upgrade that turns the autoscaler off keeps at least minReplicas; the next one uses `replicas`.
 */ -}}
 {{- define "shop.service.replicas" -}}
 {{- $name := printf "%s-%s" (include "shop.fullname" .root) .component -}}

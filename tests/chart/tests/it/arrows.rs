@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Helm, Objects, Pod, list, name_of};
 
-/// A policy's arrows, each as a line; `to` and `from` name components, or say that somebody outside of the release is meant.
+/// A policy's arrows, one per line; `to` and `from` name components, or say that somebody outside the release is meant.
 fn arrows(objects: &Objects, direction: &str) -> BTreeSet<String> {
     let pods = objects.pods();
     let mut arrows = BTreeSet::new();
@@ -54,7 +54,7 @@ fn peer_names(pods: &[Pod<'_>], peer: &Value) -> Vec<String> {
     names
 }
 
-/// Where both ends are in the release.
+/// Arrows with both ends in the release.
 fn inner(arrows: &BTreeSet<String>) -> BTreeSet<String> {
     arrows.iter().filter(|arrow| !arrow.contains('(')).cloned().collect()
 }
@@ -66,7 +66,7 @@ fn traffic_is_what_the_architecture_says_and_nothing_else() {
         helm.render(&["--values", "values-dev.yaml", "--set", "secrets.telegram.keys.token.value=1:x"]);
     let egress = arrows(&objects, "egress");
     insta::assert_snapshot!(egress.iter().cloned().collect::<Vec<_>>().join("\n"));
-    // Traffic needs both policies: of its source and of its destination.
+    // Traffic needs both policies: that of its source and that of its destination.
     assert_eq!(inner(&egress), inner(&arrows(&objects, "ingress")));
 }
 

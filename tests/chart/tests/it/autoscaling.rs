@@ -1,4 +1,4 @@
-//! How many pods there are when the autoscaler is turned on and off. The server has no controllers: the tests scale in the autoscaler's place.
+//! The number of pods when the autoscaler is turned on and off. The server has no controllers: the tests scale in the autoscaler's place.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn scale(release: &Release, replicas: u32) {
     release.cluster.kubectl(&["scale", "deployment", "shop-order", &replicas]).await;
 }
 
-/// As the chart's would be kept; the server's own autoscaling/v2 is too old for it.
+/// Like the chart's, in a version that the server stores; it is too old for autoscaling/v2.
 async fn make_autoscaler(release: &Release) {
     let autoscaler = json!({
         "apiVersion": "autoscaling/v1",
@@ -57,7 +57,7 @@ async fn turned_on_and_off_there_are_never_less_than_its_least() {
         release.apply("upgrade", &ON);
         assert_eq!(replicas(&release).await, 5, "what it has set stays");
     }
-    // Nobody asks for it by force: it is no conflict, because it is what is there.
+    // Applied without force: there is no conflict, because it is the current number.
     release.try_apply("upgrade", &ON).unwrap();
     assert_eq!(replicas(&release).await, 5);
 
@@ -76,7 +76,7 @@ async fn turned_on_over_more_than_its_least_none_goes() {
     assert_eq!(replicas(&release).await, 4);
 }
 
-/// docs/operations.md has everything scaled to none for a restore, and started again by an upgrade.
+/// docs/operations.md scales everything to zero for a restore, and starts it again with an upgrade.
 #[tokio::test]
 async fn after_a_restore_an_upgrade_starts_all_again() {
     let Some(release) = Release::none().await else { return };
@@ -84,12 +84,12 @@ async fn after_a_restore_an_upgrade_starts_all_again() {
     release.cluster.kubectl(&["scale", "deployment", "--all", "--replicas=0"]).await;
     release.apply("upgrade", &ON);
     assert_eq!(replicas(&release).await, 3);
-    // Who wants none gets none.
+    // Zero replicas in the values stay zero.
     release.apply("upgrade", &["--set", "services.order.replicas=0"]);
     assert_eq!(replicas(&release).await, 0);
 }
 
-/// A share of a request that is what idling takes would scale on noise.
+/// A percentage of a request that is close to idle use would scale on noise.
 #[test]
 fn it_scales_by_what_a_pod_uses_and_not_by_a_share_of_little() {
     let Some(helm) = Helm::find() else { return };

@@ -1,4 +1,4 @@
-//! The backends of `devInfra`, as far as they can be tried without containers: the scripts that their pods run, on real servers.
+//! The backends of `devInfra`, as far as they can be tested without containers: the scripts that their pods run, on real servers.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,7 @@ use shop_testing::{private_postgres, servers::Durability};
 
 use crate::support::{Helm, Pod, list};
 
-/// What the backend's container runs when it has started.
+/// The command that the backend's container runs after it has started.
 fn post_start(helm: &Helm, component: &str) -> String {
     let objects = helm.render(&["--values", "values-dev.yaml"]);
     let pods = objects.pods();
@@ -44,7 +44,7 @@ async fn a_postgres_whose_data_is_kept_takes_the_password_of_its_secret() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     }
-    // Until here it trusted everybody, as the image does over its socket.
+    // Until here it trusted everybody, as the image does on its socket.
     let file = ask("SHOW hba_file", "").stdout;
     let file = String::from_utf8(file).unwrap();
     std::fs::write(file.trim(), "host all all 127.0.0.1/32 scram-sha-256\n").unwrap();
@@ -62,7 +62,7 @@ async fn a_postgres_whose_data_is_kept_takes_the_password_of_its_secret() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The script tries until the server is there, and gives up in the end.
+/// The script retries until the server is there, and gives up eventually.
 #[test]
 fn the_scripts_of_the_backends_are_scripts() {
     let Some(helm) = Helm::find() else { return };
@@ -73,7 +73,7 @@ fn the_scripts_of_the_backends_are_scripts() {
     }
 }
 
-/// A consumer of one's own, which the values name.
+/// Your own consumer, as named in the values.
 #[test]
 fn others_may_connect_when_the_values_name_them() {
     let Some(helm) = Helm::find() else { return };
@@ -87,7 +87,7 @@ fn others_may_connect_when_the_values_name_them() {
     assert_eq!(list(&none.named("NetworkPolicy", "shop-rabbitmq")["spec"]["ingress"]).count(), 1);
 }
 
-/// The platform's choice of a user: no number of the chart's is left, not even an image's own.
+/// The platform chooses the user: no id of the chart's is left, not even an image's own.
 #[test]
 fn a_platform_that_chooses_the_users_is_given_none() {
     let Some(helm) = Helm::find() else { return };

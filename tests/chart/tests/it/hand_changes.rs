@@ -1,5 +1,5 @@
-//! Whatever docs/operations.md has people do by hand, and what Tilt does, `helm upgrade` as it is documented works afterwards, and what it
-//! leaves is the chart's. Each change is one *away* from the chart: Helm 4 applies on the server, which only then refuses.
+//! After any manual change in docs/operations.md, and after Tilt, the documented `helm upgrade` works and restores the chart's
+//! state. Each change moves a field *away* from the chart's value, because only then does server-side apply refuse it.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::{
     support::root,
 };
 
-/// What people change: the field's value must be the chart's again after an upgrade.
+/// Manual changes: after an upgrade, the field must have the chart's value again.
 const CHANGES: [&[&str]; 7] = [
     &["patch", "outboxpublisher", "shop-orders", "--type=merge", "--patch={\"spec\":{\"paused\":true}}"],
     &["scale", "deployment", "--all", "--replicas=0"],
@@ -21,7 +21,7 @@ const CHANGES: [&[&str]; 7] = [
     &["rollout", "restart", "deployment/shop-order"],
 ];
 
-/// All that the changes touch.
+/// All objects that the changes touch.
 async fn state(release: &Release) -> Value {
     let one = async |kind, name| {
         let text = release.cluster.kubectl(&["get", kind, name, "--output=json"]).await;
@@ -38,7 +38,7 @@ async fn state(release: &Release) -> Value {
     })
 }
 
-/// As Tilt and everybody with kubectl: on the client, with another image, under another manager's name.
+/// Like Tilt and everybody with kubectl: client-side apply, with another image, under another manager's name.
 async fn apply_as_tilt_does(release: &Release) {
     let rendered = release.template(&["--set", "devInfra.enabled=true,devInfra.password=x"]);
     let theirs = rendered
@@ -69,11 +69,11 @@ async fn an_upgrade_works_after_every_change_and_pair_and_all_in_any_order() {
     }
     let restarted = &release.templates().await;
     let order = restarted.iter().find(|(name, _)| name == "shop-order").unwrap();
-    // What the chart does not say is not taken back.
+    // What the chart does not set is not reverted.
     assert!(order.1["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"].is_string());
 }
 
-/// Else the tests above would say nothing.
+/// Otherwise the tests above would prove nothing.
 #[tokio::test]
 async fn without_the_documented_flags_an_upgrade_is_refused() {
     let Some(release) = Release::none().await else { return };
@@ -82,7 +82,7 @@ async fn without_the_documented_flags_an_upgrade_is_refused() {
     let error = release.try_apply("upgrade", &[]).unwrap_err();
     assert!(error.contains("conflict occurred while applying object"), "{error}");
     release.apply("upgrade", &[]);
-    // So is a rollback, which has them too.
+    // A rollback with the flags works, too.
     release.cluster.kubectl(CHANGES[2]).await;
     let flags = documented_flags("rollback");
     release.run("rollback", &flags.iter().map(String::as_str).collect::<Vec<_>>());
@@ -92,20 +92,20 @@ async fn without_the_documented_flags_an_upgrade_is_refused() {
 async fn tilt_and_helm_take_turns() {
     let set = ["--set", "devInfra.enabled=true,devInfra.password=x"];
     let Some(release) = Release::none().await else { return };
-    // Tilt first: as xtask and skaffold install over it.
+    // Tilt first; xtask and skaffold install over it.
     apply_as_tilt_does(&release).await;
     let over = ["--install", "--take-ownership"];
     release.apply("upgrade", &[&set[..], &over].concat());
     let chart = state(&release).await;
     assert_eq!(chart["labels"]["app.kubernetes.io/managed-by"], "Helm");
-    // And over a release.
+    // And Tilt over a release.
     apply_as_tilt_does(&release).await;
     assert_ne!(state(&release).await, chart);
     release.apply("upgrade", &set);
     assert_eq!(state(&release).await, chart);
 }
 
-/// A release of Helm 3, or of one that was told so.
+/// A release made by Helm 3, or with client-side apply.
 #[tokio::test]
 async fn what_was_applied_on_the_client_is_upgraded_and_loses_what_the_chart_has_not() {
     let Some(release) = Release::none().await else { return };
@@ -128,18 +128,18 @@ async fn a_redrive_asked_for_by_hand_stays_and_stops_no_upgrade() {
     release.apply("upgrade", &[]);
     let kept = release.kept("outboxpublishers").await;
     assert_eq!(kept[0]["metadata"]["annotations"]["outbox.shop.dev/redrive"], "now");
-    // One in the values goes before it.
+    // A value takes precedence.
     let theirs = "outboxPublishers.orders.annotations.outbox\\.shop\\.dev/redrive=then";
     release.apply("upgrade", &["--set", theirs]);
     let kept = release.kept("outboxpublishers").await;
     assert_eq!(kept[0]["metadata"]["annotations"]["outbox.shop.dev/redrive"], "then");
 }
 
-/// The command that NOTES.txt and docs/operations.md have for a definition, which Helm installed and somebody may have applied since.
+/// The command from NOTES.txt and docs/operations.md, for a definition that Helm installed and somebody else may have applied since.
 #[tokio::test]
 async fn a_changed_definition_is_applied_over_the_one_that_helm_installed() {
     let Some(release) = Release::none().await else { return };
-    // One of the test's own: the real one is everybody's.
+    // The test's own definition, because the real one is shared.
     let group = format!("{}.example.com", release.cluster.namespace);
     let text = fs::read_to_string(root().join("k8s/crds/outboxpublishers.outbox.shop.dev.yaml")).unwrap();
     let text = text.replace("outbox.shop.dev", &group).replace("- obp", "- obpx");
@@ -168,7 +168,7 @@ async fn a_changed_definition_is_applied_over_the_one_that_helm_installed() {
             &kept["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
         assert_eq!(properties["batchSize"]["maximum"], maximum);
         assert!(properties["appId"].is_null());
-        // And by somebody else in between.
+        // And somebody else applies it in between.
         let patch = r#"[{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/description", "value": "theirs"}]"#;
         let name = format!("outboxpublishers.{group}");
         release.cluster.kubectl(&["patch", "crd", &name, "--type=json", "--patch", patch]).await;
@@ -176,14 +176,14 @@ async fn a_changed_definition_is_applied_over_the_one_that_helm_installed() {
     release.cluster.kubectl(&["delete", "crd", &format!("outboxpublishers.{group}"), "--wait=false"]).await;
 }
 
-/// Of the line in NOTES.txt, without the file.
+/// From the line in NOTES.txt, without the file.
 fn definition_command() -> Vec<&'static str> {
     let notes = include_str!("../../../../charts/shop/templates/NOTES.txt");
     let line = notes.lines().find(|line| line.contains("kubectl apply")).unwrap();
     line.split_whitespace().skip(1).take_while(|word| *word != "-f").collect()
 }
 
-/// An old server knows no rules in CEL, and refuses them where they are applied on the server.
+/// Old servers do not support rules in CEL, and refuse them in server-side apply.
 fn without_rules(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -195,7 +195,7 @@ fn without_rules(value: Value) -> Value {
     }
 }
 
-/// Every command that upgrades or applies the definition, wherever it is written, is the one that the tests run.
+/// Every documented command that upgrades or applies the definition is the same as the tested one.
 #[test]
 fn every_documented_upgrade_is_the_one_that_works() {
     let flags = documented_flags("upgrade");

@@ -1,4 +1,4 @@
-//! The chart, as Helm renders it. Whether Kubernetes knows what it renders, `cargo xtask chart` asks its schemas.
+//! The chart as Helm renders it. `cargo xtask chart` validates the output against Kubernetes' schemas.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod arrows;

@@ -1,4 +1,4 @@
-//! Releases, namespaces and labels that YAML reads as something else than a name, or that an API refuses: what is rendered is decoded by
+//! Releases, namespaces and labels that YAML does not read as a string, or that an API refuses. The output is decoded by
 //! type, as the API server does.
 
 use k8s_openapi::api::{
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{Helm, Objects, SETS, kind_of, list, name_of};
 
-/// All of them are names that Helm takes.
+/// Helm accepts all of these names.
 const RELEASES: [&str; 20] = [
     "123",
     "true",
@@ -31,7 +31,7 @@ const RELEASES: [&str; 20] = [
     "1.2.shop",
     "e3",
     "nan",
-    // As long as Helm lets them be, and cut where a hyphen is.
+    // As long as Helm allows, and cut at a hyphen.
     "a123456789b123456789c123456789d123456789e123456789abc",
     "00000000000000000000000000000000000000000000000000000",
     "a123456789b123456789c123456789d123456-e123456789-shop",
@@ -43,11 +43,11 @@ fn render(helm: &Helm, release: &str, namespace: &str, arguments: &[&str]) -> Ob
     command.args(["template", release, ".", "--namespace", namespace]).args(arguments);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{release}: {}", String::from_utf8_lossy(&output.stderr));
-    // A key that is there twice is an error here.
+    // A duplicate key is an error here.
     Objects::parse(&String::from_utf8(output.stdout).unwrap())
 }
 
-/// What the API server's decoder would say, for kinds of its own.
+/// The errors of the API server's decoder, for these kinds.
 fn decoded(object: &Value) -> Result<(), String> {
     fn of<T: serde::de::DeserializeOwned>(object: &Value) -> Result<(), String> {
         serde_json::from_value::<T>(object.clone()).map(drop).map_err(|error| error.to_string())
@@ -80,7 +80,7 @@ fn is_label(value: &str) -> bool {
             && value.chars().all(|char| char.is_ascii_alphanumeric() || "-_.".contains(char)))
 }
 
-/// As RFC 1035 has it, which is what a Service's name must be.
+/// A label by RFC 1035, as a Service's name must be.
 fn is_service_name(name: &str) -> bool {
     name.len() <= 63
         && name.starts_with(|char: char| char.is_ascii_lowercase())
@@ -88,7 +88,7 @@ fn is_service_name(name: &str) -> bool {
         && name.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-')
 }
 
-/// Whatever has the name of a map of strings must be one, wherever it is.
+/// Every field with the name of a map of strings must be one, wherever it is.
 fn wrong_maps(value: &Value, wrong: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -171,7 +171,7 @@ fn names_that_services_may_not_have_are_made_into_such_that_they_may() {
     }
 }
 
-/// Names of values that end in a YAML scalar of their own.
+/// Names in the values that end in a YAML scalar.
 #[test]
 fn values_that_yaml_reads_as_something_else_stay_strings() {
     let Some(helm) = Helm::find() else { return };
@@ -225,7 +225,7 @@ monitoring: {podMonitor: {enabled: true}, dashboard: {enabled: true, labels: {gr
     assert_eq!(list(mounts).next().unwrap()["secret"]["items"][0]["key"], "true");
 }
 
-/// Of the chart's own version, which a build may give a suffix.
+/// The chart's own version, to which a build may add a suffix.
 #[test]
 fn a_build_of_the_chart_with_a_long_version_has_labels_that_the_api_takes() {
     let Some(helm) = Helm::find() else { return };

@@ -1,4 +1,4 @@
-//! What holds between the objects.
+//! Relations between the objects.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ fn routes_lead_to_services_that_are_there() {
     assert_eq!(objects.named("Service", "shop-web")["spec"]["ports"][0]["port"], 80);
 }
 
-/// The least that works: ../../../../services/outbox-controller says what it asks of the API server.
+/// Minimal rights; ../../../../services/outbox-controller says what it asks of the API server.
 #[test]
 fn the_controller_may_do_just_what_it_does() {
     let Some(helm) = Helm::find() else { return };
@@ -105,7 +105,7 @@ fn a_budget_lets_a_node_be_drained_whatever_the_number_of_replicas() {
     }
 }
 
-/// What they are, autoscaling.rs says.
+/// autoscaling.rs tests the numbers.
 #[test]
 fn every_deployment_says_its_replicas_also_when_an_autoscaler_keeps_them() {
     let Some(helm) = Helm::find() else { return };
@@ -198,7 +198,7 @@ outboxPublishers:
     assert_eq!(objects.named("OutboxPublisher", "shop-payments")["spec"]["database"]["schema"], "payments");
 }
 
-/// A variable that no service knows would be ignored in silence.
+/// A variable that no service knows would be ignored silently.
 #[test]
 fn every_variable_that_the_chart_sets_is_documented() {
     let Some(helm) = Helm::find() else { return };
@@ -214,7 +214,7 @@ fn every_variable_that_the_chart_sets_is_documented() {
     let unknown: BTreeSet<_> = own
         .chain(mapped)
         .filter(ours)
-        // Any variable may be given as a file.
+        // Any variable can be given as a file.
         .map(|variable| variable.strip_suffix("_FILE").unwrap_or(variable))
         .filter(|variable| !readme.contains(&format!("`{variable}`")))
         .collect();

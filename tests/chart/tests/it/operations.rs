@@ -1,4 +1,4 @@
-//! docs/operations.md, line by line: every command that needs no pod is run, in the order of the page, on a release as it has it.
+//! docs/operations.md: every command on the page that needs no pod is run, in order, on a release set up as the page describes.
 
 use std::{fs, process::Command};
 
@@ -6,10 +6,10 @@ use shop_testing::servers;
 
 use crate::{release::Release, support::root};
 
-/// What needs pods, a controller of deployments, or a person.
+/// Commands that need pods, a controller of deployments, or a person.
 const NOT_HERE: [&str; 5] = ["k describe pod", "k top", "k port-forward", "k logs", "k rollout status"];
 
-/// The page's commands: its blocks of `sh`, and what is inline and begins as a command.
+/// The page's commands: its `sh` blocks, and inline code that begins like a command.
 fn commands() -> Vec<String> {
     let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let mut commands = Vec::new();
@@ -39,12 +39,12 @@ async fn every_command_of_the_page_works_in_the_pages_order() {
     let Some(release) = Release::none().await else { return };
     release.apply("install", &["--set", "devInfra.enabled=true"]);
     let kubectl = servers::kubectl().unwrap().display().to_string();
-    // The databases' Secret as the page calls it.
+    // The databases' Secret has this name on the page.
     let secret = ["create", "secret", "generic", "shop-db-app", "--from-literal=uri=postgres://a@b/c"];
     release.cluster.kubectl(&secret).await;
     let mut run = 0;
     for command in commands() {
-        // Others install, upgrade and apply the definition, which is the whole cluster's.
+        // Other tests install, upgrade and apply the definition, which belongs to the whole cluster.
         let is_others = ["helm ", "kubectl "].iter().any(|tool| command.starts_with(tool));
         if is_others || NOT_HERE.iter().any(|begin| command.starts_with(begin)) {
             continue;
@@ -52,9 +52,9 @@ async fn every_command_of_the_page_works_in_the_pages_order() {
         let script = command
             .replace("k rollout status", ": ")
             .replace("sleep 3600", ":")
-            // Twice within a second is refused.
+            // Two restarts within a second are refused.
             .replace("k rollout restart deploy/shop-auth", "sleep 1.1; k rollout restart deploy/shop-auth")
-            // Nothing runs here: what the server would say to the pod is what is asked.
+            // No pod runs here, so the server only validates it.
             .replace("--rm -it", "--dry-run=server")
             .replace("helm upgrade …", ":")
             .replace("k rollout restart deploy/shop-web", "k get deploy/shop-web");
@@ -71,7 +71,7 @@ async fn every_command_of_the_page_works_in_the_pages_order() {
         release.apply("upgrade", &["--set", "devInfra.enabled=true"]);
     }
     assert!(run >= 10, "{run} commands");
-    // In the end the rotation is over: the new secret alone.
+    // At the end the rotation is complete: only the new secret is left.
     let secrets = release.secrets().await;
     let tokens = &secrets.iter().find(|(name, _)| name == "shop-tokens").unwrap().1;
     assert_eq!(tokens.as_object().unwrap().keys().collect::<Vec<_>>(), ["secret"]);

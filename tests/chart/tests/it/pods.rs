@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Helm, Objects, Pod, kind_of, list, name_of};
 
-/// Runs `check` on the pods of each set of values; what it answers is wrong.
+/// Runs `check` on the pods of each set of values; it returns what is wrong.
 fn check_pods(check: impl Fn(&str, &Objects, &Pod<'_>) -> Vec<String>) {
     let Some(helm) = Helm::find() else { return };
     let mut wrong = Vec::new();
@@ -18,7 +18,7 @@ fn check_pods(check: impl Fn(&str, &Objects, &Pod<'_>) -> Vec<String>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Field by field what the Pod Security Standards' restricted profile asks for, and a root filesystem that is read only.
+/// The requirements of the Pod Security Standards' restricted profile, field by field, and a read-only root file system.
 #[test]
 fn every_pod_is_restricted() {
     check_pods(|_, _, pod| {
@@ -68,7 +68,7 @@ fn only_the_controller_gets_a_token_of_the_api_server() {
         if mounts != Some(pod.component() == "outbox-controller") {
             wrong.push(format!("automountServiceAccountToken: {mounts:?}"));
         }
-        // The development backends use the namespace's default account, of which they mount nothing.
+        // The development backends use the namespace's default account, and mount no token.
         if let Some(name) = account
             && objects.named("ServiceAccount", name)["automountServiceAccountToken"] != false
         {
@@ -135,7 +135,7 @@ fn every_image_is_pinned_as_the_values_say() {
     });
 }
 
-/// Names of variables that hold, or could hold, something secret.
+/// Names of variables that hold, or could hold, secrets.
 fn is_secret(variable: &str) -> bool {
     let secret =
         ["SECRET", "PASSWORD", "PASS", "TOKEN", "PRIVATE_KEY", "DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"];
@@ -158,11 +158,11 @@ fn no_secret_is_in_a_plain_variable() {
     });
 }
 
-/// The Secrets that somebody else makes, by set: those that NOTES.txt and docs/operations.md name.
+/// The Secrets that must already exist, for each set of values: those that NOTES.txt and docs/operations.md name.
 fn external(set: &str) -> &'static [&'static str] {
     match set {
         "dev" => &[],
-        // A rendering that sees no cluster generates none: shop-admin, and by default those of tokens and sessions.
+        // Without access to the cluster none is generated: shop-admin, and by default those for tokens and sessions.
         "everything" => &["collector", "orders-db-app", "pull", "shop-admin", "smtp", "token-keys"],
         "production" => &[
             "registry",
@@ -202,7 +202,7 @@ fn every_secret_that_a_pod_names_is_rendered_or_known_to_be_external() {
     });
 }
 
-/// Where both families of addresses are, and where only one is.
+/// On dual-stack and on single-stack clusters.
 #[test]
 fn everything_listens_on_every_address() {
     check_pods(|_, objects, pod| {
@@ -221,7 +221,7 @@ fn everything_listens_on_every_address() {
     });
 }
 
-/// So that probes wait behind no request, and nothing exposed has metrics: a port of their own, which no Service has.
+/// Probes and metrics have their own port that no Service exposes: probes wait behind no request, and nothing exposed has metrics.
 #[test]
 fn probes_have_a_port_that_no_service_has() {
     check_pods(|_, objects, pod| {
@@ -247,7 +247,7 @@ fn probes_have_a_port_that_no_service_has() {
     });
 }
 
-/// A variable is read once: the URL of a database, whose password is rotated, is a file, and not one by subPath, which never changes.
+/// Variables are read once. A database URL, whose password is rotated, is in a file instead, and not mounted by subPath, which is never updated.
 #[test]
 fn the_urls_of_databases_are_files() {
     let Some(helm) = Helm::find() else { return };
@@ -272,7 +272,7 @@ fn the_urls_of_databases_are_files() {
     }
 }
 
-/// What makes an upgrade under load lose no request: a new pod is known before an old one goes, and no single slow look takes all away.
+/// Upgrades under load lose no request: a new pod is known before an old one stops, and a single slow probe does not take all pods out.
 #[test]
 fn an_upgrade_takes_no_pod_before_another_is_known() {
     let Some(helm) = Helm::find() else { return };

@@ -1,5 +1,5 @@
-//! A release on a real API server. No node is there, so no pod runs; but the server judges, defaults and keeps every object, and templates
-//! look them up.
+//! A release on a real API server. There are no nodes, so no pod runs; but the server validates, defaults and stores every object, and templates
+//! can look them up.
 
 use std::{fs, path::Path};
 
@@ -9,11 +9,11 @@ use tempfile::TempDir;
 
 use crate::support::{Helm, chart, list, name_of, root};
 
-/// What the oldest API server that the tests run on does not know.
+/// Features that the oldest API server used in tests does not support.
 const TOO_NEW: &str = "serviceDefaults.podDisruptionBudget.enabled=false,serviceDefaults.topologySpreadConstraints=null,\
                        serviceDefaults.preStopSeconds=0,devInfra.storage=";
 
-/// A release in a namespace of the test's own.
+/// A release in a namespace for one test.
 pub(crate) struct Release {
     pub(crate) helm: Helm,
     pub(crate) cluster: TestCluster,
@@ -32,12 +32,12 @@ impl Release {
         let file = chart.path().join("Chart.yaml");
         let text = fs::read_to_string(&file).unwrap();
         fs::write(file, text.replace("kubeVersion: \">=1.30.0-0\"", "kubeVersion: \">=1.0.0-0\"")).unwrap();
-        // An old server's autoscaling/v2 is a beta; what it does, the tests do in its place.
+        // An old server's autoscaling/v2 is a beta; the tests act in its place.
         fs::remove_file(chart.path().join("templates/services/autoscaling.yaml")).unwrap();
         Some(Self { helm, cluster, chart })
     }
 
-    /// Runs `helm <verb> shop`, and answers what it says is wrong.
+    /// Runs `helm <verb> shop`, and returns its error, if any.
     pub(crate) fn try_run(&self, verb: &str, arguments: &[&str]) -> Result<(), String> {
         let mut command = self.helm.command();
         command
@@ -53,7 +53,7 @@ impl Release {
         self.try_run(verb, arguments).unwrap_or_else(|error| panic!("helm {verb}: {error}"));
     }
 
-    /// `install`, or an `upgrade` as it is documented.
+    /// `install`, or `upgrade` as documented.
     pub(crate) fn apply(&self, verb: &str, arguments: &[&str]) {
         let flags = if verb == "upgrade" { documented_flags(verb) } else { Vec::new() };
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -67,7 +67,7 @@ impl Release {
         self.try_run(verb, &[&always[..], arguments].concat())
     }
 
-    /// What `helm template` prints, which sees no cluster, for `kubectl apply`.
+    /// The output of `helm template`, without access to the cluster, for `kubectl apply`.
     pub(crate) fn template(&self, arguments: &[&str]) -> String {
         let chart = self.chart.path().display().to_string();
         let always = ["template", "shop", &chart, "--namespace", &self.cluster.namespace, "--set", TOO_NEW];
@@ -76,7 +76,7 @@ impl Release {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What the server keeps of the release.
+    /// The release's objects on the server.
     pub(crate) async fn kept(&self, kinds: &str) -> Vec<Value> {
         let selector = "--selector=app.kubernetes.io/instance=shop";
         let text = self.cluster.kubectl(&["get", kinds, selector, "--output=json"]).await;
@@ -97,7 +97,7 @@ impl Release {
     }
 }
 
-/// The flags of the first `helm <verb> shop` in docs/operations.md, but for the values' file.
+/// The flags of the first `helm <verb> shop` in docs/operations.md, without the values file.
 pub(crate) fn documented_flags(verb: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let begin = format!("helm {verb} shop ");

@@ -1,8 +1,8 @@
-//! All that is rendered, to be seen in a review.
+//! Snapshots of everything that is rendered, for reviews.
 
 use crate::support::{Helm, Objects, SETS, name_of};
 
-/// Without whole files, which are reviewed by themselves.
+/// Without embedded files, which are reviewed themselves.
 fn shortened(text: &str) -> String {
     let documents = text.split("\n---\n").map(|document| {
         let (head, body) = document.split_once("\ndata:\n").unwrap_or_default();
@@ -27,7 +27,7 @@ fn manifests_are_as_they_were_reviewed() {
     }
 }
 
-/// Tilt renders at each change, Argo CD at each sync, and neither sees the cluster: a secret that is another each time would sign everybody
+/// Tilt renders at each change, Argo CD at each sync, and neither has access to the cluster: a secret that changed every time would sign everybody
 /// out, and roll every pod.
 #[test]
 fn without_a_cluster_everything_renders_the_same_twice() {
@@ -45,11 +45,11 @@ fn without_a_cluster_no_secret_is_generated_and_it_says_what_to_do() {
     let Some(helm) = Helm::find() else { return };
     let text = helm.text(&["--set", "devInfra.enabled=true,admin.email=a@example.com"]).unwrap();
     for line in [
-        "# Secret shop-tokens is not here: this rendering sees no cluster, so it would generate another secret each time.",
-        "# Make it yourself and name it in secrets.tokens.existingSecret, or give the values in secrets.tokens.keys.",
+        "# Secret shop-tokens is not here: this rendering sees no cluster, so it would generate a different secret each time.",
+        "# Create it and name it in secrets.tokens.existingSecret, or set the values in secrets.tokens.keys.",
         "# Secret shop-session is not here:",
         "# Secret shop-admin is not here:",
-        "# Secret shop-postgres is not here: this rendering sees no cluster, so it would generate another password each time. Give devInfra.password.",
+        "# Secret shop-postgres is not here: this rendering sees no cluster, so it would generate a different password each time. Set devInfra.password.",
         "# Secret shop-rabbitmq is not here:",
     ] {
         assert!(text.contains(line), "{line}");
@@ -59,7 +59,7 @@ fn without_a_cluster_no_secret_is_generated_and_it_says_what_to_do() {
     assert_eq!(secrets, ["shop-redis"]);
 }
 
-/// Whoever applies what `helm template` prints must not place an order by it.
+/// Applying the output of `helm template` must not place an order.
 #[test]
 fn without_a_cluster_no_test_runs() {
     let Some(helm) = Helm::find() else { return };

@@ -1,4 +1,4 @@
-//! Rendering, and reading what was rendered.
+//! Rendering, and reading the result.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use shop_testing::servers;
 
-/// The sets of values that the chart comes with, and that every check runs on.
+/// The sets of values that come with the chart; every check runs on all of them.
 pub(crate) const SETS: [(&str, &[&str]); 4] = [
     ("default", &[]),
     ("dev", &["--values", "values-dev.yaml"]),
@@ -16,11 +16,11 @@ pub(crate) const SETS: [(&str, &[&str]); 4] = [
     ("everything", &["--values", "ci/everything-values.yaml"]),
 ];
 
-/// A helm that renders the chart as release `shop` in namespace `shop`.
+/// A Helm that renders the chart as release `shop` in namespace `shop`.
 pub(crate) struct Helm(PathBuf);
 
 impl Helm {
-    /// The one that `HELM` names, or the one on the path; without, the test is skipped.
+    /// The Helm named by `HELM`, or the one on the path; without one, the test is skipped.
     pub(crate) fn find() -> Option<Self> {
         let named = std::env::var_os("HELM").filter(|helm| !helm.is_empty()).map(PathBuf::from);
         let helm = named.or_else(|| servers::on_path("helm"));
@@ -36,7 +36,7 @@ impl Helm {
         command
     }
 
-    /// The manifests as text, the test's pod included, or what helm says is wrong.
+    /// The manifests as text, including the test pod, or Helm's error.
     pub(crate) fn text(&self, arguments: &[&str]) -> Result<String, String> {
         let template = ["template", "shop", ".", "--namespace", "shop", "--set", "tests.inTemplate=true"];
         let all = [&template, arguments].concat();
@@ -49,7 +49,7 @@ impl Helm {
         Objects::parse(&self.text(arguments).unwrap())
     }
 
-    /// What each set of values renders.
+    /// The rendering of each set of values.
     pub(crate) fn sets(&self) -> Vec<(&'static str, Objects)> {
         SETS.iter().map(|(name, arguments)| (*name, self.render(arguments))).collect()
     }
@@ -63,7 +63,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// What was rendered, hooks included.
+/// The rendered objects, including hooks.
 pub(crate) struct Objects(pub(crate) Vec<Value>);
 
 impl Objects {
@@ -82,7 +82,7 @@ impl Objects {
             .unwrap_or_else(|| panic!("no {kind} {name}"))
     }
 
-    /// Every pod that can come of it.
+    /// Every pod that they define.
     pub(crate) fn pods(&self) -> Vec<Pod<'_>> {
         let pod = |object| match kind_of(object) {
             "Deployment" | "StatefulSet" => {
@@ -118,7 +118,7 @@ impl<'a> Pod<'a> {
         of("initContainers").chain(of("containers"))
     }
 
-    /// Whether it has all labels of a selector's `matchLabels` and one of each expression's values.
+    /// Whether it has all labels of a selector's `matchLabels` and matches each expression.
     pub(crate) fn is_selected_by(&self, selector: &Value) -> bool {
         let labels = &self.meta["labels"];
         let mut wanted = selector["matchLabels"].as_object().into_iter().flatten();
@@ -138,7 +138,7 @@ pub(crate) fn name_of(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap()
 }
 
-/// The items of a list; none when it is absent.
+/// The items of a list; empty if it is absent.
 pub(crate) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

@@ -19,7 +19,7 @@ async fn an_upgrade_keeps_what_was_generated_and_rolls_nothing() {
     assert_eq!(secrets, release.secrets().await);
     assert_eq!(templates, release.templates().await);
 
-    // A value that is given goes before what was generated, and rolls who reads it.
+    // A given value replaces a generated one, and rolls the pods that use it.
     let given = "admin.email=admin@example.com,devInfra.enabled=true,secrets.session.keys.secret.value=given";
     release.apply("upgrade", &["--set", given]);
     assert_eq!(changed(&secrets, &release.secrets().await), ["shop-session"]);
@@ -36,12 +36,12 @@ async fn a_changed_password_of_the_development_databases_rolls_what_reads_it() {
         release.apply("upgrade", &["--set", &format!("devInfra.enabled=true,devInfra.password={old}new")]);
         let mut rolled = changed(&before, &release.templates().await);
         rolled.sort_unstable();
-        // The controller takes it up by itself.
+        // The controller picks it up by itself.
         assert_eq!(rolled, ["shop-auth", "shop-catalog", "shop-order", "shop-postgres", "shop-rabbitmq"]);
     }
 }
 
-/// As docs/operations.md has secrets rotated.
+/// Rotates secrets as docs/operations.md describes.
 #[tokio::test]
 async fn an_upgrade_in_the_middle_of_a_rotation_undoes_none_of_it() {
     let Some(release) = Release::none().await else { return };
@@ -81,7 +81,7 @@ async fn a_secret_that_its_keeper_changed_rolls_the_pods_at_the_next_upgrade() {
     assert_eq!(before, release.templates().await);
     keep("postgres://new").await;
     release.apply("upgrade", &[]);
-    // The controller takes it up by itself.
+    // The controller picks it up by itself.
     let rolled = ["shop-auth", "shop-catalog", "shop-order"];
     assert_eq!(changed(&before, &release.templates().await), rolled);
 }
@@ -93,7 +93,7 @@ async fn the_api_server_accepts_every_set_of_values() {
         let without = "monitoring.podMonitor.enabled=false,monitoring.prometheusRule.enabled=false,httpRoute.enabled=false,\
                        serviceDefaults.autoscaling.enabled=false";
         release.apply("install", &["--values", values, "--set", without]);
-        // `helm test` makes it, and would wait for its end. The server knows no priority that nobody has defined.
+        // `helm test` would create it and wait for its end. The server refuses a priority class that does not exist.
         let mut template = release.helm.command();
         template
             .args([

@@ -1,4 +1,4 @@
-//! What values.schema.json and the templates accept, and what they refuse with a line that names the value.
+//! Which values values.schema.json and the templates accept, and which they refuse with a line that names the value.
 
 use crate::support::Helm;
 
@@ -30,9 +30,9 @@ const ACCEPTED: [&str; 24] = [
     "networkPolicy.enabled=false,tests.enabled=false,controller.enabled=false",
 ];
 
-/// Values, and what the error says of them.
+/// Values, and a part of the error.
 const REFUSED: [(&str, &str); 48] = [
-    // No such value, wherever it is.
+    // Unknown values, at every level.
     ("replicas=3", "additional properties 'replicas' not allowed"),
     ("services.auth.replica=3", "at '/services/auth': additional properties 'replica' not allowed"),
     (
@@ -44,7 +44,7 @@ const REFUSED: [(&str, &str); 48] = [
     ("outboxPublishers.orders.batch=1", "at '/outboxPublishers/orders': additional properties 'batch'"),
     ("devInfra.mysql.image.tag=8", "at '/devInfra': additional properties 'mysql'"),
     ("networkPolicy.postgres.peer=x", "at '/networkPolicy/postgres': additional properties 'peer'"),
-    // Of another type or out of bounds.
+    // Of another type or out of range.
     ("services.auth.replicas=two", "at '/services/auth/replicas': got string, want integer"),
     ("services.auth.replicas=-1", "at '/services/auth/replicas': minimum: got -1, want 0"),
     (
@@ -74,7 +74,7 @@ const REFUSED: [(&str, &str); 48] = [
         "services.web.autoscaling: maxReplicas must not be less than minReplicas",
     ),
     ("outboxPublishers.orders.broker.exchange=amq.topic", "at '/outboxPublishers/orders/broker/exchange'"),
-    // Names and labels that would make what no API takes, or nothing finds.
+    // Names and labels that no API would accept, or by which nothing would be found.
     ("nameOverride=Shop", "at '/nameOverride': 'Shop' does not match pattern"),
     ("fullnameOverride=my.shop", "at '/fullnameOverride': 'my.shop' does not match pattern"),
     ("fullnameOverride=2024", "at '/fullnameOverride': got number, want string"),
@@ -89,7 +89,7 @@ const REFUSED: [(&str, &str); 48] = [
     ),
     ("services.web.podAnnotations.checksum/config=x", "podAnnotations must not set checksum/config"),
     ("commonLabels.a=-b", "at '/commonLabels/a': '-b' does not match pattern"),
-    // References that are not what they should be.
+    // Invalid references.
     ("services.web.image.tag=latest", "at '/services/web/image/tag': 'not' failed"),
     ("image.tag=latest", "at '/image/tag': 'not' failed"),
     ("services.web.image.digest=sha256:0123", "at '/services/web/image/digest'"),
