@@ -40,7 +40,7 @@ pub struct OrderCreated {
     pub customer_email: Email,
     /// The sum of the lines.
     pub total_amount: Money,
-    /// The lines. Empty in an event from before the lines were part of it.
+    /// The lines. Empty in events that are older than this field.
     #[serde(default)]
     pub items: Vec<OrderedItem>,
 }
@@ -69,7 +69,7 @@ impl Event for OrderCancelled {
     const ROUTING_KEY: &'static str = "order.cancelled";
 }
 
-/// An event may be older than a rule of [`Email`]'s `FromStr`, and the order was accepted all the same.
+/// An event may be older than a rule of [`Email`]'s `FromStr`; its order was accepted anyway.
 fn accepted_before<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Email, D::Error> {
     let text = String::deserialize(deserializer)?;
     Email::from_stored(&text).map_err(serde::de::Error::custom)

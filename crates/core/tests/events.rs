@@ -1,4 +1,4 @@
-//! Events that were published once stay readable, and what is published today is what the documentation says.
+//! Every event that was ever published stays readable, and today's events match the documentation.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on fails; clippy knows only `#[test]` functions"
@@ -59,7 +59,7 @@ fn every_event_is_written_and_read_as_its_golden_file() {
     });
 }
 
-/// The first publisher wrote the id, the address and the sum alone, with one decimal.
+/// The first publisher wrote only the id, the address and the total, with one decimal.
 #[test]
 fn the_first_form_of_order_created_is_read() {
     assert_eq!(read::<OrderCreated>("order_created.first.json"), order_created(Vec::new()));
@@ -72,7 +72,7 @@ fn fields_that_a_later_version_adds_are_ignored() {
 
 #[test]
 fn an_address_that_was_accepted_under_an_older_rule_is_read() {
-    // Its domain looks like Punycode and is not.
+    // Its domain looks like Punycode but is not.
     let old = "buyer@xn--a.com";
     assert!(old.parse::<Email>().is_err(), "choose an address that today's rule refuses");
     let event: OrderCreated =

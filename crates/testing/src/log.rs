@@ -3,14 +3,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Keeps what is written to it, for a test that reads a service's log. Clones share it.
+/// A log in memory, for tests that read a service's log. Clones share it.
 ///
 /// `tracing_subscriber::fmt().with_writer(move || log.clone())`
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// All that was written.
+    /// Everything written so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }

@@ -1,4 +1,4 @@
-//! The admin account that the environment asks for.
+//! The admin account that is configured in the environment.
 
 use anyhow::Context as _;
 use shop_core::{Clock, Email, UserId};
@@ -9,17 +9,17 @@ use crate::{
     store,
 };
 
-/// Who is to be admin.
+/// The account that becomes admin.
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) email: Email,
     pub(crate) password: NewPassword,
 }
 
-/// Makes the account, or takes over the one that has the address.
+/// Creates the account, or takes over the account with that address.
 ///
-/// The password is set in either case: whoever registered the address before the operator named it must not
-/// become admin with a password of their own.
+/// The password is set in either case: somebody who registered the address before the operator configured it must not
+/// become admin with their own password.
 pub(crate) async fn ensure(
     Admin { email, password }: Admin,
     database: &Database,
@@ -29,7 +29,7 @@ pub(crate) async fn ensure(
     let hash = passwords.hash(password, &Client::Operator).await?;
     let account = Account { id: UserId(clock.new_id()), email, admin: true };
     store::upsert_admin(database, &account, &hash, clock.now()).await.context("the admin account")?;
-    tracing::info!(email = ?account.email, "the admin account is there");
+    tracing::info!(email = ?account.email, "the admin account is set up");
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::{
     refusals::Refusals,
 };
 
-/// What the endpoints share.
+/// Shared by the endpoints.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) database: Database,
@@ -19,7 +19,7 @@ pub(crate) struct App {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) refusals: Refusals,
-    /// Whether `X-Forwarded-For` says who the client is.
+    /// Whether `X-Forwarded-For` identifies the client.
     pub(crate) trust_proxy: bool,
     pub(crate) password_policy: PasswordPolicy,
     pub(crate) verifier: TokenVerifier,

@@ -25,20 +25,20 @@ pub struct Config {
     /// The database: postgresql://… (postgresql+asyncpg://… is the same) or sqlite:…
     #[arg(long, env = "AUTH_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
-    /// Where replicas count wrong passwords together: redis://…, or `memory:`, and each counts for itself
+    /// Where replicas count wrong passwords together: redis://…; with `memory:` each counts on its own
     #[arg(long, env = "AUTH_REDIS_URL", hide_env_values = true, default_value = "memory:")]
     pub redis_url: RedisUrl,
-    /// Believe X-Forwarded-For, that one client's logins can be told from another's: set it only where nobody but proxies that
-    /// write it themselves, such as the storefront, can call
+    /// Trust X-Forwarded-For, so that clients' logins can be told apart: set it only where all callers are proxies that set
+    /// it themselves, such as the storefront
     #[arg(long, env = "AUTH_TRUST_PROXY", default_value_t = false, action = clap::ArgAction::Set)]
     pub trust_proxy: bool,
-    /// What a new password must be: `basic` is 8 to 128 characters; `strict` none that is guessed first, either
+    /// Rules for new passwords: `basic` is 8 to 128 characters; `strict` also refuses passwords that are easy to guess
     #[arg(long, env = "AUTH_PASSWORD_POLICY", default_value = "basic", hide_possible_values = true)]
     pub password_policy: PasswordPolicy,
     /// How tokens are signed and verified.
     #[command(flatten)]
     pub tokens: TokenConfig,
-    /// The private key of RS256, ES256 and EdDSA, as PEM; the public one follows from it
+    /// The private key of RS256, ES256 and EdDSA, as PEM; the public key is derived from it
     #[arg(long, env = "AUTH_JWT_PRIVATE_KEY", hide_env_values = true, help_heading = "Tokens")]
     pub jwt_private_key: Option<SecretString>,
     /// How long a token is valid, in minutes: 1 to 43200 (30 days)
@@ -50,7 +50,7 @@ pub struct Config {
         help_heading = "Tokens"
     )]
     pub jwt_expire_minutes: u32,
-    /// The account that keeps the shop: made at start, or made admin, with the password below
+    /// The account that manages the shop: created at start, or made admin, with the password below
     #[arg(long, env = "AUTH_ADMIN_EMAIL", help_heading = "Admin")]
     pub admin_email: Option<Email>,
     /// Its password, 8 to 128 characters; set at every start
@@ -58,12 +58,12 @@ pub struct Config {
     pub admin_password: Option<SecretString>,
 }
 
-/// What else is expected of it, the rules for passwords say.
+/// Only that it is not the example is checked here; the password rules check the rest.
 const ADMIN_PASSWORD: Secret =
     Secret { variable: "AUTH_ADMIN_PASSWORD", example: Some("change_me_admin"), least: None };
 
 impl Config {
-    /// What every replica knows and nobody else: the key that signs tokens.
+    /// What every replica knows and nobody else does: the key that signs tokens.
     pub(crate) fn shared_secret(&self) -> anyhow::Result<&str> {
         let key = match self.tokens.jwt_algorithm.family() {
             AlgorithmFamily::Hmac => &self.tokens.jwt_secret,
@@ -76,7 +76,7 @@ impl Config {
         TimeDelta::minutes(self.jwt_expire_minutes.into())
     }
 
-    /// The admin account, when there is to be one.
+    /// The admin account, if one is configured.
     pub(crate) fn admin(&self) -> anyhow::Result<Option<Admin>> {
         match (&self.admin_email, &self.admin_password) {
             (Some(email), Some(password)) => {
@@ -87,7 +87,9 @@ impl Config {
                 Ok(Some(Admin { email: email.clone(), password }))
             }
             (None, None) => Ok(None),
-            _ => anyhow::bail!("AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD go together: set both or neither"),
+            _ => {
+                anyhow::bail!("AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD belong together: set both or neither")
+            }
         }
     }
 }
@@ -118,16 +120,16 @@ mod tests {
         );
         insta::assert_snapshot!(
             admin(&["--admin-email", "a@example.com"]).unwrap_err(),
-            @"AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD go together: set both or neither"
+            @"AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD belong together: set both or neither"
         );
         insta::assert_snapshot!(
             admin(&["--admin-email", "a@example.com", "--admin-password", "short"]).unwrap_err(),
-            @"AUTH_ADMIN_PASSWORD: a password has 8 to 128 characters, and no NUL among them"
+            @"AUTH_ADMIN_PASSWORD: a password must have 8 to 128 characters and no NUL"
         );
         let weak = ["--admin-email", "a@example.com", "--admin-password", "password123"];
         insta::assert_snapshot!(
             admin(&[&weak[..], &["--password-policy", "strict"]].concat()).unwrap_err(),
-            @"AUTH_ADMIN_PASSWORD: this password is one of the first that are guessed; choose another one"
+            @"AUTH_ADMIN_PASSWORD: this password is easy to guess; choose another one"
         );
     }
 
@@ -180,18 +182,18 @@ mod tests {
         insta::assert_snapshot!(help.join("\n"), @"
         AUTH_LISTEN: Where to listen
         AUTH_DATABASE_URL: The database: postgresql://… (postgresql+asyncpg://… is the same) or sqlite:…
-        AUTH_REDIS_URL: Where replicas count wrong passwords together: redis://…, or `memory:`, and each counts for itself
-        AUTH_TRUST_PROXY: Believe X-Forwarded-For, that one client's logins can be told from another's: set it only where nobody but proxies that write it themselves, such as the storefront, can call
-        AUTH_PASSWORD_POLICY: What a new password must be: `basic` is 8 to 128 characters; `strict` none that is guessed first, either
+        AUTH_REDIS_URL: Where replicas count wrong passwords together: redis://…; with `memory:` each counts on its own
+        AUTH_TRUST_PROXY: Trust X-Forwarded-For, so that clients' logins can be told apart: set it only where all callers are proxies that set it themselves, such as the storefront
+        AUTH_PASSWORD_POLICY: Rules for new passwords: `basic` is 8 to 128 characters; `strict` also refuses passwords that are easy to guess
         AUTH_JWT_ALGORITHM: The one algorithm that is accepted: HS256, HS384, HS512, RS256, ES256 or EdDSA
         AUTH_JWT_SECRET: The shared secret of the HS algorithms, at least as long as the hash (32, 48 or 64 bytes)
         AUTH_JWT_PUBLIC_KEY: The public key of the other algorithms, as PEM
         AUTH_JWT_OTHER_SECRET: Another secret whose tokens are accepted, while secrets are rotated; nothing is signed with it
         AUTH_JWT_OTHER_PUBLIC_KEY: Another public key whose tokens are accepted, as PEM, while keys are rotated
-        SHOP_DEMO: `true`: a demonstration that nobody else reaches, whose secrets may be the documentation's examples
-        AUTH_JWT_PRIVATE_KEY: The private key of RS256, ES256 and EdDSA, as PEM; the public one follows from it
+        SHOP_DEMO: `true`: this is a demonstration that nobody else can reach, and may use the documentation's example secrets
+        AUTH_JWT_PRIVATE_KEY: The private key of RS256, ES256 and EdDSA, as PEM; the public key is derived from it
         AUTH_JWT_EXPIRE_MINUTES: How long a token is valid, in minutes: 1 to 43200 (30 days)
-        AUTH_ADMIN_EMAIL: The account that keeps the shop: made at start, or made admin, with the password below
+        AUTH_ADMIN_EMAIL: The account that manages the shop: created at start, or made admin, with the password below
         AUTH_ADMIN_PASSWORD: Its password, 8 to 128 characters; set at every start
         ");
     }

@@ -1,7 +1,7 @@
-//! Accounts and tokens: who is who in the shop.
+//! Accounts and tokens.
 //!
-//! It registers people, checks their passwords, and gives out the tokens that every other service verifies on its
-//! own. It keeps no sessions: a token is valid until it expires, and there are no refresh tokens; a person logs in again.
+//! This service registers people, checks their passwords, and issues the tokens that every other service verifies
+//! itself. It has no sessions: a token is valid until it expires, and there are no refresh tokens; people log in again.
 #![warn(missing_docs)]
 
 mod admin;
@@ -35,7 +35,7 @@ pub use crate::{config::Config, domain::PasswordPolicy};
 /// The database schema of this service.
 const SCHEMA: &str = "auth";
 
-/// The longest body that makes sense is a JSON one with 128 escaped characters of password.
+/// The longest body that makes sense is a JSON one with a password of 128 escaped characters.
 const LIMITS: Limits = Limits { body: 16 * 1024, ..Limits::DEFAULT };
 
 /// The authentication service.
@@ -48,7 +48,7 @@ impl Service for Auth {
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
-        // What needs no database comes first, so that a wrong variable is told of at once.
+        // What needs no database comes first, so that a wrong variable is reported at once.
         let tokens = Tokens::new(&config.tokens, config.jwt_private_key.as_ref(), config.token_lifetime())?;
         let admin = config.admin()?;
         let passwords = Passwords::new()?;
@@ -62,12 +62,12 @@ impl Service for Auth {
         scope.metrics.register(|registry| {
             registry.register(
                 "auth_password_hashes",
-                "Runs of argon2, for registrations and logins alike",
+                "Password hashes computed, for registrations and logins",
                 passwords.hashes(),
             );
             registry.register(
                 "auth_refusals",
-                "Logins and registrations that were refused unseen",
+                "Logins and registrations refused without checking the password",
                 refusals.counters(),
             );
         });

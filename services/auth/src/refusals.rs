@@ -1,4 +1,4 @@
-//! How much is refused unseen, because there is too much of it: every refusal is counted, and one line a period logs them.
+//! Requests refused without checking the password, because there are too many: each is counted, and one log line per period reports them.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
@@ -22,7 +22,7 @@ pub(crate) struct Labels {
     reason: Reason,
 }
 
-/// How often what was refused.
+/// How often requests were refused, by reason.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refusals(Family<Labels, Counter>);
 
@@ -35,7 +35,7 @@ impl Refusals {
     pub(crate) fn count(&self, reason: Reason) {
         self.0.get_or_create(&Labels { reason }).inc();
         if let Some(count) = REFUSED.due() {
-            tracing::warn!(count, last = ?reason, "logins or registrations were refused unseen");
+            tracing::warn!(count, last = ?reason, "logins or registrations were refused without checking the password");
         }
     }
 }

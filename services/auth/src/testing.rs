@@ -1,4 +1,4 @@
-//! A running service for the tests: the real one, on a free port, asked over HTTP.
+//! A running service for the tests: the real one, on a free port, called over HTTP.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -26,20 +26,20 @@ use shop_runtime::{
 
 use crate::{Auth, Config, domain::PasswordPolicy};
 
-/// What the service signs with.
+/// The key that the service signs with.
 pub(crate) const SECRET: &str = "a secret for tests, long enough for HS256";
 
-/// The service, and what a test may want of it.
+/// The service, and what tests need from it.
 pub(crate) struct Running {
     pub(crate) client: reqwest::Client,
-    /// The service's clock: stands still at the time of the start, until it is advanced.
+    /// The service's clock: it stays at the time of the start until it is advanced.
     pub(crate) clock: Clock,
     pub(crate) database_url: DatabaseUrl,
     config: Config,
     started: Mutex<(Lifecycle, SocketAddr)>,
 }
 
-/// Runs `case` on SQLite and on PostgreSQL, each with a service and a database of its own.
+/// Runs `case` on SQLite and on PostgreSQL, each with its own service and database.
 pub(crate) async fn on_each_database(case: impl AsyncFn(&Running)) {
     on_sqlite_with(|_| {}, &case).await;
     let Some(postgres) = shop_testing::postgres().await else { return };
@@ -51,7 +51,7 @@ pub(crate) async fn on_database(url: &str, case: impl AsyncFn(&Running)) {
     run(configuration(url), case).await;
 }
 
-/// Runs `case` on SQLite, with a configuration of its own.
+/// Runs `case` on SQLite, with its own configuration.
 pub(crate) async fn on_sqlite_with(configure: impl FnOnce(&mut Config), case: impl AsyncFn(&Running)) {
     let directory = tempfile::tempdir().unwrap();
     let mut config = configuration(&format!("sqlite:{}", directory.path().join("auth.db").display()));
@@ -134,7 +134,7 @@ impl Running {
         self.post_json("/auth/token", &json!({ "email": email, "password": password })).await
     }
 
-    /// Logs in behind a proxy that says who the client is, with the token of an earlier login, if there is one.
+    /// Logs in through a proxy that identifies the client, with the token of an earlier login, if there is one.
     pub(crate) async fn login_as(
         &self,
         client: &str,
@@ -148,7 +148,7 @@ impl Running {
         request.send().await.unwrap()
     }
 
-    /// Registers `email` and answers its token.
+    /// Registers `email` and returns its token.
     pub(crate) async fn token(&self, email: &str) -> String {
         let body: Value = self.register(email, "password123").await.json().await.unwrap();
         body["access_token"].as_str().unwrap().to_owned()
@@ -158,7 +158,7 @@ impl Running {
         self.client.get(self.url("/auth/verify")).bearer_auth(token).send().await.unwrap()
     }
 
-    /// How often argon2 has run, as `/metrics` says.
+    /// How often argon2 has run, according to `/metrics`.
     pub(crate) async fn password_hashes(&self) -> u64 {
         let metrics = self.client.get(self.url("/metrics")).send().await.unwrap().text().await.unwrap();
         let value = metrics.lines().find_map(|line| line.strip_prefix("auth_password_hashes_total "));
@@ -166,7 +166,7 @@ impl Running {
     }
 }
 
-/// The problem that `response` is; fails when it is something else, or the server's fault.
+/// Returns the problem in `response`; fails if it is something else, or a server error.
 pub(crate) async fn problem(response: reqwest::Response) -> Value {
     let status = response.status();
     assert!(status.is_client_error(), "{status}");
@@ -176,7 +176,7 @@ pub(crate) async fn problem(response: reqwest::Response) -> Value {
     problem
 }
 
-/// A problem to look at: what differs from run to run is left out.
+/// A problem for a snapshot, without the parts that differ from run to run.
 pub(crate) fn snapshot(problem: &Value) -> String {
     let mut problem = problem.clone();
     problem.as_object_mut().unwrap().remove("trace_id");

@@ -5,7 +5,7 @@ use shop_runtime::auth::TokenVerifier;
 
 use crate::{listing::Listing, store::Products};
 
-/// What the endpoints share. Cloning it is one counter.
+/// Shared by the endpoints. Cloning it costs one counter.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
 

@@ -4,25 +4,25 @@ use utoipa::ToSchema;
 
 use crate::domain::{CURRENCY, Product};
 
-/// A product, as it is told.
+/// A product, as the API shows it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Product)]
 pub(crate) struct ProductBody {
     /// A small positive number.
     id: ProductId,
-    /// What it is called.
+    /// Its name.
     name: String,
-    /// What there is to know about it; lines end in `\n`.
+    /// Its description; lines end in `\n`.
     description: String,
-    /// The price of one.
+    /// The price of one piece.
     price: Money,
     /// ISO 4217.
     #[schema(examples("RUB"))]
     currency: &'static str,
-    /// What it belongs to: a-z, 0-9 and hyphens.
+    /// Its category: a-z, 0-9 and hyphens.
     #[schema(examples("desk"))]
     category: String,
-    /// How many there are.
+    /// How many are in stock.
     stock: u32,
     /// The picture's path on this service: an SVG.
     #[schema(examples("/products/1/picture.svg"))]

@@ -15,10 +15,10 @@ pub struct Config {
     /// The database: postgresql://… or sqlite:…
     #[arg(long, env = "CATALOG_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
-    /// The cache: redis://… or rediss://… (7 or later), or `memory:` for one within this process
+    /// The cache: redis://… or rediss://… (7 or later), or `memory:` for one inside this process
     #[arg(long, env = "CATALOG_REDIS_URL", hide_env_values = true)]
     pub redis_url: RedisUrl,
-    /// How callers are known.
+    /// How callers are identified.
     #[command(flatten)]
     pub tokens: TokenConfig,
 }

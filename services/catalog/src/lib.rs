@@ -1,7 +1,7 @@
 //! Products and stock.
 //!
-//! The list of products is cached ([`cache`] says how, and what a reader may count on); everything else, and the prices
-//! that an order is placed at, come from the database.
+//! The list of products is cached ([`cache`] describes how, and what readers can rely on); everything else, including the prices
+//! at which orders are placed, comes from the database.
 #![warn(missing_docs)]
 
 mod app;
@@ -54,7 +54,7 @@ impl Service for Catalog {
         let products = Products::new(database);
         config.redis_url.warn();
         let cache: Arc<dyn Cache> = if let Some(url) = config.redis_url.expose() {
-            let key = products.cache_key().await.context("the key of the cache")?;
+            let key = products.cache_key().await.context("reading the cache's key")?;
             let redis = RedisCache::open(url, key.as_bytes(), Timing::default(), &scope)
                 .await
                 .context("CATALOG_REDIS_URL")?;

@@ -1,4 +1,4 @@
-//! The first page of all products: what a shop is asked for most. From the cache, or loaded once for all who wait.
+//! The first page of all products, the most frequent request. It comes from the cache, or is loaded once for everybody who waits.
 
 use std::{
     future::Future,
@@ -19,10 +19,10 @@ use crate::{
     store::Products,
 };
 
-/// How many products a page has when nobody asks for fewer, and at most.
+/// The default and maximum number of products on a page.
 pub(crate) const PAGE: u64 = 100;
 
-/// How long a load waits for the list of another replica that is at it, growing in steps; then it asks the database.
+/// How long a load waits for the list from another replica that is loading it, in growing steps; then it reads the database.
 const PATIENCE: [Duration; 6] = [
     Duration::from_millis(5),
     Duration::from_millis(10),
@@ -39,7 +39,7 @@ pub(crate) struct Listing(Arc<Inner>);
 struct Inner {
     products: Products,
     cache: Arc<dyn Cache>,
-    /// The load that others may wait for, with the generation of the cache that it began in.
+    /// The load that others may join, with the cache's generation in which it began.
     flight: Mutex<Option<Flight>>,
     metrics: Counters,
     lifecycle: Lifecycle,
@@ -59,7 +59,7 @@ pub(crate) struct Listed {
     pub(crate) is_hit: bool,
 }
 
-/// Handles, so that counting costs an addition.
+/// Counter handles, so that counting costs an addition.
 #[derive(Debug, Default)]
 struct Counters {
     hits: Counter,
@@ -72,11 +72,15 @@ impl Counters {
     fn registered(scope: &Scope) -> Self {
         let this = Self::default();
         scope.metrics.register(|registry| {
-            registry.register("catalog_cache_hits", "Lists answered from the cache", this.hits.clone());
-            registry.register("catalog_cache_misses", "Lists that were not cached", this.misses.clone());
+            registry.register("catalog_cache_hits", "Lists served from the cache", this.hits.clone());
+            registry.register(
+                "catalog_cache_misses",
+                "Lists that were not in the cache",
+                this.misses.clone(),
+            );
             registry.register(
                 "catalog_cache_errors",
-                "Questions that the cache could not be asked",
+                "Cache requests that failed because the cache was away",
                 this.errors.clone(),
             );
             registry.register("catalog_list_loads", "Lists loaded from the database", this.loads.clone());
@@ -96,7 +100,7 @@ impl Listing {
         }))
     }
 
-    /// The list, no older than the cache promises.
+    /// Returns the list, no older than the cache promises.
     pub(crate) async fn get(&self) -> Result<Listed, Problem> {
         match self.0.cache.get().await {
             Ok(Some(page)) => {
@@ -112,8 +116,8 @@ impl Listing {
         }
     }
 
-    /// Runs `write`, which changes products, and invalidates the list; to the end, even when the client does not wait for
-    /// it: a connection that breaks between the commit and the invalidation must not leave the old list behind.
+    /// Runs `write`, which changes products, and invalidates the list. It runs to its end even if the client does not wait:
+    /// a connection that breaks between the commit and the invalidation must not leave the old list behind.
     pub(crate) async fn change<T: Send + 'static>(
         &self,
         write: impl Future<Output = Result<T, DbErr>> + Send + 'static,
@@ -122,7 +126,7 @@ impl Listing {
         let inner = self.0.clone();
         self.0.lifecycle.spawn("change of a product", async move {
             let written = write.await;
-            // After an error too: a commit whose confirmation was lost may have happened.
+            // Also after an error: a commit whose confirmation was lost may have happened.
             inner.cache.invalidate().await;
             // The client may be gone.
             let _ = done.send(written);
@@ -134,7 +138,7 @@ impl Listing {
         }
     }
 
-    /// Joins the load that is under way, unless something was invalidated since it began; or starts one.
+    /// Joins the load in progress, unless something was invalidated since it began; otherwise starts one.
     fn board(&self) -> Landing {
         let mut flight = self.0.flight();
         let generation = self.0.cache.generation();
@@ -148,9 +152,9 @@ impl Listing {
         let inner = self.0.clone();
         self.0.lifecycle.spawn("load of the list", async move {
             let outcome = inner.load().await;
-            // Before the landing, so that nobody who comes later is given what was loaded earlier.
+            // Before the landing, so that nobody who comes later gets a list that was loaded earlier.
             inner.flight().take_if(|flight| flight.generation == generation);
-            // All who waited may be gone.
+            // Everybody who waited may be gone.
             let _ = landed.send(outcome);
             Ok(())
         });
@@ -185,7 +189,7 @@ impl Inner {
         Ok(Listed { page: Arc::new(loaded?), is_hit: false })
     }
 
-    /// What another replica has cached meanwhile, or the right to do so.
+    /// Returns what another replica has cached meanwhile, or the right to cache it.
     async fn cached_or_claimed(&self) -> Found {
         for pause in PATIENCE {
             match self.cache.get().await {

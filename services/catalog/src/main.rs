@@ -1,4 +1,4 @@
-//! `catalog_service` as a process of its own.
+//! `catalog_service` as a separate process.
 
 fn main() -> std::process::ExitCode {
     shop_runtime::main::<catalog::Catalog>()

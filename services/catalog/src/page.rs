@@ -9,7 +9,7 @@ use crate::{
     domain::{Cursor, Product},
 };
 
-/// A page of products, ready to be sent: the JSON's bytes with their headers, so that a hit costs no work.
+/// A page of products, ready to be sent: the JSON's bytes with their headers, so that a cache hit costs no work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     json: Bytes,
@@ -19,14 +19,14 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page of `json`; `next` is the path and query of the page behind it.
+    /// A page of `json`; `next` is the path and query of the next page.
     pub fn new(json: Bytes, next: Option<String>) -> Self {
         let link =
             next.as_ref().and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
         Self { etag: etag(&json), json, next, link }
     }
 
-    /// A page of the first `limit` of `found`; when there are more, `next` makes the path and query of the page behind.
+    /// A page of the first `limit` of `found`; if there are more, `next` returns the path and query of the next page.
     pub(crate) fn of(
         mut found: Vec<Product>,
         limit: u64,

@@ -1,4 +1,4 @@
-//! The contract of the cache, on both of its sides.
+//! The contract of the cache, for both implementations.
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
 use std::{sync::Arc, time::Duration};
@@ -59,7 +59,7 @@ async fn claimed(cache: &impl Cache) -> Claim {
 
 async fn found(cache: &impl Cache) -> Option<Arc<Page>> {
     let found = cache.get().await.unwrap();
-    // Again: now a copy may answer.
+    // Again: now the copy may be used.
     assert_eq!(cache.get().await.unwrap(), found);
     found
 }

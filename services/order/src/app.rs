@@ -10,16 +10,16 @@ use crate::{
     store::Store,
 };
 
-/// What the endpoints share.
+/// Shared by the endpoints.
 #[derive(Clone)]
 pub(crate) struct App {
     /// The orders.
     pub store: Store,
     /// The products.
     pub catalog: Arc<dyn Catalog>,
-    /// Who is who.
+    /// Verifies tokens.
     pub tokens: TokenVerifier,
-    /// Whether there are guests.
+    /// Whether guests may order.
     pub guest_checkout: bool,
     /// How fast guests may order.
     pub guest_rate: GuestRate,

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args};
 use shop_runtime::{auth::TokenConfig, config::DatabaseUrl};
 use url::Url;
 
-/// A person needs few; a test of one's own may need more.
+/// A person needs few; a test may need more.
 pub const DEFAULT_GUEST_ORDERS_PER_MINUTE: u32 = 60;
 
 /// The order service's environment variables.
@@ -19,10 +19,10 @@ pub struct Config {
     /// The catalog, which knows the prices, such as http://127.0.0.1:8002
     #[arg(long, env = "ORDER_CATALOG_URL", value_parser = shop_client::parse_address)]
     pub catalog_url: Url,
-    /// Whether orders may be placed without a token; everybody then sees, in outline, the orders of guests
+    /// Whether orders may be placed without a token; a summary of guests' orders is then visible to everybody
     #[arg(long, env = "ORDER_GUEST_CHECKOUT", action = ArgAction::Set, default_value_t = false)]
     pub guest_checkout: bool,
-    /// How many orders a minute guests may place for one e-mail address, and ten times as many from one client; 0: any number
+    /// How many orders guests may place per minute for one e-mail address, and ten times as many from one client; 0: no limit
     #[arg(long, env = "ORDER_GUEST_ORDERS_PER_MINUTE", default_value_t = DEFAULT_GUEST_ORDERS_PER_MINUTE)]
     pub guest_orders_per_minute: u32,
     /// How tokens are verified

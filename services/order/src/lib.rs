@@ -1,7 +1,7 @@
-//! The order service: takes orders at the catalog's prices, and announces what becomes of them.
+//! The order service: accepts orders at the catalog's prices, and publishes what happens to them.
 //!
-//! An order and the event that announces it are one transaction: the outbox's publisher carries the event to the
-//! broker, so nothing is sent for an order that was not kept, and nothing kept goes unannounced.
+//! An order and the event that announces it are written in one transaction, and the outbox's publisher carries the event to the
+//! broker. So no event is sent for an order that was not stored, and no stored order goes unannounced.
 #![warn(missing_docs)]
 
 mod app;
@@ -35,7 +35,7 @@ use crate::{
     store::Store,
 };
 
-/// The schema of the order service's tables on PostgreSQL, which the outbox's publisher reads too.
+/// The schema of the order service's tables on PostgreSQL; the outbox's publisher reads it too.
 pub const SCHEMA: &str = "orders";
 
 /// The order service.
@@ -44,7 +44,7 @@ pub struct Order;
 
 impl Service for Order {
     const NAME: &'static str = "order_service";
-    const ABOUT: &'static str = "Takes orders, and writes the events that announce them to the outbox";
+    const ABOUT: &'static str = "Accepts orders, and writes the events that announce them to the outbox";
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
@@ -85,7 +85,7 @@ fn uses_catalog(health: &Health, catalog: &Arc<dyn Catalog>) {
     let catalog = Arc::clone(catalog);
     health.uses("catalog", move || {
         let catalog = Arc::clone(&catalog);
-        async move { catalog.ping().await.context("asking the catalog for its health") }
+        async move { catalog.ping().await.context("checking the catalog's health") }
     });
 }
 
@@ -97,7 +97,7 @@ fn retire_idempotency_keys(store: Store, lifecycle: &Lifecycle) {
             match store.retire_keys().await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "retired idempotency keys"),
-                // The next round will do; the requests that need the database say for themselves that it is away.
+                // It is tried again next round; if the database is away, the requests that need it report it.
                 Err(error) => tracing::warn!(%error, "idempotency keys could not be retired"),
             }
         }

@@ -1,4 +1,4 @@
-//! What the shop wants to know about its orders.
+//! Metrics about orders.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -8,7 +8,7 @@ use prometheus_client::{
 /// Counters of orders. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
-    /// Orders placed; a repeated answer is not a new order.
+    /// Orders placed; a repeated response is not a new order.
     pub placed: Counter,
     /// Orders cancelled.
     pub cancelled: Counter,
@@ -21,7 +21,7 @@ struct Refused {
 }
 
 impl Metrics {
-    /// New counters, registered with the service's.
+    /// Creates the counters and registers them with the service's.
     pub(crate) fn register(metrics: &shop_runtime::metrics::Metrics) -> Self {
         let this = Self::default();
         metrics.register(|registry| {

@@ -18,14 +18,14 @@ impl Shared {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Wakes those who wait for a change.
+    /// Wakes tasks that wait for a change.
     pub(super) fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let outcome = self.quietly(act);
         self.changes.send_modify(|changes| *changes += 1);
         outcome
     }
 
-    /// How many changes there were, for those who wait for the next.
+    /// The number of changes so far, for tasks that wait for the next.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

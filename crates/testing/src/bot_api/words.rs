@@ -1,4 +1,4 @@
-//! What a test and the bot say to each other, and how calls fail.
+//! What a test and the bot send to each other, and how calls fail.
 
 /// The token that the server knows.
 pub const TOKEN: &str = "424242:TEST-the_bots-token";

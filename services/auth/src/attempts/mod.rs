@@ -1,8 +1,8 @@
-//! Slows down guessing at one account: wrong passwords are counted by e-mail address, whether it is registered or not.
+//! Slows down guessing the password of an account: wrong passwords are counted per e-mail address, whether it is registered or not.
 //!
-//! Failures count twice: for the address and the client that tries, and, with room for many more, for the address and all
+//! Each failure counts twice: for the address and the client that tries, and, with a much higher limit, for the address and all
 //! strangers together. So one client is stopped soon, many clients are stopped as well, and neither stops a device that
-//! has logged in to the account before: its failures are its own. See docs/adr/0015.
+//! has logged in to the account before, because its failures are counted separately. See docs/adr/0015.
 
 mod redis;
 
@@ -17,13 +17,13 @@ use shop_core::{Clock, Email};
 use self::redis::RedisBuckets;
 use crate::domain::{Bucket, Buckets, Client};
 
-/// So many wrong passwords of one client at one account, and after them one each [`crate::domain::INTERVAL`].
+/// How many wrong passwords one client may try at one account; after them, one each [`crate::domain::INTERVAL`].
 const BURST: i64 = 10;
 
-/// The same of all strangers together.
+/// The same for all strangers together.
 const BURST_OF_ALL: i64 = 100;
 
-/// The failures of every address.
+/// The failures for every address.
 pub(crate) struct Attempts {
     key: hmac::Key,
     clock: Clock,
@@ -31,8 +31,8 @@ pub(crate) struct Attempts {
     shared: Option<RedisBuckets>,
 }
 
-/// One try, counted as a failure from its start so that many at once cannot slip through. If nobody says what came of it,
-/// because the request was cut off, it stays one.
+/// One attempt, counted as a failure from its start so that many at once cannot slip through. If its outcome is never
+/// reported, because the request was cut off, it stays a failure.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Attempt {
@@ -51,12 +51,12 @@ impl fmt::Debug for Attempts {
 }
 
 impl Attempts {
-    /// Counts here, or, with the address of a Redis, for all replicas together.
+    /// Counts in this process, or, with the address of a Redis, for all replicas together.
     ///
-    /// `secret` is known to every replica and to nobody else: what is counted is named by it, so that Redis learns no address.
+    /// `secret` must be known to every replica and to nobody else: it hides the addresses in Redis's keys.
     ///
     /// # Errors
-    /// `redis_url` is not the address of a Redis.
+    /// `redis_url` is not a Redis address.
     pub(crate) fn new(secret: &[u8], redis_url: Option<&str>, clock: Clock) -> anyhow::Result<Self> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let shared = redis_url.map(RedisBuckets::new).transpose()?;
@@ -68,7 +68,7 @@ impl Attempts {
         self.shared.clone()
     }
 
-    /// Begins a try at `email`'s password.
+    /// Begins an attempt at `email`'s password.
     pub(crate) async fn begin(&self, email: &Email, client: &Client) -> Result<Attempt, Throttled> {
         let buckets = self.buckets(email, client);
         if let Some(shared) = &self.shared
@@ -80,10 +80,10 @@ impl Attempts {
         is_admitted.then_some(Attempt { buckets, is_shared: false }).ok_or(Throttled)
     }
 
-    /// The password was right: the client's earlier failures are forgiven, and nobody else's.
+    /// The password was right: the client's earlier failures are forgiven, but nobody else's.
     pub(crate) async fn succeeded(&self, Attempt { buckets, is_shared }: Attempt) {
         match &self.shared {
-            // What cannot be forgiven now is forgiven in time.
+            // Failures that cannot be forgiven now expire later.
             Some(shared) if is_shared => {
                 let _ = shared.forgive(&buckets).await;
             }
@@ -91,7 +91,7 @@ impl Attempts {
         }
     }
 
-    /// There was no verdict, through no fault of the client's: it counts for nothing.
+    /// There was no verdict, through no fault of the client's: the attempt does not count.
     pub(crate) async fn undone(&self, Attempt { buckets, is_shared }: Attempt) {
         match &self.shared {
             Some(shared) if is_shared => {
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Here, and, if there is one, over a Redis.
+    /// In this process, and, if there is one, with a Redis.
     async fn everywhere(case: impl AsyncFn(&Attempts, &Attempts)) {
         let here = attempts(None);
         case(&here, &here).await;
@@ -204,7 +204,7 @@ mod tests {
             let (victim, own) = (email("user@example.com"), email("attacker@example.com"));
             fail(one, &victim, &client(1), BURST).await;
             for _ in 0..20 {
-                // A login of one's own, and the victim's own login elsewhere.
+                // A device that has logged in before, and a login of the victim from elsewhere.
                 let login = other.begin(&own, &client(1)).await.unwrap();
                 other.succeeded(login).await;
                 let login = other.begin(&victim, &client(2)).await.unwrap();
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(attempts.begin(&user, &client(1)).await.unwrap_err(), Throttled);
         redis.start().await;
         tokio::time::sleep(2 * redis::AWAY_FOR).await;
-        // It has forgotten all, being no database.
+        // It is not a database, so it has forgotten everything.
         fail(&attempts, &email("other@example.com"), &client(1), BURST).await;
         assert_eq!(attempts.begin(&email("other@example.com"), &client(1)).await.unwrap_err(), Throttled);
     }

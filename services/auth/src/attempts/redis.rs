@@ -1,4 +1,4 @@
-//! The buckets of all replicas together. Redis's clock is the one that counts, and Redis itself forgets what is forgiven.
+//! The buckets of all replicas together. Redis's clock is used, and Redis itself removes forgiven failures.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,21 +11,21 @@ use shop_runtime::{Periodically, redis::RedisConnection};
 
 use crate::domain::{Bucket, INTERVAL};
 
-/// How long nobody asks a Redis that was away.
+/// How long a Redis that was away is not tried again.
 pub(super) const AWAY_FOR: Duration = Duration::from_secs(1);
 
-/// One line a period says that replicas count for themselves.
+/// Allows one log line per period that replicas count on their own.
 static AWAY: Periodically = Periodically::new(Duration::from_secs(60));
 
-/// Redis cannot be asked now.
+/// Redis cannot be reached now.
 #[derive(Debug)]
 pub(super) struct Away;
 
-/// A Redis that does not answer for so long is away: a person is waiting.
+/// How long Redis may take to answer before it counts as away: a person is waiting.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What every script begins with: the time, and the buckets' ends. A value that is no time, or later than a full bucket can
-/// be, is not ours, and is the latest that is.
+/// The beginning of every script: the time, and the buckets' ends. A value that is not a time, or is later than a full bucket can
+/// be, is not ours; it is treated as the latest that ours can be.
 const READ: &str = "
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -70,12 +70,12 @@ const FORGIVE: &str = "
     return 1
 ";
 
-/// The buckets in a Redis, which may be away at any time.
+/// The buckets in a Redis that may be away at any time.
 #[derive(Clone)]
 pub(crate) struct RedisBuckets {
     connection: RedisConnection,
     scripts: Arc<Scripts>,
-    /// Until then nobody asks.
+    /// Redis is not tried before this time.
     away_until: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -85,7 +85,7 @@ struct Scripts {
     forgive: Script,
 }
 
-/// Where a bucket is. The braces put the buckets of all addresses into one slot of a cluster, so that a script may have two.
+/// The key of a bucket. The braces put the buckets of all addresses into one slot of a cluster, so that a script may use two.
 pub(super) fn key(bucket: &Bucket) -> String {
     format!("{{auth:attempts}}:{:032x}", u128::from_be_bytes(bucket.name))
 }
@@ -99,17 +99,17 @@ impl RedisBuckets {
         Ok(Self { connection, scripts: Arc::new(scripts), away_until: Arc::default() })
     }
 
-    /// Counts a failure in all of `buckets`, or in none, when one of them is full.
+    /// Counts a failure in all of `buckets`, or in none if one of them is full.
     pub(super) async fn charge(&self, buckets: &[Bucket]) -> Result<bool, Away> {
         self.run(&self.scripts.charge, buckets).await
     }
 
-    /// Takes one failure out of each of `buckets`.
+    /// Removes one failure from each of `buckets`.
     pub(super) async fn take_back(&self, buckets: &[Bucket]) -> Result<bool, Away> {
         self.run(&self.scripts.take_back, buckets).await
     }
 
-    /// Takes all failures out of the first of `buckets`, and as many out of the others.
+    /// Removes all failures from the first of `buckets`, and as many from the others.
     pub(super) async fn forgive(&self, buckets: &[Bucket]) -> Result<bool, Away> {
         self.run(&self.scripts.forgive, buckets).await
     }
@@ -139,7 +139,7 @@ impl RedisBuckets {
                 *self.away_until.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some(Instant::now() + AWAY_FOR);
                 if let Some(times) = AWAY.due() {
-                    tracing::warn!(%error, times, "Redis is away; each replica counts wrong passwords for itself");
+                    tracing::warn!(%error, times, "Redis is away; each replica counts wrong passwords on its own");
                 }
                 Err(Away)
             }

@@ -1,26 +1,26 @@
 use std::collections::{BTreeSet, HashMap};
 
-/// One more failure is forgiven in this time, in milliseconds.
+/// The time after which one more failure is forgiven, in milliseconds.
 pub(crate) const INTERVAL: i64 = 30_000;
 
-/// How many buckets are kept. Each stands for a password that was checked in the last minutes, so the hashes themselves are
-/// what limits their number; this is for a machine with very many cores.
+/// How many buckets are kept. Each stands for a password that was checked in the last minutes, so the cost of hashing
+/// normally limits their number; this limit is for machines with very many cores.
 const CAPACITY: usize = 131_072;
 
-/// The name of a bucket: a fingerprint that is long enough never to be another's.
+/// The name of a bucket: a fingerprint that is long enough to be unique.
 pub(crate) type Name = [u8; 16];
 
-/// Some failures that count together, and how many of them may be open.
+/// Failures that are counted together, and how many of them may be open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     pub(crate) name: Name,
     pub(crate) burst: i64,
 }
 
-/// Leaky buckets (GCRA), each the time, in milliseconds since 1970, at which all its failures are forgiven.
+/// Leaky buckets (GCRA). Each is the time, in milliseconds since 1970, at which all its failures are forgiven.
 ///
-/// A bucket goes when it is empty. If there are too many, the one goes that would be empty first: to push out a bucket with
-/// many failures one has to fail as often, in each of all the others.
+/// Empty buckets are removed. If there are too many, the one that would be empty first is removed: to push out a bucket with
+/// many failures, an attacker has to fail as often in each of the others.
 #[derive(Default)]
 pub(crate) struct Buckets {
     forgiven_at: HashMap<Name, i64>,
@@ -28,7 +28,7 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
-    /// Counts a failure in all of `buckets`, or in none, when one of them is full.
+    /// Counts a failure in all of `buckets`, or in none if one of them is full.
     pub(crate) fn charge(&mut self, buckets: &[Bucket], now: i64) -> bool {
         self.forget_empty(now);
         let charged = |bucket: &Bucket| {
@@ -42,7 +42,7 @@ impl Buckets {
         true
     }
 
-    /// Takes one failure out of each of `buckets`.
+    /// Removes one failure from each of `buckets`.
     pub(crate) fn take_back(&mut self, buckets: &[Bucket], now: i64) {
         for bucket in buckets {
             let end = self.end(&bucket.name, now) - INTERVAL;
@@ -50,7 +50,7 @@ impl Buckets {
         }
     }
 
-    /// Takes all failures out of the first of `buckets`, and as many out of the others.
+    /// Removes all failures from the first of `buckets`, and as many from the others.
     pub(crate) fn forgive(&mut self, buckets: &[Bucket], now: i64) {
         let Some((own, others)) = buckets.split_first() else { return };
         let debt = self.end(&own.name, now) - now;
@@ -158,6 +158,6 @@ mod tests {
         assert_eq!(buckets.forgiven_at.len(), CAPACITY);
         assert!(!buckets.charge(&victim, NOW));
         assert!(buckets.charge(&[bucket(1, 10)], NOW + 300_000));
-        assert_eq!(buckets.forgiven_at.len(), 1, "what is forgiven is forgotten");
+        assert_eq!(buckets.forgiven_at.len(), 1, "forgiven failures are forgotten");
     }
 }

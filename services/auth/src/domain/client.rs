@@ -3,16 +3,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use shop_core::UserId;
 use uuid::Uuid;
 
-/// Who asks, as far as it matters for bounds: each client has failures and a place in the queue of its own.
+/// The caller, as far as limits are concerned: each client has its own failures and its own place in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     /// Somebody at this address.
     Address(IpAddr),
-    /// Somebody whom a proxy that is trusted knows by another name than an address (RFC 7239, section 6.3).
+    /// A caller whom a trusted proxy identifies by something other than an address (RFC 7239, section 6.3).
     Named(String),
-    /// One that has logged in to this account before, with the token that it was given then.
+    /// A caller who has logged in to this account before, and sent the token from then.
     Device {
-        /// Whose it is.
+        /// The account.
         account: UserId,
         /// The token's id.
         token: Uuid,
@@ -22,7 +22,7 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Whoever is at `address`; of an IPv6 address the first half, because the rest is the client's own to choose.
+    /// The client at `address`. Only the first half of an IPv6 address counts, because clients choose the rest themselves.
     pub(crate) fn at(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -30,12 +30,12 @@ impl Client {
         })
     }
 
-    /// Whether it goes first, and strangers' failures are not held against it.
+    /// Whether it goes first, and strangers' failures do not count against it.
     pub(crate) fn is_known(&self) -> bool {
         matches!(self, Self::Device { .. } | Self::Operator)
     }
 
-    /// Whose failures count together.
+    /// The key under which failures are counted together.
     pub(crate) fn failures(&self) -> String {
         match self {
             Self::Device { token, .. } => format!("device:{token}"),
@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// Who waits in one line.
+    /// The key of its line in the queue.
     pub(crate) fn line(&self) -> String {
         match self {
             Self::Address(address) => format!("address:{address}"),

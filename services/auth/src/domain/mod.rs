@@ -1,4 +1,4 @@
-//! What an account is, how its password is kept, what its token says. Knows neither HTTP nor the database.
+//! What an account is, how its password is stored, and what its token says. Uses neither HTTP nor the database.
 
 mod buckets;
 mod client;
@@ -19,17 +19,17 @@ pub(crate) use password::{NewPassword, Password};
 pub(crate) use passwords::{PasswordError, Passwords, Verdict};
 pub(crate) use tokens::Tokens;
 
-/// A person who has registered.
+/// A registered person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) id: UserId,
     pub(crate) email: Email,
-    /// Whether the person keeps the shop.
+    /// Whether the person manages the shop.
     pub(crate) admin: bool,
 }
 
 impl Account {
-    /// What the account may do: everybody buys, some keep the shop as well.
+    /// What the account may do: everybody buys, and some also manage the shop.
     pub(crate) fn roles(&self) -> Vec<Role> {
         if self.admin { vec![Role::Customer, Role::Admin] } else { vec![Role::Customer] }
     }

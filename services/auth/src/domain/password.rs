@@ -14,39 +14,39 @@ pub(crate) struct Password(Spellings);
 #[derive(Clone, Debug)]
 struct Spellings {
     typed: SecretString,
-    /// As RFC 8265 spells it; `None` when that is how it was typed.
+    /// In RFC 8265's spelling; `None` if it was typed that way.
     spelled: Option<SecretString>,
 }
 
-/// A password that an account may have: 8 to 128 characters, none of them a control character, and not white space alone.
-/// Characters are counted, and the password is kept, as RFC 8265 spells it.
+/// A password that an account may have: 8 to 128 characters, without control characters, and more than white space.
+/// Characters are counted, and the password is stored, in RFC 8265's spelling.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "Password")]
 #[schema(value_type = String, format = "password", min_length = 8, max_length = 128, examples("password123"))]
 pub(crate) struct NewPassword(SecretString);
 
-/// The password cannot be an account's.
+/// An account must not have this password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum UnacceptablePassword {
-    #[error("a password has 8 to 128 characters, and no NUL among them")]
+    #[error("a password must have 8 to 128 characters and no NUL")]
     Length,
-    #[error("a password has no control characters, such as a tab or a line break")]
+    #[error("a password must not contain control characters, such as a tab or a line break")]
     Control,
-    #[error("a password is more than white space")]
+    #[error("a password must contain more than white space")]
     Blank,
-    #[error("this password is one of the first that are guessed; choose another one")]
+    #[error("this password is easy to guess; choose another one")]
     Common,
-    #[error("a password is not the own e-mail address or the shop's name; choose another one")]
+    #[error("a password must not be your own e-mail address or the shop's name; choose another one")]
     Personal,
 }
 
 impl Password {
-    /// As RFC 8265 spells it: how passwords are kept.
+    /// In RFC 8265's spelling, in which passwords are stored.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.spelled.as_ref().unwrap_or(&self.0.typed).expose_secret().as_bytes()
     }
 
-    /// As it was typed, where that is something else: passwords were once kept so.
+    /// As it was typed, if that differs: passwords used to be stored that way.
     pub(super) fn typed_otherwise(&self) -> Option<&[u8]> {
         self.0.spelled.as_ref().map(|_| self.0.typed.expose_secret().as_bytes())
     }
@@ -93,7 +93,7 @@ impl TryFrom<Password> for NewPassword {
     }
 }
 
-/// White space, or what looks like it or like nothing.
+/// White space, or something that looks like it or is invisible.
 fn is_blank(c: char) -> bool {
     c.is_whitespace()
         || matches!(
@@ -106,10 +106,10 @@ fn is_blank(c: char) -> bool {
 }
 
 impl<'de> Deserialize<'de> for Password {
-    /// Serde's own message would quote a value of the wrong type, and the value is somebody's password.
+    /// Serde's own message would quote a value of the wrong type, and the value is a password.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text =
-            String::deserialize(deserializer).map_err(|_| D::Error::custom("a password is a string"))?;
+            String::deserialize(deserializer).map_err(|_| D::Error::custom("a password must be a string"))?;
         Ok(Self::from(text))
     }
 }

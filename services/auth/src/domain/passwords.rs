@@ -27,50 +27,50 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How many hashes wait for each core. One takes about 20 ms, so the last of them waits well under a second.
+/// How many hashes may wait per core. One takes about 20 ms, so the last of them waits well under a second.
 const QUEUE_PER_CORE: usize = 32;
 
 /// Hashes and checks passwords with argon2id, off the async threads.
 ///
-/// As many hashes run at once as there are cores, so memory is bounded too; a bounded number waits, fairly between clients, and
-/// one more is refused. A request that goes away while its hash runs keeps its place until the hash is done.
+/// As many hashes run at once as there are cores, which also bounds memory. A limited number waits, fairly between clients, and
+/// further ones are refused. A request that goes away while its hash runs keeps its place until the hash is done.
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
-    /// Checked in the place of an unknown account's hash. It also carries the current parameters.
+    /// Checked in place of the hash of an unknown account. It also holds the current parameters.
     decoy: Arc<PasswordHash>,
     queue: Queue,
     memories: Memories,
     hashes: Counter,
 }
 
-/// What hashes have worked in, kept for the next ones, never more than run at once. An allocator that takes 19 MiB and
-/// gets them back again and again, between small things that stay, ends up with hundreds of megabytes of holes.
+/// Memory that hashes have used, kept for the next ones; never more blocks than run at once. An allocator that hands out 19 MiB and
+/// gets them back again and again, between small objects that stay, ends up with hundreds of megabytes of fragmentation.
 #[derive(Clone, Default)]
 struct Memories(Arc<Mutex<Vec<Vec<Block>>>>);
 
-/// What a check found.
+/// The outcome of a check.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Wrong password, or nobody's.
+    /// A wrong password, or no such account.
     Wrong,
-    /// The right password; `rehashed` is to be stored when the old hash was made with other parameters.
+    /// The right password; store `rehashed` if the old hash was made with other parameters.
     Right { rehashed: Option<SecretString> },
 }
 
-/// Why there is no answer.
+/// Why there is no result.
 #[derive(Debug, Error)]
 pub(crate) enum PasswordError {
     #[error("too many passwords are being hashed already")]
     Busy,
     #[error("argon2 failed: {0}")]
     Argon2(password_hash::Error),
-    #[error("hashing was cut short")]
+    #[error("hashing was interrupted")]
     CutShort(#[from] JoinError),
 }
 
 impl Passwords {
     /// # Errors
-    /// The system has no randomness.
+    /// The system provides no randomness.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
             .map_err(|error| anyhow::anyhow!("argon2's parameters: {error}"))?;
@@ -93,7 +93,7 @@ impl Passwords {
         self.hashes.clone()
     }
 
-    /// The PHC string (`$argon2id$v=19$…`) to keep for `password`.
+    /// Returns the PHC string (`$argon2id$v=19$…`) to store for `password`.
     pub(crate) async fn hash(
         &self,
         password: NewPassword,
@@ -103,8 +103,8 @@ impl Passwords {
         self.work(client, move |memory| worker.hash(memory, password.text().as_bytes())).await
     }
 
-    /// Checks `password` against the hash of an account. `None` is an account that does not exist, and costs the
-    /// same work, so that the time of the answer does not tell who is registered.
+    /// Checks `password` against the hash of an account. `None` is an account that does not exist; it costs the
+    /// same work, so that the response time does not reveal who is registered.
     pub(crate) async fn check(
         &self,
         password: Password,
@@ -149,7 +149,7 @@ impl Memories {
     }
 }
 
-/// What goes to the blocking thread.
+/// What is passed to the blocking thread.
 struct Worker {
     argon2: Argon2<'static>,
     decoy: Arc<PasswordHash>,
@@ -181,7 +181,7 @@ impl Worker {
             verify(hash, memory, password).map_err(PasswordError::Argon2)
         };
         let is_as_spelled = is_of(password.as_bytes())?;
-        // A hash may be older than the one spelling of passwords.
+        // A hash may be older than the single spelling of passwords.
         let is_as_typed = match password.typed_otherwise() {
             Some(typed) if !is_as_spelled => is_of(typed)?,
             _ => false,
@@ -200,7 +200,7 @@ impl Worker {
     }
 }
 
-/// Whether `hash`, by the parameters in it, is of `password`.
+/// Whether `hash`, with its own parameters, is of `password`.
 fn verify(hash: &PasswordHash, memory: &mut Vec<Block>, password: &[u8]) -> password_hash::Result<bool> {
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
         return Err(password_hash::Error::EncodingInvalid);
@@ -212,7 +212,7 @@ fn verify(hash: &PasswordHash, memory: &mut Vec<Block>, password: &[u8]) -> pass
     Ok(run(&argon2, memory, password, salt)? == *expected)
 }
 
-/// Runs argon2 in `memory`, which grows to what the parameters want.
+/// Runs argon2 in `memory`, which grows to the size that the parameters need.
 fn run(
     argon2: &Argon2<'_>,
     memory: &mut Vec<Block>,

@@ -5,23 +5,23 @@ use shop_core::Email;
 
 use super::password::{NewPassword, UnacceptablePassword};
 
-/// What a new password must be, beside its length (NIST SP 800-63B, section 5.1.1.2).
+/// The requirements for a new password, besides its length (NIST SP 800-63B, section 5.1.1.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PasswordPolicy {
     /// Long enough, and more than white space.
     #[default]
     Basic,
-    /// Nor one that is guessed first: a common one, a repetition or a sequence, the own address, the shop's name.
+    /// Also not easy to guess: no common password, repetition or sequence, and neither the account's own address nor the shop's name.
     Strict,
 }
 
-/// Lower case, sorted, 8 characters or more: those of the 30,000 most common passwords in the frequency lists of zxcvbn
+/// In lower case, sorted, 8 characters or more: those of the 30,000 most common passwords in the frequency lists of zxcvbn
 /// (<https://github.com/dropbox/zxcvbn>, MIT licence, Copyright 2012-2016 Dan Wheeler and Dropbox, Inc.), and some that are
-/// common on Russian keyboards or among people who have to mix in digits and signs.
+/// common on Russian keyboards or where digits and signs are required.
 static COMMON: LazyLock<HashSet<&str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
-/// Words that are this shop's, or every site's.
+/// Words that occur in this shop's name, or on every site.
 const OWN_WORDS: [&str; 10] =
     ["shop", "shopshop", "myshop", "theshop", "shopdev", "магазин", "password", "пароль", "qwerty", "йцукен"];
 
@@ -49,7 +49,7 @@ fn is_pattern(text: &str) -> bool {
     repeats || steps == HashSet::from([1]) || steps == HashSet::from([-1])
 }
 
-/// The address, a part of it, or the shop's name, with no more than digits and signs around it.
+/// The address, a part of it, or the shop's name, surrounded only by digits and signs.
 fn is_own(text: &str, email: &Email) -> bool {
     let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
     let (local, domain) = email.parts();
@@ -58,11 +58,11 @@ fn is_own(text: &str, email: &Email) -> bool {
     let name = site.rsplit_once('.').map_or(site, |(name, _)| name);
     let own = [local, domain, site, name, email.as_str(), &shown].map(letters);
     let word = letters(text);
-    // Digits and signs alone are nobody's name.
+    // Digits and signs alone are not a name.
     !word.is_empty() && (own.contains(&word) || OWN_WORDS.contains(&word.as_str())) || own_digits(text, local)
 }
 
-/// An address such as a telephone number's.
+/// The digits of an address such as a telephone number's.
 fn own_digits(text: &str, local: &str) -> bool {
     local.chars().any(char::is_numeric) && text == local
 }

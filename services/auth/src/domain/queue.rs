@@ -7,24 +7,24 @@ use tokio::sync::oneshot;
 
 use super::Client;
 
-/// So many known clients in a row, and then one stranger.
+/// How many known clients may go in a row before one stranger.
 const KNOWN_IN_A_ROW: usize = 4;
 
-/// How many hashes a known client may have waiting: a person has one.
+/// How many hashes a known client may have waiting: a person needs one.
 const WAITING_OF_KNOWN: usize = 4;
 
-/// A queue for a few places that is fair between clients, however much each of them asks: every client waits in a line of its
-/// own, lines take turns, and known clients go before strangers.
+/// A queue for a few places that is fair between clients, however much each of them asks: every client waits in its own
+/// line, lines take turns, and known clients go before strangers.
 ///
-/// When it is full, whoever has the longest line pays: its last one is sent away for the newcomer.
+/// If the queue is full, the last of the longest line is sent away for the newcomer.
 #[derive(Clone)]
 pub(super) struct Queue(Arc<Mutex<State>>);
 
-/// There is no place to wait, either.
+/// There is no room to wait, either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-/// A place, until it is dropped.
+/// A place, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn(Option<Queue>);
 
@@ -39,7 +39,7 @@ struct State {
 
 #[derive(Default)]
 struct Lines {
-    /// Clients with a line, the one whose turn it is first.
+    /// Clients with a line, starting with the one whose turn it is.
     order: VecDeque<String>,
     lines: HashMap<String, VecDeque<Waiter>>,
     waiting: usize,
@@ -50,7 +50,7 @@ struct Waiter {
     turn: oneshot::Sender<Turn>,
 }
 
-/// Leaves the line when nobody waits for the turn any more.
+/// Leaves the line if its request stops waiting.
 struct Waiting<'a> {
     queue: &'a Queue,
     client: &'a Client,
@@ -65,7 +65,7 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue with `capacity` places to wait for `places`.
+    /// A queue for `places`, in which `capacity` may wait.
     pub(super) fn new(places: usize, capacity: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: places,
@@ -105,7 +105,7 @@ impl State {
 
     fn line_up(&mut self, client: &Client, line: &str, turn: oneshot::Sender<Turn>) -> Result<u64, Full> {
         let own = self.lines(client).length(line);
-        // With half of all places one client cannot fill the queue, and the others need not push anybody out.
+        // With a limit of half of the queue, one client cannot fill it, and the others need not push anybody out.
         let bound = if client.is_known() { WAITING_OF_KNOWN } else { (self.capacity / 2).max(1) };
         if own >= bound {
             return Err(Full);
@@ -155,7 +155,7 @@ impl Lines {
         self.waiting += 1;
     }
 
-    /// The first one of the line whose turn it is; the line goes to the end.
+    /// Takes the first of the line whose turn it is; the line goes to the end.
     fn pop(&mut self) -> Option<Waiter> {
         let line = self.order.pop_front()?;
         let waiters = self.lines.get_mut(&line)?;
@@ -188,14 +188,14 @@ impl Drop for Waiting<'_> {
 }
 
 impl Drop for Turn {
-    /// Hands the place on.
+    /// Passes the place on.
     fn drop(&mut self) {
         let Some(queue) = self.0.take() else { return };
         let mut state = queue.state();
         while let Some(waiter) = state.next() {
             match waiter.turn.send(Self(Some(queue.clone()))) {
                 Ok(()) => return,
-                // Nobody waits for it any more; it must not be dropped here, where the state is locked.
+                // Its request no longer waits. It must not be dropped here, where the state is locked.
                 Err(mut turn) => drop(turn.0.take()),
             }
         }
@@ -223,7 +223,7 @@ mod tests {
         Client::Device { account: UserId(Uuid::from_u128(number)), token: Uuid::nil() }
     }
 
-    /// Stands in line, or is sent away at once.
+    /// Joins the queue, or is sent away at once.
     fn enter(queue: &Queue, client: &Client) -> Option<Entering> {
         let (queue, client) = (queue.clone(), client.clone());
         let mut entering = async move { queue.enter(&client).await }.boxed();
@@ -234,7 +234,7 @@ mod tests {
         }
     }
 
-    /// Who has a turn now, by name; it is taken, and given back.
+    /// Returns whose turn it is now, by name; takes the place and gives it back.
     fn served(waiting: &mut Vec<(&'static str, Entering)>) -> Option<&'static str> {
         let mut at = 0;
         while at < waiting.len() {
@@ -320,7 +320,7 @@ mod tests {
             let granted = enter(&queue, &stranger(3)).unwrap();
             drop(gone);
             drop(turn);
-            // It has been given the place and does not know yet.
+            // It has been given the place and has not noticed yet.
             drop(granted);
         }
         let state = queue.state();

@@ -25,10 +25,10 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// A signer with the key that `config`'s algorithm wants.
+    /// Creates a signer with the key that `config`'s algorithm needs.
     ///
     /// # Errors
-    /// The key is missing, malformed, too short, or not the private half of the public key that is configured.
+    /// The key is missing, malformed, too short, or not the private half of the configured public key.
     pub(crate) fn new(
         config: &TokenConfig,
         private_key: Option<&SecretString>,
@@ -49,7 +49,7 @@ impl Tokens {
             .map_err(|why| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY {why}"))?;
         // The library's errors are dropped on purpose: none may quote a private key.
         let (key, public_key) = read_private_key(pem.to_string().as_bytes(), algorithm)
-            .map_err(|_| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY is a key that {algorithm:?} cannot use"))?;
+            .map_err(|_| anyhow::anyhow!("AUTH_JWT_PRIVATE_KEY is not a key that {algorithm:?} can use"))?;
         if let Some(configured) = &config.jwt_public_key {
             is_the_same_key(configured, algorithm, &public_key)?;
         }
@@ -63,12 +63,12 @@ impl Tokens {
         Ok(Self { header, key, verifier, public_keys, lifetime })
     }
 
-    /// Verifies what this signs.
+    /// A verifier for the tokens that this signs.
     pub(crate) fn verifier(&self) -> TokenVerifier {
         self.verifier.clone()
     }
 
-    /// The keys for others to verify with, the one that signs first; an HMAC secret is nobody else's.
+    /// The public keys for verifying, starting with the one that signs. An HMAC secret is not among them.
     pub(crate) fn public_keys(&self) -> &[Jwk] {
         &self.public_keys
     }
@@ -78,10 +78,10 @@ impl Tokens {
         self.lifetime
     }
 
-    /// A token for `account`, valid from now on.
+    /// Returns a token for `account` that is valid from now on.
     ///
     /// # Errors
-    /// The key cannot sign, which [`Tokens::new`] has ruled out.
+    /// The key cannot sign; [`Tokens::new`] has ruled that out.
     pub(crate) fn issue(&self, account: &Account, clock: &Clock) -> anyhow::Result<String> {
         let now = clock.now();
         let claims = Claims {
@@ -98,7 +98,7 @@ impl Tokens {
     }
 }
 
-/// Reads a private key, and derives the public one, named by its thumbprint (RFC 7638).
+/// Reads a private key, and derives the public key, which is named by its thumbprint (RFC 7638).
 fn read_private_key(
     pem: &[u8],
     algorithm: Algorithm,
@@ -112,14 +112,14 @@ fn read_private_key(
     Ok((key, public_key))
 }
 
-/// With its name, and what it is for.
+/// Adds its name and purpose.
 fn published(mut key: Jwk) -> Result<Jwk, jsonwebtoken::errors::Error> {
     key.common.public_key_use = Some(PublicKeyUse::Signature);
     key.common.key_id = Some(key.thumbprint(ThumbprintHash::SHA256)?);
     Ok(key)
 }
 
-/// Other services verify with the configured public key; another one here would make every token worthless there.
+/// Other services verify with the configured public key; if it differed from the one here, they would refuse every token.
 fn is_the_same_key(configured: &str, algorithm: Algorithm, derived: &Jwk) -> anyhow::Result<()> {
     let key = public_key("AUTH_JWT_PUBLIC_KEY", configured, algorithm)?;
     let configured = Jwk::from_decoding_key(&key, Some(algorithm))

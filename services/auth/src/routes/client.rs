@@ -1,4 +1,4 @@
-//! Who is asking.
+//! The caller.
 
 use std::convert::Infallible;
 
@@ -10,11 +10,11 @@ use shop_runtime::{auth::TokenVerifier, http::Peer};
 
 use crate::{app::App, domain::Client};
 
-/// A token that has expired for so long still shows that its bearer has logged in.
+/// How long a token still proves, after it has expired, that its bearer has logged in.
 const REMEMBERED: TimeDelta = TimeDelta::days(90);
 
-/// Where a request comes from, and the token that came with it, if any. A token is not needed, and one that is not good is as
-/// good as none.
+/// Where a request comes from, and the token it carries, if any. A token is not required, and an invalid one counts as
+/// none.
 pub(super) struct Asking {
     peer: Client,
     token: Option<String>,
@@ -39,12 +39,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Asking {
-    /// Somebody of whom nothing is known but the address.
+    /// A caller of whom only the address is known.
     pub(super) fn stranger(self) -> Client {
         self.peer
     }
 
-    /// The client, as far as the account of `email` knows it.
+    /// The client as seen by the account of `email`.
     pub(super) fn for_account_of(self, email: &Email, verifier: &TokenVerifier) -> Client {
         let remembered = self.token.and_then(|token| verifier.remembers(&token, REMEMBERED));
         match remembered.filter(|claims| claims.email == *email) {

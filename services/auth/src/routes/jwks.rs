@@ -12,14 +12,14 @@ use crate::app::App;
 /// A JWK Set (RFC 7517, section 5).
 #[derive(Serialize, ToSchema)]
 struct KeySet {
-    /// Empty when tokens are signed with a shared secret: then there is no key to publish.
+    /// Empty if tokens are signed with a shared secret: then there is no key to publish.
     #[schema(value_type = Vec<Object>)]
     keys: Vec<Jwk>,
 }
 
-/// The keys to verify tokens with
+/// Lists the keys for verifying tokens
 ///
-/// A token's header names its key by `kid`.
+/// The `kid` in a token's header names its key.
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",

@@ -1,4 +1,4 @@
-//! The endpoints. Each module is one, with its request, its answer, its errors and its tests.
+//! The endpoints. Each module is one, with its request, response, errors and tests.
 
 mod client;
 mod jwks;

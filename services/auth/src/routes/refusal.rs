@@ -1,4 +1,4 @@
-//! What registrations and logins are refused with.
+//! The problems with which registrations and logins are refused.
 
 use http::{HeaderValue, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -13,13 +13,13 @@ use crate::{
 /// When to try again, in seconds: by then one more wrong password is forgiven, and any queue is short.
 const RETRY_AFTER: u32 = 30;
 
-/// 429, whatever there is too much of. It is one answer for all reasons, because the difference would tell a stranger how an
-/// address is doing.
+/// 429, whichever limit was reached. The response is the same for all reasons, because a difference would tell a stranger about the state of an
+/// address.
 pub(super) struct TooManyAttempts;
 
 impl From<TooManyAttempts> for Problem {
     fn from(TooManyAttempts: TooManyAttempts) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many logins have been tried")
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many login attempts")
             .detail(format!("Try again in {RETRY_AFTER} seconds."))
             .header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER))
     }
@@ -31,7 +31,7 @@ impl Documented for TooManyAttempts {
     }
 }
 
-/// What a client is told when its password was not hashed.
+/// The response to a client whose password was not hashed.
 pub(super) fn not_hashed(error: PasswordError, refusals: &Refusals) -> Problem {
     match error {
         PasswordError::Busy => {
@@ -42,7 +42,7 @@ pub(super) fn not_hashed(error: PasswordError, refusals: &Refusals) -> Problem {
     }
 }
 
-/// Of a body in which there is an e-mail address.
+/// The problems of a body with an e-mail address.
 pub(super) fn examples_of_a_body<T: DeserializeOwned>() -> Vec<Problem> {
     let mut examples = Json::<T>::examples();
     examples.push(Problem::invalid("/email", InvalidEmail.to_string()));

@@ -19,7 +19,7 @@ use crate::{
     store::{self, InsertError},
 };
 
-/// Somebody who wants an account.
+/// A new account.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Registration {
     email: Email,
@@ -38,18 +38,18 @@ impl Documented for InsertError {
     }
 }
 
-/// Register an account
+/// Registers an account
 ///
-/// The answer is a token, so the person is logged in at once.
+/// The response contains a token, so the person is logged in at once.
 #[utoipa::path(
     post,
     path = "/auth/register",
     operation_id = "register",
     tag = "auth",
-    // Inline: some tools that sign up by themselves do not follow references.
+    // Inline: some tools that register by themselves do not follow references.
     request_body = inline(Registration),
     responses(
-        (status = 201, description = "The account was made", body = TokenResponse),
+        (status = 201, description = "The account was created", body = TokenResponse),
         Problems<(DbErr, Registration, TooManyAttempts, InsertError)>,
     )
 )]
@@ -72,7 +72,7 @@ impl From<InsertError> for Problem {
     fn from(error: InsertError) -> Self {
         match error {
             InsertError::EmailTaken => {
-                Self::new(StatusCode::CONFLICT, "email-taken", "This e-mail address has an account")
+                Self::new(StatusCode::CONFLICT, "email-taken", "This e-mail address already has an account")
                     .detail("Log in instead, or register another address.")
             }
             InsertError::Database(error) => error.into(),
@@ -128,7 +128,7 @@ mod tests {
                 {
                   "detail": "Log in instead, or register another address.",
                   "status": 409,
-                  "title": "This e-mail address has an account",
+                  "title": "This e-mail address already has an account",
                   "type": "https://shop.dev/problems/email-taken"
                 }
                 "#);
@@ -144,10 +144,10 @@ mod tests {
             insta::allow_duplicates! {
                 insta::assert_snapshot!(snapshot(&short), @r#"
                 {
-                  "detail": "a password has 8 to 128 characters, and no NUL among them",
+                  "detail": "a password must have 8 to 128 characters and no NUL",
                   "errors": [
                     {
-                      "detail": "a password has 8 to 128 characters, and no NUL among them",
+                      "detail": "a password must have 8 to 128 characters and no NUL",
                       "pointer": "/password"
                     }
                   ],

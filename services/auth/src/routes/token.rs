@@ -21,14 +21,14 @@ use crate::{
     store,
 };
 
-/// Who logs in, and the proof.
+/// The account, and its password.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Credentials {
     email: Email,
     password: Password,
 }
 
-/// The same as an OAuth2 password grant (RFC 6749, section 4.3) sends it; its other fields are not looked at.
+/// The same, as an OAuth2 password grant (RFC 6749, section 4.3) sends it; its other fields are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct PasswordGrant {
     username: Email,
@@ -55,7 +55,7 @@ impl Documented for Credentials {
     }
 }
 
-/// 401: an unknown address and a wrong password are one answer.
+/// 401: the response to an unknown address and to a wrong password is the same.
 pub(super) struct BadCredentials;
 
 impl From<BadCredentials> for Problem {
@@ -72,10 +72,10 @@ impl Documented for BadCredentials {
     }
 }
 
-/// Log in
+/// Logs in
 ///
-/// Takes JSON, or the form of an OAuth2 password grant. Who sends the last token of the same account along, valid or expired
-/// for up to 90 days, is not held up by the wrong passwords of strangers.
+/// Takes JSON, or the form of an OAuth2 password grant. Clients that also send the last token of the same account, valid or expired
+/// for up to 90 days, are not slowed down by strangers' wrong passwords.
 #[utoipa::path(
     post,
     path = "/auth/token",
@@ -114,7 +114,7 @@ pub(super) async fn handle(
     }
 }
 
-/// The account whose password this is.
+/// The account with this password.
 async fn authenticate(
     app: &App,
     Credentials { email, password }: Credentials,
@@ -128,7 +128,7 @@ async fn authenticate(
     };
     if let Some(rehashed) = rehashed {
         store::replace_password_hash(&app.database, account.id, &hash, &rehashed).await?;
-        tracing::info!(account = %account.id, "the password's hash was brought up to date");
+        tracing::info!(account = %account.id, "the password's hash was updated");
     }
     Ok(Some(account))
 }
@@ -211,7 +211,7 @@ mod tests {
                 {
                   "detail": "Try again in 30 seconds.",
                   "status": 429,
-                  "title": "Too many logins have been tried",
+                  "title": "Too many login attempts",
                   "type": "https://shop.dev/problems/too-many-attempts"
                 }
                 "#);

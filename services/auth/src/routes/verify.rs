@@ -9,7 +9,7 @@ use shop_runtime::{
 };
 use utoipa::ToSchema;
 
-/// Whom a token speaks for.
+/// The bearer of a token.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Identity {
     id: UserId,
@@ -19,9 +19,9 @@ pub(super) struct Identity {
     expires_at: DateTime<Utc>,
 }
 
-/// Verify a token
+/// Verifies a token
 ///
-/// Says what the token says, if it is valid.
+/// Returns what the token says, if it is valid.
 #[utoipa::path(
     get,
     path = "/auth/verify",

@@ -18,13 +18,13 @@ use crate::domain::Account;
 /// Why an account was not stored.
 #[derive(Debug, Error)]
 pub(crate) enum InsertError {
-    #[error("the e-mail address has an account")]
+    #[error("the e-mail address already has an account")]
     EmailTaken,
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
-/// Stores a new account. Of two that race for an address, the unique index lets one through.
+/// Stores a new account. If two requests race for an address, the unique index lets one through.
 pub(crate) async fn insert(
     database: &Database,
     account: &Account,
@@ -41,7 +41,7 @@ pub(crate) async fn insert(
     }
 }
 
-/// Stores an admin's account; an account that has its address is made admin and gets its password.
+/// Stores an admin's account. An existing account with that address becomes admin and gets the password.
 pub(crate) async fn upsert_admin(
     database: &Database,
     account: &Account,
@@ -59,7 +59,7 @@ pub(crate) async fn upsert_admin(
     Ok(())
 }
 
-/// The account of an address, with the hash of its password.
+/// Returns the account of an address, with its password's hash.
 pub(crate) async fn find(
     database: &Database,
     email: &Email,
@@ -68,7 +68,7 @@ pub(crate) async fn find(
     found.map(account_and_hash).transpose()
 }
 
-/// Replaces a password's hash by a better one, unless somebody changed the password meanwhile.
+/// Replaces a password's hash by a better one, unless the password was changed meanwhile.
 pub(crate) async fn replace_password_hash(
     database: &Database,
     id: UserId,

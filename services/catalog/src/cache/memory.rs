@@ -10,10 +10,10 @@ use shop_core::Clock;
 use super::{Away, Cache, Claim, Timing};
 use crate::page::Page;
 
-/// The list in this process: for a shop that is one process.
+/// The list in this process, for a shop that runs in one process.
 #[derive(Debug)]
 pub struct MemoryCache {
-    /// With the generation that each was filled in; one of an earlier generation counts for nothing.
+    /// Each list with the generation in which it was filled in; a list of an earlier generation is ignored.
     list: Moka<(), (u64, Arc<Page>)>,
     state: Mutex<State>,
     timing: Timing,
@@ -23,7 +23,7 @@ pub struct MemoryCache {
 #[derive(Debug, Default)]
 struct State {
     generation: u64,
-    /// The one claim that stands, and until when.
+    /// The current claim, if any, and when it expires.
     claim: Option<(Claim, Instant)>,
 }
 
@@ -57,7 +57,7 @@ impl Cache for MemoryCache {
             }
             state.claim = Some((Claim(token), now + self.timing.claim));
         }
-        // Looked at last: whoever filled the list did so before giving up the claim that would have stopped us above.
+        // Checked last: a reader fills the list before it gives up the claim that would have stopped us above.
         if self.get().await?.is_some() {
             self.release(Claim(token)).await;
             return Ok(None);
@@ -73,7 +73,7 @@ impl Cache for MemoryCache {
             }
             state.generation
         };
-        // An invalidation in between raises the generation, and what is inserted here is never read.
+        // An invalidation in between raises the generation, so what is inserted here is never read.
         self.list.insert((), (generation, Arc::new(page.clone()))).await;
         self.release(claim).await;
         Ok(true)

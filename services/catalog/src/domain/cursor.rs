@@ -4,18 +4,18 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use shop_core::ProductId;
 use thiserror::Error;
 
-/// The first byte, so that another kind of cursor can follow one day and this one still be told from it.
+/// The first byte, so that another kind of cursor can be introduced later and told apart from this one.
 const VERSION: u8 = 1;
 
-/// A place in the list of products: right behind the product with this id.
+/// A position in the list of products: directly after the product with this id.
 ///
-/// Clients get it as an opaque text, so that what the list is sorted by stays ours to change.
+/// Clients get it as opaque text, so that we can change how the list is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor(pub(crate) ProductId);
 
 /// The text was not made by a [`Cursor`].
 #[derive(Debug, PartialEq, Eq, Error)]
-#[error("the cursor is not one that this list gave out")]
+#[error("the cursor was not issued by this list")]
 pub(crate) struct InvalidCursor;
 
 impl fmt::Display for Cursor {

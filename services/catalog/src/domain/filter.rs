@@ -1,14 +1,14 @@
 use shop_core::ProductId;
 
-/// How many ids one question may name: more than an order has lines.
+/// How many ids one request may name: more than an order has lines.
 pub(crate) const MAX_IDS: usize = 100;
 
-/// Which products are wanted; what is not set does not narrow.
+/// Which products to list; unset fields do not restrict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
-    /// Found in the name or the description, whatever the case.
+    /// Contained in the name or the description, ignoring case.
     pub(crate) search: Option<String>,
-    /// The category, exactly.
+    /// The exact category.
     pub(crate) category: Option<String>,
     /// One of these, at most [`MAX_IDS`].
     pub(crate) ids: Option<Vec<ProductId>>,

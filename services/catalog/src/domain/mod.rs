@@ -1,4 +1,4 @@
-//! What a product is, and how one asks for products. No database, no HTTP.
+//! What a product is, and how products are selected. No database, no HTTP.
 
 mod cursor;
 mod filter;

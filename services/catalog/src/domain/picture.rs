@@ -1,4 +1,4 @@
-//! The products' pictures: drawings of our own, compiled in, and a neutral one for whatever has none.
+//! The products' pictures: our own drawings, compiled in, and a neutral one for products without a drawing.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ macro_rules! drawings {
     };
 }
 
-/// By name. All are 400 by 400, without text, scripts or anything from elsewhere.
+/// By name. All are 400 by 400, without text, scripts or external content.
 const DRAWINGS: &[(&str, &str)] = drawings![
     "arc-lamp",
     "candle",
@@ -38,7 +38,7 @@ const PALETTES: [[&str; 4]; 6] = [
     ["#ece8f3", "#d9d0ea", "#9c8ac4", "#7b68a8"],
 ];
 
-/// What the drawings are called.
+/// The names of the drawings.
 pub(crate) fn drawing_names() -> impl Iterator<Item = &'static str> {
     DRAWINGS.iter().map(|(name, _)| *name)
 }
@@ -48,7 +48,7 @@ pub(crate) fn is_drawing(name: &str) -> bool {
     drawing(name).is_some()
 }
 
-/// The drawing called `name`, or else the neutral picture of `category`.
+/// Returns the drawing called `name`, or else the neutral picture for `category`.
 pub(crate) fn picture(name: Option<&str>, category: &str) -> Cow<'static, str> {
     name.and_then(drawing).map_or_else(|| Cow::Owned(neutral(category)), Cow::Borrowed)
 }
@@ -59,7 +59,7 @@ fn drawing(name: &str) -> Option<&'static str> {
 
 /// A wrapped box in the category's colours.
 fn neutral(category: &str) -> String {
-    // FNV-1a: any hash would do that stays the same over releases, so that the picture does.
+    // FNV-1a: any hash that stays the same across releases would do, so that the picture does, too.
     let hash = category
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));

@@ -3,13 +3,13 @@ use thiserror::Error;
 
 use super::is_drawing;
 
-/// What every price is in (ISO 4217). The shop sells in one currency.
+/// The currency of every price (ISO 4217). The shop sells in one currency.
 pub(crate) const CURRENCY: &str = "RUB";
 
 const MAX_NAME: usize = 120;
 const MAX_DESCRIPTION: usize = 2000;
 const MAX_CATEGORY: usize = 40;
-/// In minor units: ten million roubles. It leaves room for a thousand of the dearest in one amount of [`Money`].
+/// In minor units: ten million roubles. A thousand of the most expensive product still fit into one [`Money`].
 const MAX_PRICE: i64 = 1_000_000_000;
 const MAX_STOCK: u32 = 1_000_000;
 
@@ -22,15 +22,15 @@ pub(crate) struct Product {
     pub(crate) price: Money,
     pub(crate) category: String,
     pub(crate) stock: u32,
-    /// The name of its drawing; without one, it gets the neutral picture of its category.
+    /// The name of its drawing; without one, it gets the neutral picture for its category.
     pub(crate) drawing: Option<String>,
 }
 
-/// A product as an admin describes it, checked: it can only be made by [`Draft::new`].
+/// A product as an admin describes it, validated: only [`Draft::new`] creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Draft(Fields);
 
-/// What a [`Draft`] is made of.
+/// The input for a [`Draft`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fields {
     pub(crate) name: String,
@@ -41,54 +41,51 @@ pub(crate) struct Fields {
     pub(crate) drawing: Option<String>,
 }
 
-/// Why a description cannot be a product.
+/// Why the input is not a valid product.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("{reason}")]
 pub(crate) struct Refused {
-    /// The field, as it is called on the wire.
+    /// The field's name on the wire.
     pub(crate) field: &'static str,
     pub(crate) reason: String,
 }
 
 impl Draft {
-    /// Trims and checks `fields`.
+    /// Trims and validates `fields`.
     pub(crate) fn new(fields: Fields) -> Result<Self, Refused> {
         let refuse = |field, reason: String| Err(Refused { field, reason });
         let name = fields.name.trim().to_owned();
         let description = fields.description.trim().to_owned();
-        // Before they are trimmed: what is sent has the bounds that the API's description tells.
+        // Checked before trimming, because the API's description states the limits for what is sent.
         if !(1..=MAX_NAME).contains(&fields.name.chars().count()) {
-            return refuse("name", format!("A name is one line of 1 to {MAX_NAME} characters."));
+            return refuse("name", format!("A name must be one line of 1 to {MAX_NAME} characters."));
         }
         if let Err(unreadable) = text::check_line(&name) {
-            return refuse("name", format!("A name is one line that people can read: {unreadable}."));
+            return refuse("name", format!("A name must be readable: {unreadable}."));
         }
         if fields.description.chars().count() > MAX_DESCRIPTION {
             return refuse(
                 "description",
-                format!("A description is text of at most {MAX_DESCRIPTION} characters."),
+                format!("A description must have at most {MAX_DESCRIPTION} characters."),
             );
         }
         if let Err(unreadable) = text::check_lines(&description) {
-            return refuse(
-                "description",
-                format!("A description is text that people can read: {unreadable}."),
-            );
+            return refuse("description", format!("A description must be readable: {unreadable}."));
         }
         if !(1..=MAX_PRICE).contains(&fields.price.minor()) {
-            return refuse("price", "A price is 0.01 to 10000000.00.".to_owned());
+            return refuse("price", "A price must be 0.01 to 10000000.00.".to_owned());
         }
         if !is_category(&fields.category) {
             return refuse(
                 "category",
-                format!("A category is 1 to {MAX_CATEGORY} of a-z, 0-9 and hyphens, such as `desk`."),
+                format!("A category must be 1 to {MAX_CATEGORY} of a-z, 0-9 and hyphens, such as `desk`."),
             );
         }
         if fields.stock > MAX_STOCK {
-            return refuse("stock", format!("The stock is 0 to {MAX_STOCK}."));
+            return refuse("stock", format!("The stock must be 0 to {MAX_STOCK}."));
         }
         if fields.drawing.as_deref().is_some_and(|name| !is_drawing(name)) {
-            return refuse("drawing", "There is no drawing of this name.".to_owned());
+            return refuse("drawing", "There is no drawing with this name.".to_owned());
         }
         Ok(Self(Fields { name, description, ..fields }))
     }

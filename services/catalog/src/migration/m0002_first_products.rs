@@ -1,4 +1,4 @@
-//! The products that a new shop opens with. A migration runs once, so what an admin deletes stays deleted.
+//! The products with which a new shop opens. A migration runs once, so products that an admin deletes stay deleted.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -185,7 +185,7 @@ impl MigrationTrait for Migration {
         }
         manager.execute(insert).await?;
         if manager.get_database_backend() == DbBackend::Postgres {
-            // The ids were given, so the sequence has not moved. SQLite's AUTOINCREMENT looks at the table.
+            // The ids were given explicitly, so the sequence has not advanced. SQLite's AUTOINCREMENT looks at the table.
             manager
                 .get_connection()
                 .execute_unprepared(

@@ -4,7 +4,7 @@ use sea_orm_migration::{
     sea_orm::DbBackend,
 };
 
-/// What the cached list is sealed with: known to those who can read the database, and not to those who can write to Redis.
+/// The key that seals the cached list: known to those who can read the database, but not to those who can write to Redis.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 

@@ -1,4 +1,4 @@
-//! The history of this service's tables. Expand first, contract in a later release: the release before must still run.
+//! This service's migrations. Expand first, contract in a later release: the previous release must still run.
 
 mod m0001_products;
 mod m0002_first_products;
@@ -6,7 +6,7 @@ mod m0003_cache_key;
 
 use sea_orm_migration::prelude::*;
 
-/// Everything that happened to the tables, in order.
+/// All migrations, in order.
 #[derive(Debug)]
 pub(crate) struct Migrator;
 

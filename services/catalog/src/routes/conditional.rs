@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 
-/// What the client says that it has. Not all headers: as an argument of a handler, `HeaderMap` copies every one of them.
+/// The entity tags that the client has. Not all headers: as an argument of a handler, `HeaderMap` copies every one of them.
 #[derive(Debug)]
 pub(super) struct IfNoneMatch(Vec<HeaderValue>);
 
@@ -22,18 +22,18 @@ impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
     }
 }
 
-/// The header, as the API's description has it.
+/// The header, for the API's description.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what IfNoneMatch reads")]
 pub(super) struct KnownTag {
-    /// The `ETag` of the answer that you have.
+    /// The `ETag` of the response that you have.
     #[param(rename = "If-None-Match")]
     if_none_match: Option<String>,
 }
 
 impl IfNoneMatch {
-    /// By the weak comparison that the RFC asks for here: gateways that compress make tags weak.
+    /// Uses the weak comparison that the RFC requires here: gateways that compress make tags weak.
     fn names(&self, etag: &HeaderValue) -> bool {
         self.0.iter().any(|header| {
             header == etag
@@ -45,7 +45,7 @@ impl IfNoneMatch {
         })
     }
 
-    /// `body` with its headers, or 304 for a client that has it already.
+    /// Responds with `body` and its headers, or with 304 to a client that already has it.
     pub(super) fn respond(
         &self,
         content_type: &'static str,

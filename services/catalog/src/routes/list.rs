@@ -24,34 +24,34 @@ const MAX_SEARCH: usize = 64;
 /// In characters: as long as a product's may be.
 const MAX_CATEGORY: usize = 40;
 
-/// Which products to list. The fields narrow together.
+/// Which products to list. All fields must match.
 #[derive(Debug, Default, Deserialize, Serialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    /// Found in the name or the description, whatever the case.
+    /// Contained in the name or the description, ignoring case.
     #[param(max_length = 64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     q: Option<String>,
-    /// The category, exactly.
+    /// The exact category.
     #[param(max_length = 40)]
     #[serde(skip_serializing_if = "Option::is_none")]
     category: Option<String>,
-    /// Up to 100 ids with commas between them. Products that do not exist are left out. Always current: never cached.
+    /// Up to 100 ids, separated by commas. Products that do not exist are left out. Always current: never cached.
     #[param(example = "1,2", pattern = "^ *-?[0-9]{1,19} *(, *-?[0-9]{1,19} *){0,99}$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<String>,
-    /// How many at most.
+    /// The maximum number of products.
     #[param(minimum = 1, maximum = 100, default = 100)]
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
-    /// Where to go on: from the `Link` of the page before.
+    /// Where to continue: from the `Link` of the previous page.
     #[param(pattern = "^(A[Q-Za-f][A-Za-z0-9_-]{10})?$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
-/// A checked [`ListQuery`].
+/// A validated [`ListQuery`].
 #[derive(Debug)]
 struct Wanted {
     filter: Filter,
@@ -63,15 +63,15 @@ impl Wanted {
     fn new(query: &ListQuery) -> Result<Self, Problem> {
         let limit = query.limit.unwrap_or(PAGE);
         if !(1..=PAGE).contains(&limit) {
-            return Err(Problem::bad_request(format!("`limit` is 1 to {PAGE}.")));
+            return Err(Problem::bad_request(format!("`limit` must be 1 to {PAGE}.")));
         }
-        // Browsers send the empty fields of a form.
+        // Browsers also send a form's empty fields.
         let filled = |field: &Option<String>| {
             field.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
         };
         for (name, text, most) in [("q", &query.q, MAX_SEARCH), ("category", &query.category, MAX_CATEGORY)] {
             if text.as_ref().is_some_and(|text| text.chars().count() > most) {
-                return Err(Problem::bad_request(format!("`{name}` has at most {most} characters.")));
+                return Err(Problem::bad_request(format!("`{name}` must have at most {most} characters.")));
             }
         }
         let after = query.cursor.as_deref().filter(|cursor| !cursor.is_empty());
@@ -92,17 +92,17 @@ impl Wanted {
 }
 
 fn ids(text: &str) -> Result<Vec<ProductId>, Problem> {
-    // Counted before they are read, so that a long list costs nothing.
+    // Counted before they are parsed, so that a long list costs nothing.
     if text.split(',').count() > MAX_IDS {
-        return Err(Problem::bad_request(format!("`ids` names at most {MAX_IDS} products.")));
+        return Err(Problem::bad_request(format!("`ids` must name at most {MAX_IDS} products.")));
     }
     let ids = text.split(',').map(id).collect::<Option<Vec<_>>>();
     let ids =
-        ids.ok_or_else(|| Problem::bad_request("`ids` is numbers with commas between them, such as 1,2."))?;
+        ids.ok_or_else(|| Problem::bad_request("`ids` must be numbers separated by commas, such as 1,2."))?;
     Ok(ids.into_iter().flatten().collect())
 }
 
-/// `None`: not a number. A number that is too large for an id names no product, like many a smaller one.
+/// `None`: not a number. A number that is too large for an id simply matches no product, like many smaller ones.
 fn id(text: &str) -> Option<Option<ProductId>> {
     let text = text.trim_matches(' ');
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -118,7 +118,7 @@ impl Documented for ListQuery {
 
 /// Lists products
 ///
-/// By id. The first page of all products comes from a cache; everything narrower from the database.
+/// Sorted by id. The first page of all products comes from a cache, everything else from the database.
 #[utoipa::path(
     get,
     path = "/products",
@@ -126,11 +126,11 @@ impl Documented for ListQuery {
     params(ListQuery, KnownTag),
     responses(
         (status = 200, description = "A page of products", body = Vec<ProductBody>, headers(
-            ("Link" = String, description = "RFC 8288: `<…>; rel=\"next\"` while there are more"),
+            ("Link" = String, description = "RFC 8288: `<…>; rel=\"next\"` if there are more"),
             ("ETag" = String, description = "For `If-None-Match`"),
-            ("X-Cache" = String, description = "`hit`, `miss`, or `bypass` where nothing is cached"),
+            ("X-Cache" = String, description = "`hit`, `miss`, or `bypass` for requests that are never cached"),
         )),
-        (status = 304, description = "The page is the one that you have"),
+        (status = 304, description = "The page has not changed"),
         Problems<(DbErr, ListQuery)>,
     )
 )]
@@ -149,15 +149,15 @@ pub(super) async fn list_products(
     Ok(respond(&known, &page, "bypass"))
 }
 
-/// The same question, from `cursor` on.
+/// The same request, continued from `cursor`.
 fn next(query: ListQuery, cursor: Cursor) -> String {
     let query = ListQuery { cursor: Some(cursor.to_string()), ..query };
-    // Flat pairs of text: there is nothing in them that could fail.
+    // Flat pairs of text: nothing in them can fail.
     format!("/products?{}", serde_urlencoded::to_string(query).unwrap_or_default())
 }
 
 fn respond(known: &IfNoneMatch, page: &Page, cache: &'static str) -> Response {
-    // `no-cache`: keep it, and ask whether it is still right. The answer is mostly a 304.
+    // `no-cache`: store it, but revalidate before use. The response is mostly a 304.
     let mut response = known.respond("application/json", "no-cache", page.etag(), page.json());
     let headers = response.headers_mut();
     headers.insert(X_CACHE, HeaderValue::from_static(cache));

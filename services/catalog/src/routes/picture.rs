@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{app::App, domain::picture, page::etag};
 
-/// Reads a product's picture
+/// Returns a product's picture
 #[utoipa::path(
     get,
     path = "/products/{id}/picture.svg",
@@ -24,7 +24,7 @@ use crate::{app::App, domain::picture, page::etag};
     params(("id" = i64, Path, description = "The product's id"), KnownTag),
     responses(
         (status = 200, description = "A drawing, 400 by 400", body = String, content_type = "image/svg+xml"),
-        (status = 304, description = "The picture is the one that you have"),
+        (status = 304, description = "The picture has not changed"),
         Problems<(DbErr, NoSuchProduct)>,
     )
 )]
@@ -44,7 +44,7 @@ pub(super) async fn read_picture(
         &etag(&svg),
         &svg,
     );
-    // An SVG that is opened by itself is a document of this origin; this one may do nothing.
+    // An SVG opened on its own is a document of this origin; this one may do nothing.
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),

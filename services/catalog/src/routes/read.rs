@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{app::App, body::ProductBody, page::etag};
 
-/// Reads a product
+/// Returns a product
 #[utoipa::path(
     get,
     path = "/products/{id}",
@@ -18,7 +18,7 @@ use crate::{app::App, body::ProductBody, page::etag};
     params(("id" = i64, Path, description = "The product's id"), KnownTag),
     responses(
         (status = 200, description = "The product", body = ProductBody, headers(("ETag" = String, description = "For `If-None-Match`"))),
-        (status = 304, description = "The product is as you have it"),
+        (status = 304, description = "The product has not changed"),
         Problems<(DbErr, NoSuchProduct)>,
     )
 )]

@@ -24,24 +24,24 @@ use crate::{
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ProductDescription)]
 pub(super) struct Description {
-    /// What it is called: one line.
+    /// Its name: one line.
     #[schema(min_length = 1, max_length = 120)]
     name: String,
-    /// What there is to know about it.
+    /// Its description.
     #[serde(default)]
     #[schema(max_length = 2000)]
     description: String,
-    /// The price of one, 0.01 to 10000000.00 roubles.
+    /// The price of one piece, 0.01 to 10000000.00 roubles.
     #[schema(value_type = f64, minimum = 0.01, maximum = 10_000_000.0, multiple_of = 0.01, examples(500.0))]
     price: Money,
-    /// What it belongs to.
+    /// Its category.
     #[schema(pattern = "^[a-z0-9-]{1,40}$", examples("desk"))]
     category: String,
-    /// How many there are.
+    /// How many are in stock.
     #[schema(maximum = 1_000_000)]
     stock: u32,
-    /// One of the shop's drawings, such as `mug`. Without one, a new product gets the neutral picture of its category,
-    /// and an old one keeps the picture that it has.
+    /// One of the shop's drawings, such as `mug`. Without one, a new product gets the neutral picture for its category,
+    /// and an existing one keeps its picture.
     #[schema(schema_with = drawing)]
     drawing: Option<String>,
 }
@@ -130,7 +130,7 @@ pub(super) async fn replace_product(
     security(("bearer" = [])),
     params(("id" = i64, Path, description = "The product's id")),
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "The product is deleted"),
         Problems<(DbErr, Admin, NoSuchProduct)>,
     )
 )]

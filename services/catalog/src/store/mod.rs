@@ -14,7 +14,7 @@ use shop_runtime::database::Database;
 use self::product::{ActiveModel, Column, Entity};
 use crate::domain::{Cursor, Draft, Filter, Product};
 
-/// The products of the shop.
+/// The shop's products.
 #[derive(Clone, Debug)]
 pub(crate) struct Products {
     database: Database,
@@ -25,14 +25,14 @@ impl Products {
         Self { database }
     }
 
-    /// What the cached list is sealed with, the same for every replica.
+    /// The key that seals the cached list, the same for every replica.
     pub(crate) async fn cache_key(&self) -> Result<String, DbErr> {
         let select = Query::select().column("key").from("cache_key").to_owned();
         let row = self.database.query_one(&select).await?;
-        row.ok_or_else(|| DbErr::RecordNotFound("the key of the cache".to_owned()))?.try_get("", "key")
+        row.ok_or_else(|| DbErr::RecordNotFound("the cache's key".to_owned()))?.try_get("", "key")
     }
 
-    /// The first `limit` products behind `after` that `filter` wants, by id.
+    /// Returns the first `limit` products after `after` that match `filter`, by id.
     pub(crate) async fn page(
         &self,
         filter: &Filter,
@@ -64,7 +64,7 @@ impl Products {
         Entity::insert(row).exec_with_returning(&self.database).await?.try_into()
     }
 
-    /// Replaces what product `id` is; without a drawing in `draft` it keeps the one that it has.
+    /// Replaces product `id`; without a drawing in `draft` it keeps its own.
     pub(crate) async fn replace(&self, id: ProductId, draft: &Draft) -> Result<Option<Product>, DbErr> {
         let mut row = row(draft);
         if draft.fields().drawing.is_none() {
@@ -78,7 +78,7 @@ impl Products {
         updated.into_iter().next().map(Product::try_from).transpose()
     }
 
-    /// Whether there was such a product.
+    /// Deletes product `id`; returns whether it existed.
     pub(crate) async fn delete(&self, id: ProductId) -> Result<bool, DbErr> {
         Ok(Entity::delete_by_id(id.0).exec(&self.database).await?.rows_affected > 0)
     }
@@ -92,14 +92,14 @@ fn row(draft: &Draft) -> ActiveModel {
         description: Set(fields.description.clone()),
         price_minor: Set(fields.price.minor()),
         category: Set(fields.category.clone()),
-        // The bound of a draft's stock is far below.
+        // The limit for a draft's stock is far below.
         stock: Set(i32::try_from(fields.stock).unwrap_or(i32::MAX)),
         drawing: Set(fields.drawing.clone()),
         search_text: Set(product::search_text(&fields.name, &fields.description)),
     }
 }
 
-/// A LIKE pattern in which `search` stands for itself.
+/// A LIKE pattern that matches `search` literally.
 fn containing(search: &str) -> LikeExpr {
     let mut pattern = String::with_capacity(search.len() + 2);
     pattern.push('%');

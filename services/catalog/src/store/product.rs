@@ -22,7 +22,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What a search looks through. Lowered here and not by the database, because SQLite's `lower` knows ASCII only.
+/// The text for searches. Converted to lower case here and not by the database, because SQLite's `lower` supports ASCII only.
 pub(crate) fn search_text(name: &str, description: &str) -> String {
     format!("{name}\n{description}").to_lowercase()
 }

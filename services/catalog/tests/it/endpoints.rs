@@ -64,12 +64,12 @@ async fn products_are_searched_whatever_the_case(shop: Shop) {
     });
     assert_eq!(shop.write(Method::POST, "/products", &body).await.status(), StatusCode::CREATED);
     assert_eq!(shop.ids("/products?q=ЧАШКА").await, [17]);
-    // The wildcards of LIKE stand for themselves.
+    // LIKE's wildcards are matched literally.
     assert_eq!(shop.ids("/products?q=0%25").await, [17]);
     assert_eq!(shop.ids("/products?q=%25").await, [17]);
     assert_eq!(shop.ids("/products?q=r_s").await, [17]);
     assert_eq!(shop.ids("/products?q=%5C").await, [0_i64; 0]);
-    // What is left empty narrows nothing.
+    // Empty parameters do not restrict.
     assert_eq!(shop.ids("/products?q=&category=").await.len(), 17);
 }
 
@@ -97,7 +97,7 @@ async fn pages_lead_through_every_product_once(shop: Shop) {
         path = next.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
     }
     assert_eq!(seen, (1..=16).collect::<Vec<i64>>());
-    // A full last page leads nowhere.
+    // A full last page has no next page.
     assert!(shop.get("/products?limit=16").await.headers().get(header::LINK).is_none());
     let filtered = shop.get("/products?category=desk&limit=1").await;
     assert!(
@@ -130,7 +130,7 @@ async fn an_admin_keeps_the_catalog(shop: Shop) {
     let drawn = shop.get("/products/17/picture.svg").await.text().await.unwrap();
     assert_eq!(drawn, shop.get("/products/5/picture.svg").await.text().await.unwrap());
 
-    // A description without a drawing leaves the picture as it is.
+    // A description without a drawing keeps the picture.
     let body = json!({ "name": "Steel Ruler", "price": 210, "category": "desk", "stock": 0 });
     shop.write(Method::PUT, "/products/17", &body).await;
     assert_eq!(shop.get("/products/17/picture.svg").await.text().await.unwrap(), drawn);
@@ -143,7 +143,7 @@ async fn an_admin_keeps_the_catalog(shop: Shop) {
     for method in [Method::PUT, Method::DELETE] {
         assert_eq!(shop.write(method, "/products/17", &body).await.status(), StatusCode::NOT_FOUND);
     }
-    // An id is not given out twice.
+    // An id is not reused.
     let created: Value = shop.write(Method::POST, "/products", &body).await.json().await.unwrap();
     assert_eq!(created["id"], 18);
 }

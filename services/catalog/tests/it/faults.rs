@@ -1,10 +1,10 @@
-//! What holds when Redis fails.
+//! Behaviour when Redis fails.
 
 use std::time::{Duration, Instant};
 
 use crate::shop::Shop;
 
-/// Asks until the list comes from the cache.
+/// Sends requests until the list comes from the cache.
 async fn cached_again(shop: &Shop) {
     let started = Instant::now();
     while shop.listed(1).await.0 != "hit" {
@@ -52,7 +52,7 @@ async fn what_a_frozen_redis_kept_is_not_believed_after_a_write() {
     }
     assert!(started.elapsed() < Duration::from_secs(2), "{:?} for 20 requests", started.elapsed());
 
-    // The old list is still in there, with most of its minute to go.
+    // The old list is still in there, with most of its minute left.
     redis.thaw().await;
     cached_again(&shop).await;
     assert_eq!(shop.listed(1).await.1["stock"], 88);

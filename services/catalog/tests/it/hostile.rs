@@ -101,7 +101,7 @@ async fn what_cannot_be_read_is_a_problem_and_changes_nothing(shop: Shop) {
     let long = format!("/products?q={}", "x".repeat(65));
     for (path, status) in [
         ("/products?limit=0", 400),
-        // Not passed over, or a misspelt filter would list everything.
+        // Not ignored, or a misspelt filter would list everything.
         ("/products?categori=books", 400),
         ("/products?ids=1&=", 400),
         ("/products?limit=101", 400),
@@ -127,7 +127,7 @@ async fn what_cannot_be_read_is_a_problem_and_changes_nothing(shop: Shop) {
         refused(shop.request(Method::GET, path), status, path).await;
     }
     refused(shop.request(Method::PATCH, "/products"), 405, "PATCH").await;
-    // Bytes that are no UTF-8 name nothing that there is.
+    // Bytes that are not UTF-8 name nothing.
     assert_eq!(shop.ids("/products?q=%FF").await, [0_i64; 0]);
     let odd = shop.request(Method::GET, "/products").header(header::IF_NONE_MATCH, "\"\u{e9}, W/, ,,").send();
     assert_eq!(odd.await.unwrap().status(), StatusCode::OK);

@@ -8,7 +8,7 @@ mod replicas;
 mod shop;
 mod untrusted;
 
-/// Makes each case a test on the embedded backends, and one on the real ones.
+/// Turns each case into a test on the embedded backends, and one on the real ones.
 #[macro_export]
 macro_rules! on_both_backends {
     ($($case:ident),+ $(,)?) => {

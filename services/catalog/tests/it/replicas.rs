@@ -1,4 +1,4 @@
-//! What holds when many ask at once, and when others write.
+//! Behaviour under concurrent requests and writes.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ async fn a_write_is_seen_by_every_request_after_it(shop: Shop) {
         let mut newest = 0;
         for _ in 0..60 {
             let stock = shop.listed(1).await.1["stock"].as_u64().unwrap();
-            // 120 is what the shop opens with.
+            // The shop opens with 120.
             if stock != 120 {
                 assert!(stock >= newest, "{stock} came after {newest}");
                 newest = stock;
@@ -55,7 +55,7 @@ async fn another_replicas_write_is_pushed_here() {
     let Some(here) = Shop::real().await else { return };
     let there = here.replica().await;
     for stock in 1..=20 {
-        // Two, so that this process has a copy.
+        // Twice, so that this process has a copy.
         here.get("/products").await;
         here.get("/products").await;
         there.set_stock(stock).await;

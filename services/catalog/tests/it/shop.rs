@@ -13,7 +13,7 @@ use shop_runtime::{
 
 const SECRET: &str = "a secret of the tests, of 32 bytes and more";
 
-/// A catalog that listens on a port of its own.
+/// A catalog that listens on its own port.
 pub(crate) struct Shop {
     address: String,
     client: Client,
@@ -21,7 +21,7 @@ pub(crate) struct Shop {
     lifecycle: Lifecycle,
     database_url: String,
     redis_url: String,
-    /// Whatever must live as long as the backends are used.
+    /// Keeps the backends alive.
     backends: Arc<dyn Send + Sync>,
 }
 
@@ -47,7 +47,7 @@ impl Shop {
         Some(Self::start(database_url, redis_url, Arc::new((database, redis))).await)
     }
 
-    /// On PostgreSQL, with a Redis that the test looks after.
+    /// On PostgreSQL, with a Redis that the test manages.
     pub(crate) async fn with_redis(redis_url: &str) -> Option<Self> {
         let database = shop_testing::postgres().await?;
         let database_url = database.url.clone();
@@ -90,7 +90,7 @@ impl Shop {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    /// The JSON of a 200.
+    /// The JSON of a 200 response.
     pub(crate) async fn json(&self, path: &str) -> Value {
         let response = self.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -132,7 +132,7 @@ impl Shop {
     }
 }
 
-/// A token of `role` that expires in so many seconds.
+/// A token for `role` that expires in that many seconds.
 pub(crate) fn token(role: Role, expires_in: i64) -> String {
     sign(Algorithm::HS256, SECRET.as_bytes(), role, expires_in)
 }

@@ -1,4 +1,4 @@
-//! Redis may be written to by others, and may refuse to be written to.
+//! Others may write to Redis, and Redis may refuse writes.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ async fn connect(url: &str) -> MultiplexedConnection {
     redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
-/// Asks until the list is in Redis again as it should be; what is answered meanwhile is the truth.
+/// Sends requests until Redis holds the right list again; all responses meanwhile must be right too.
 async fn heals(shop: &Shop, redis: &mut MultiplexedConnection, truth: &str, what: &str) {
     let started = Instant::now();
     loop {
@@ -84,7 +84,7 @@ async fn what_a_stranger_puts_into_redis_is_removed_and_never_shown() {
     }
 }
 
-/// How many connections a Redis has taken since it started.
+/// How many connections a Redis has accepted since it started.
 async fn connections(redis: &mut MultiplexedConnection) -> u64 {
     let info: String = redis::cmd("INFO").arg("stats").query_async(redis).await.unwrap();
     let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));

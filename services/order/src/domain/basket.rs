@@ -10,10 +10,10 @@ pub(crate) use shop_core::basket::Line;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Basket(basket::Basket);
 
-/// Why lines are not a basket. `line` is the position in what the customer wrote, from 0.
+/// Why lines are not a valid basket. `line` is the position in the customer's input, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidBasket {
-    #[error("An order has at least one item.")]
+    #[error("An order must have at least one item.")]
     Empty,
     #[error("An order has at most {} different products.", Limits::ORDER.products)]
     TooManyProducts { line: usize },
@@ -34,7 +34,7 @@ impl InvalidBasket {
 }
 
 impl Basket {
-    /// Merges lines of the same product; products keep the order of their first lines.
+    /// Merges lines with the same product; products keep the order of their first lines.
     pub(crate) fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, InvalidBasket> {
         let mut basket = basket::Basket::new(Limits::ORDER);
         for (position, line) in lines.into_iter().enumerate() {

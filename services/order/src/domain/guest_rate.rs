@@ -1,4 +1,4 @@
-//! How many orders guests may place: nobody vouches for them, so an address and a client have a rate each.
+//! How many orders guests may place: nobody vouches for them, so each address and each client has a rate limit.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -11,34 +11,34 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shop_core::Email;
 
 const PERIOD: TimeDelta = TimeDelta::minutes(1);
-/// A client may be many people, behind one address of their company.
+/// A client may be many people behind one address of their company.
 const ORDERS_OF_A_CLIENT: u32 = 10;
-/// How many addresses and clients are remembered at once: about 2 MB. Should all be taken, nobody new is let in for as long.
+/// How many addresses and clients are remembered at once, in about 2 MB. While all places are taken, no new ones are admitted.
 const MOST_KEYS: usize = 65_536;
 
-/// The rate of guests' orders: for each e-mail address so many in a minute, and ten times as many for each client.
+/// The rate limit for guests' orders: a number per minute for each e-mail address, and ten times as many for each client.
 ///
-/// This replica's own: several allow as many times as much. Clones count together.
+/// It applies to this replica: several replicas together allow correspondingly more. Clones count together.
 #[derive(Clone, Debug)]
 pub(crate) struct GuestRate(Option<Arc<Rates>>);
 
 #[derive(Debug)]
 struct Rates {
     a_minute: u32,
-    /// Unknown to attackers, so that nobody finds an address that shares another's place.
+    /// Unknown to attackers, so that nobody can find an address that shares another one's place.
     hasher: RandomState,
-    /// When each will have its whole minute's worth again: the theoretical arrival time of GCRA.
+    /// When each will have its full allowance again: the theoretical arrival time of GCRA.
     restored: Mutex<HashMap<u64, DateTime<Utc>>>,
 }
 
-/// Too many orders; when there is room for the next one.
+/// Too many orders, and when the next one is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany {
     pub(crate) retry_after: TimeDelta,
 }
 
 impl GuestRate {
-    /// So many for one e-mail address `a_minute`; 0: as many as anybody likes.
+    /// Allows `a_minute` orders per minute for one e-mail address; 0: no limit.
     pub(crate) fn new(a_minute: u32) -> Self {
         Self(
             (a_minute > 0).then(|| {
@@ -47,7 +47,7 @@ impl GuestRate {
         )
     }
 
-    /// Counts an order for `email` by `client`, if there may be one.
+    /// Counts an order for `email` by `client`, if it is allowed.
     pub(crate) fn take(
         &self,
         email: &Email,
@@ -61,12 +61,12 @@ impl GuestRate {
         if !has_room(&restored) {
             restored.retain(|_, at| *at > now);
         }
-        // All are asked before any is counted: a refused order takes nothing from an address.
+        // All limits are checked before any is counted: a refused order costs an address nothing.
         let mut counted = Vec::with_capacity(keys.len());
         for (key, cost) in &keys {
             let at = match restored.get_mut(key) {
                 Some(at) => {
-                    // Never more than a period ahead, though the clock be put back.
+                    // Never more than a period ahead, even if the clock is set back.
                     *at = (*at).min(now + PERIOD);
                     (*at).max(now) + *cost
                 }
@@ -86,7 +86,7 @@ impl GuestRate {
         Ok(())
     }
 
-    /// Takes back what [`GuestRate::take`] counted, for a request that placed no order of its own.
+    /// Takes back what [`GuestRate::take`] counted, for a request that placed no order.
     pub(crate) fn give_back(&self, email: &Email, client: Option<IpAddr>) {
         let Some(rates) = &self.0 else { return };
         let mut restored = rates.restored.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,7 +97,7 @@ impl GuestRate {
 }
 
 impl Rates {
-    /// What an order is counted against, and how much of the period it takes.
+    /// The places that an order counts against, and which part of the period it takes up.
     fn keys(&self, email: &Email, client: Option<IpAddr>) -> Vec<(u64, TimeDelta)> {
         let a_minute = i32::try_from(self.a_minute).unwrap_or(i32::MAX);
         let of_a_client = i32::try_from(self.a_minute.saturating_mul(ORDERS_OF_A_CLIENT)).unwrap_or(i32::MAX);
@@ -111,7 +111,7 @@ impl Rates {
     }
 }
 
-/// One client has a whole /64 of IPv6 (RFC 6177), and may come from any address in it.
+/// One client has a whole /64 of IPv6 (RFC 6177), and may use any address in it.
 fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(placed(&rate, "b@example.com", None, 300, NOW), 30, "each has its own");
         assert_eq!(placed(&rate, "a@example.com", None, 300, NOW + TimeDelta::seconds(7)), 3);
         assert_eq!(placed(&rate, "a@example.com", None, 300, NOW + TimeDelta::minutes(9)), 30);
-        // The clock is put back.
+        // The clock is set back.
         assert_eq!(placed(&rate, "a@example.com", None, 300, NOW - TimeDelta::hours(9)), 0);
         assert_eq!(placed(&rate, "a@example.com", None, 300, NOW - TimeDelta::hours(9) + PERIOD), 30);
     }
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(orders("2001:db8::1", "c"), 30);
         assert_eq!(orders("2001:db8::ffff:1", "d"), 0, "the same network");
         assert_eq!(orders("2001:db8:0:1::1", "e"), 30);
-        // What was refused for the client was not counted against the address.
+        // An order that was refused for the client does not count against the address.
         assert_eq!(placed(&rate, "b1@example.com", None, 9, NOW), 3);
     }
 

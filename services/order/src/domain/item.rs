@@ -3,12 +3,12 @@ use shop_core::{Money, ProductId};
 /// A line of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
-    /// What.
+    /// The product.
     pub product_id: ProductId,
-    /// What it was called when it was bought.
+    /// Its name when it was bought.
     pub name: String,
-    /// How many.
+    /// The quantity.
     pub quantity: u32,
-    /// The price of one.
+    /// The price of one piece.
     pub price: Money,
 }

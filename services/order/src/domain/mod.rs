@@ -1,4 +1,4 @@
-//! What an order is and what may happen to it. Knows no HTTP and no database.
+//! What an order is and what may happen to it. Uses neither HTTP nor a database.
 
 mod basket;
 mod catalog;

@@ -7,28 +7,28 @@ use thiserror::Error;
 
 use super::{Item, Quote};
 
-/// An order: what was bought, by whom, at which prices, and where it stands.
+/// An order: what was bought, by whom, at which prices, and its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
     /// Its id.
     pub id: OrderId,
-    /// Who ordered.
+    /// The customer.
     pub customer: Customer,
-    /// What, as it was called and priced then.
+    /// The items, with their names and prices at that time.
     pub items: Vec<Item>,
     /// The sum of the items.
     pub total: Money,
     /// ISO 4217.
     pub currency: String,
-    /// Where it stands.
+    /// Its status.
     pub status: OrderStatus,
-    /// How many changes it has seen, its placing included: the `aggregate_version` of its last event.
+    /// The number of its changes, including its creation: the `aggregate_version` of its last event.
     pub version: i64,
     /// When it was placed.
     pub created_at: DateTime<Utc>,
 }
 
-/// What everybody may see of a guest's order: nothing of what was bought, and of the guest only a hint.
+/// The summary of a guest's order that everybody may see: no items, and only a hint of the guest's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// Its id.
@@ -37,14 +37,14 @@ pub(crate) struct Outline {
     pub masked_email: String,
     /// The sum of the items.
     pub total: Money,
-    /// Where it stands.
+    /// Its status.
     pub status: OrderStatus,
     /// When it was placed.
     pub created_at: DateTime<Utc>,
 }
 
 impl Outline {
-    /// An address as strangers see it: its first character and its domain, as many stars whatever its length.
+    /// An address as strangers see it: its first character and its domain, with the same number of stars whatever its length.
     pub(crate) fn mask(email: &Email) -> String {
         let (local, domain) = email.as_str().rsplit_once('@').unwrap_or_default();
         let first: String = local.chars().take(1).collect();
@@ -52,22 +52,22 @@ impl Outline {
     }
 }
 
-/// Who ordered.
+/// The customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Customer {
     /// The account; a guest has none.
     pub account: Option<UserId>,
-    /// Where news of the order goes.
+    /// The address for news about the order.
     pub email: Email,
 }
 
-/// The order is confirmed: it is no longer the customer's to cancel.
+/// The order is confirmed: the customer can no longer cancel it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("The order is {0} and cannot be cancelled any more.")]
+#[error("The order is {0} and can no longer be cancelled.")]
 pub(crate) struct NotCancellable(pub OrderStatus);
 
 impl Order {
-    /// A new order of what was quoted.
+    /// Creates a new order from a quote.
     pub(crate) fn place(id: OrderId, customer: Customer, quote: Quote, now: DateTime<Utc>) -> Self {
         let Quote { items, total, currency } = quote;
         Self {
@@ -82,7 +82,7 @@ impl Order {
         }
     }
 
-    /// The event of its placing.
+    /// The event of its creation.
     pub(crate) fn created(&self) -> OrderCreated {
         let item = |item: &Item| OrderedItem {
             product_id: item.product_id,
@@ -99,7 +99,7 @@ impl Order {
 
     /// Cancels a pending order and returns the event that announces it.
     ///
-    /// `None` for an order that is cancelled already: cancelling twice is cancelling once.
+    /// Returns `None` for an order that is already cancelled: cancelling is idempotent.
     pub(crate) fn cancel(&mut self, reason: &str) -> Result<Option<OrderCancelled>, NotCancellable> {
         if self.status == OrderStatus::Cancelled {
             return Ok(None);

@@ -4,49 +4,49 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-/// What shows that a guest's order is the guest's own: 256 random bits, told once, when the order is placed.
+/// Proves that a guest's order is the guest's own: 256 random bits, shown once, when the order is placed.
 ///
-/// Only its [`TokenHash`] is kept. Prints as nothing, so that it reaches no log.
+/// Only its [`TokenHash`] is stored. It formats as nothing, so that it reaches no log.
 #[derive(Clone)]
 pub(crate) struct OrderToken([u8; Self::BYTES]);
 
-/// What is kept of an [`OrderToken`]: SHA-256 without salt, which 256 random bits do not need.
+/// The stored form of an [`OrderToken`]: SHA-256 without salt, which 256 random bits do not need.
 ///
-/// Hashes are compared by the database. How long that takes says something about a hash, from which nobody gets to a
+/// The database compares hashes. The time that this takes reveals something about a hash, but not enough to find a
 /// token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenHash(pub [u8; 32]);
 
 /// The text is not a token of any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("An order token is the `order_token` of the answer to a guest's order.")]
+#[error("An order token is the `order_token` in the response to a guest's order.")]
 pub(crate) struct NotAToken;
 
 impl OrderToken {
     /// The length, in bytes.
     pub(crate) const BYTES: usize = 32;
 
-    /// The token that these random bytes are.
+    /// Creates a token from these random bytes.
     pub(crate) fn new(random: [u8; Self::BYTES]) -> Self {
         Self(random)
     }
 
-    /// What is kept of it.
+    /// Its hash, for storage.
     pub(crate) fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0).into())
     }
 
-    /// The token as the guest is told it: 43 characters of base64url.
+    /// The token as the guest sees it: 43 characters of base64url.
     pub(crate) fn reveal(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The token and `pad` hide one another. With the pad again, [`OrderToken::unseal`] has the token back.
+    /// Combines the token with `pad`, so that each hides the other. [`OrderToken::unseal`] recovers the token with the same pad.
     pub(crate) fn seal(&self, pad: &[u8; Self::BYTES]) -> [u8; Self::BYTES] {
         std::array::from_fn(|place| self.0[place] ^ pad[place])
     }
 
-    /// The token that [`OrderToken::seal`] hid.
+    /// Recovers the token that [`OrderToken::seal`] hid.
     pub(crate) fn unseal(sealed: [u8; Self::BYTES], pad: &[u8; Self::BYTES]) -> Self {
         Self(Self(sealed).seal(pad))
     }

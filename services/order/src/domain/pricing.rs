@@ -9,7 +9,7 @@ use super::{Basket, Item, Product};
 /// A basket at the catalog's prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quote {
-    /// The lines, named and priced.
+    /// The lines, with names and prices.
     pub items: Vec<Item>,
     /// The sum of the lines.
     pub total: Money,
@@ -17,18 +17,18 @@ pub(crate) struct Quote {
     pub currency: String,
 }
 
-/// Why a basket cannot be bought as it is.
+/// Why a basket cannot be ordered unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Unquotable {
     #[error("There is no product {0}.")]
     UnknownProduct(ProductId),
-    #[error("Product {product_id} costs {current_price} now.")]
+    #[error("Product {product_id} now costs {current_price}.")]
     PriceChanged { product_id: ProductId, current_price: Money },
     #[error("Of product {product_id} there are {available} left.")]
     OutOfStock { product_id: ProductId, available: u32 },
     #[error("Products {0} and {1} are sold in different currencies: order them separately.")]
     MixedCurrencies(ProductId, ProductId),
-    #[error("An order comes to {} at most.", Money::MAX)]
+    #[error("An order's total must be at most {}.", Money::MAX)]
     TotalTooLarge,
 }
 
@@ -42,9 +42,9 @@ impl From<NoTotal> for Unquotable {
 }
 
 impl Basket {
-    /// Prices the basket by `products`, the catalog's answer.
+    /// Prices the basket with `products`, the catalog's response.
     ///
-    /// The stock is only looked at, so that a hopeless order is refused at once; nothing is reserved here.
+    /// The stock is only checked, so that a hopeless order is refused at once; nothing is reserved here.
     pub(crate) fn quote(&self, products: &[Product]) -> Result<Quote, Unquotable> {
         let mut items = Vec::with_capacity(self.lines().len());
         let mut total = Total::default();

@@ -3,20 +3,20 @@ use thiserror::Error;
 
 use super::{Customer, TokenHash};
 
-/// Who asks, and thereby which orders there are for them. Every finder of the store takes one.
+/// The caller, who determines which orders are visible. Every finder of the store takes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Viewer {
-    /// Nobody in particular, where guest checkout is on: no order, and of those of guests the outlines.
+    /// A caller without a token, if guest checkout is on: sees no orders, only summaries of guests' orders.
     Guest,
-    /// Whoever has the token of a guest's order: that order.
+    /// A caller with the token of a guest's order: sees that order.
     Holder(TokenHash),
-    /// An account: its own orders.
+    /// An account: sees its own orders.
     Customer(Account),
-    /// An account that keeps the shop: every order.
+    /// An account that manages the shop: sees every order.
     Admin(Account),
 }
 
-/// What a token says of its bearer.
+/// What a token says about its bearer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     /// The account.
@@ -25,10 +25,10 @@ pub(crate) struct Account {
     pub email: Email,
 }
 
-/// Why an order cannot be placed for the e-mail address of the request.
+/// Why an order cannot be placed for the e-mail address in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum NotTheCustomer {
-    #[error("Without a token, say for which e-mail address the order is.")]
+    #[error("Without a token, customer_email must say for whom the order is.")]
     Missing,
     #[error("The order is for the token's e-mail address; leave customer_email out or send the same one.")]
     SomebodyElse,
@@ -51,7 +51,7 @@ impl Viewer {
         }
     }
 
-    /// What a cancellation by this viewer is put down to.
+    /// The reason recorded for a cancellation by this viewer.
     pub(crate) fn cancellation_reason(&self) -> &'static str {
         match self {
             Self::Guest | Self::Holder(_) | Self::Customer(_) => "cancelled by the customer",

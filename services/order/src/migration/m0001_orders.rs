@@ -1,7 +1,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 use shop_core::{Money, basket::Limits};
 
-/// Orders, their items, and the keys of requests that may be repeated.
+/// Orders, their items, and the idempotency keys of requests.
 pub(super) struct Migration;
 
 impl MigrationName for Migration {
@@ -37,7 +37,7 @@ impl MigrationTrait for Migration {
 fn orders() -> TableCreateStatement {
     Table::create()
         .table("orders")
-        // A UUIDv7: the primary key is the order of time, too.
+        // A UUIDv7, so the primary key is also the order in time.
         .col(uuid("id").primary_key())
         .col(uuid_null("customer_id"))
         .col(string_len("customer_email", 254))
@@ -57,7 +57,7 @@ fn orders_of_a_customer() -> IndexCreateStatement {
     index
 }
 
-/// A page of guests' orders: an index of its own, because PostgreSQL would sort what it finds by `IS NULL` in another.
+/// A page of guests' orders. It has its own index, because with the other one PostgreSQL would sort what it finds by `IS NULL`.
 fn orders_of_guests() -> IndexCreateStatement {
     let mut index = Index::create();
     index.name("orders_of_guests").table("orders").col("id").cond_where(Expr::col("customer_id").is_null());
@@ -81,7 +81,7 @@ fn order_items() -> TableCreateStatement {
 fn idempotency_keys() -> TableCreateStatement {
     Table::create()
         .table("idempotency_keys")
-        // SHA-256 of who sent the key and of the key: as long whatever was sent, and no e-mail address is in it.
+        // SHA-256 of the sender and the key: its length is fixed, and it contains no e-mail address.
         .col(binary_len("id", 32).primary_key())
         .col(binary_len("fingerprint", 32))
         .col(uuid("attempt"))

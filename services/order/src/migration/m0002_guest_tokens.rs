@@ -1,9 +1,9 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
-/// Guests' order tokens: their hashes beside the orders, and the tokens themselves, sealed, beside the answers that are
-/// given again.
+/// Guests' order tokens: their hashes beside the orders, and the sealed tokens themselves beside the stored
+/// responses.
 ///
-/// Expands only: a replica of the release before writes neither column, and its guests' orders are the shop's to read.
+/// Expands only: a replica of the previous release writes neither column, and only the shop can read the orders of its guests.
 pub(super) struct Migration;
 
 /// Table and column. SQLite adds one at a time.

@@ -6,7 +6,7 @@ mod m0002_guest_tokens;
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
 /// The order service's migrations, oldest first. A released one is never edited: changes expand first and contract
-/// in a later release, because old and new replicas run side by side during a rollout.
+/// in a later release, because old and new replicas run side by side during a roll-out.
 pub(crate) struct Migrator;
 
 #[async_trait::async_trait]

@@ -13,7 +13,7 @@ use crate::{app::App, domain::NotCancellable, store::Cancellation};
 
 /// Cancels a pending order
 ///
-/// Idempotent: an order that is cancelled already is answered as it is, with 200, and announced no second time.
+/// Idempotent: an order that is already cancelled is returned unchanged, with 200, and no second event is published.
 #[utoipa::path(
     post,
     path = "/orders/{id}/cancel",
@@ -21,7 +21,7 @@ use crate::{app::App, domain::NotCancellable, store::Cancellation};
     params(One),
     security(("bearer" = []), ()),
     responses(
-        (status = 200, body = OrderBody, description = "The order is cancelled, now or before"),
+        (status = 200, body = OrderBody, description = "The order is cancelled"),
         Problems<(DbErr, ViewerOfOne, NoSuchOrder, NotCancellable)>,
     )
 )]

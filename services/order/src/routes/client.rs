@@ -6,7 +6,7 @@ use std::{
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::request::Parts;
 
-/// The address at the other end of the connection, where it is known.
+/// The address of the other end of the connection, if it is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(pub Option<IpAddr>);
 

@@ -2,12 +2,12 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use shop_core::OrderId;
 use uuid::Uuid;
 
-/// The text by which a client asks for the page after the one that ends with `last`. Opaque: clients only hand it back.
+/// The text with which a client asks for the page after the one that ends with `last`. Opaque: clients only send it back.
 pub(super) fn after(last: OrderId) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(last.0)
 }
 
-/// Where a page begins; `None` for a text that [`after`] did not make.
+/// Where a page begins; `None` for a text that was not made by [`after`].
 pub(super) fn read(cursor: &str) -> Option<OrderId> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
     Uuid::from_slice(&bytes).ok().map(OrderId)

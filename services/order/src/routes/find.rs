@@ -10,9 +10,9 @@ use super::{
 };
 use crate::app::App;
 
-/// Shows an order
+/// Returns an order
 ///
-/// The order of an account needs its owner's access token, a guest's order its order token.
+/// An account's order needs its owner's access token, a guest's order its order token.
 #[utoipa::path(
     get,
     path = "/orders/{id}",

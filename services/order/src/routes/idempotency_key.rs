@@ -11,12 +11,12 @@ const MAX_LENGTH: usize = 255;
 
 /// The `Idempotency-Key` header of the IETF draft (draft-ietf-httpapi-idempotency-key-header-07).
 ///
-/// The draft's structured string, `"8e03978e-40d5"`, and the bare `8e03978e-40d5` that most clients send are one key.
+/// The draft's structured string, `"8e03978e-40d5"`, and the bare `8e03978e-40d5` that most clients send are the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key as the store knows it: one customer's key is never another's.
+    /// The key for the store: different customers' keys never coincide.
     pub(super) fn of(&self, customer: &Customer) -> [u8; 32] {
         let mut digest = Sha256::new();
         match &customer.account {
@@ -27,7 +27,7 @@ impl IdempotencyKey {
         digest.finalize().into()
     }
 
-    /// What hides the order token in the answer at `location`, which is kept beside the key's hash: whoever has the
+    /// Hides the order token in the response at `location`, which is stored beside the key's hash: somebody with access to the
     /// database has neither the key nor the token.
     pub(super) fn pad(&self, location: &str) -> [u8; 32] {
         let digest = Sha256::new().chain_update("order token\0").chain_update(location);

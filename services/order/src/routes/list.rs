@@ -11,32 +11,32 @@ use shop_runtime::http::{Documented, Json, Problem, Problems, Query};
 use super::{cursor, representation::ListedBody};
 use crate::{app::App, domain::Viewer};
 
-/// The size of a page that does not say.
+/// The default size of a page.
 const DEFAULT_LIMIT: u64 = 20;
-/// The largest page.
+/// The maximum size of a page.
 const MAX_LIMIT: u64 = 100;
 
-/// Which page.
+/// The requested page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
-    /// How many orders, 20 unless told.
+    /// The maximum number of orders, 20 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
-    /// Where the page begins: from the `Link` of the page before.
+    /// Where the page begins: from the `Link` of the previous page.
     #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
 }
 
 impl Page {
-    /// How many orders, and those after which one.
+    /// The maximum number of orders, and the order after which the page begins.
     fn checked(&self) -> Result<(u64, Option<OrderId>), Problem> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Problem::bad_request(format!("limit must be 1 to {MAX_LIMIT}.")));
         }
-        let foreign = || Problem::bad_request("cursor must be one that a Link header gave.");
+        let foreign = || Problem::bad_request("cursor must come from a Link header.");
         let after = self.cursor.as_ref().map(|text| cursor::read(text).ok_or_else(foreign)).transpose()?;
         Ok((limit, after))
     }
@@ -50,8 +50,8 @@ impl Documented for Page {
 
 /// Lists orders, newest first
 ///
-/// A customer's own orders; an admin's list holds all. Without an access token, where guest checkout is on, the list has
-/// guests' orders in outline: addresses are masked, and what was bought is left out.
+/// Customers get their own orders, admins get all. Without an access token, if guest checkout is on, the list contains
+/// summaries of guests' orders: addresses are masked, and items are left out.
 #[utoipa::path(
     get,
     path = "/orders",
@@ -71,7 +71,7 @@ pub(super) async fn list(
     Query(page): Query<Page>,
 ) -> Result<Response, Problem> {
     let (limit, after) = page.checked()?;
-    // One more than asked for tells whether there is a next page.
+    // One more than requested shows whether there is a next page.
     let mut orders = listed(&app, &viewer, after, limit + 1).await?;
     let more = orders.len() as u64 > limit;
     orders.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -37,7 +37,7 @@ pub(crate) fn described() -> OpenApiRouter<App> {
         .routes(routes!(place::place, list::list))
         .routes(routes!(find::find))
         .routes(routes!(cancel::cancel))
-        // Orders are their customers' own, and a guest's first answer holds a secret.
+        // Orders are private to their customers, and the first response to a guest contains a secret.
         .layer(middleware::map_response(async |mut response: Response| {
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response

@@ -1,4 +1,4 @@
-//! What requests for one order have in common.
+//! Shared parts of requests for one order.
 
 use shop_core::OrderId;
 use shop_runtime::http::{Documented, Problem};
@@ -31,18 +31,18 @@ impl utoipa::IntoParams for One {
             token(
                 "X-Order-Token",
                 ParameterIn::Header,
-                "The `order_token` of a guest's order, which nobody else but the shop may see",
+                "The `order_token` of a guest's order, without which only the shop may see it",
             ),
             token(
                 "token",
                 ParameterIn::Query,
-                "The same where no header can be sent, as in a link, which ends up in histories and logs; the header goes first",
+                "The same for places that cannot send headers, such as links. URLs end up in histories and logs; the header takes precedence",
             ),
         ]
     }
 }
 
-/// 404: says the same of somebody else's order and of one that does not exist.
+/// 404: the same for somebody else's order and for one that does not exist.
 pub(super) struct NoSuchOrder;
 
 impl From<NoSuchOrder> for Problem {

@@ -17,25 +17,25 @@ use crate::{
     store::{Answer, KeyState, Reservation},
 };
 
-/// An order to be placed.
+/// A new order.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(super) struct NewOrder {
-    /// For whom: a guest's address. With a token it is the token's, and may be left out.
+    /// The guest's address. With a token it is the token's address, and may be left out.
     customer_email: Option<Email>,
-    /// What: at most 50 different products; lines of one product are added up.
+    /// At most 50 different products; lines with the same product are added up.
     #[schema(min_items = 1)]
     items: Vec<NewItem>,
 }
 
-/// A line of an order to be placed.
+/// A line of a new order.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct NewItem {
     #[schema(value_type = i64, minimum = 1, examples(1))]
     product_id: ProductId,
-    /// How many, at most 1000 of a product.
+    /// The quantity, at most 1000 of a product.
     #[schema(minimum = 1, maximum = 1000)]
     quantity: u32,
-    /// The price of one that the customer saw. The order is refused when it is another by now.
+    /// The price per piece that the customer saw. The order is refused if it has changed.
     price: Option<Money>,
 }
 
@@ -47,12 +47,12 @@ impl From<&NewItem> for Line {
 
 /// Places an order at the catalog's prices
 ///
-/// With an `Idempotency-Key` the request may be repeated for 24 hours and gets the same answer. A refusal has had no
-/// effect, so it is not kept, and its key may be used again.
+/// With an `Idempotency-Key` the request can be repeated for 24 hours and gets the same response. A refusal has no
+/// effect, so it is not stored, and its key can be used again.
 ///
-/// The answer to a guest has an `order_token`, by which the order can be read and cancelled. It is told here only, and once
-/// more to whoever repeats the request with its `Idempotency-Key`: a guest's key is one that nobody guesses, such as a
-/// UUID.
+/// The response to a guest contains an `order_token`, with which the order can be read and cancelled. It is shown only here,
+/// and again to anybody who repeats the request with its `Idempotency-Key`: guests must use keys that nobody can guess, such as
+/// UUIDs.
 #[utoipa::path(
     post,
     path = "/orders",
@@ -97,11 +97,11 @@ struct Placing<'a> {
     request: NewOrder,
 }
 
-/// The answer to a request, and the token that belongs to it.
+/// The response to a request, and the token that belongs to it.
 type Told = (Answer, Option<OrderToken>);
 
 impl Placing<'_> {
-    /// Checks the request, and carries it out once for each key.
+    /// Validates the request, and carries it out once per key.
     async fn placed(&self, viewer: &Viewer) -> Result<Told, Refusal> {
         let customer = viewer.customer(self.request.customer_email.as_ref())?;
         let basket = Basket::new(self.request.items.iter().map(Line::from))?;
@@ -129,13 +129,13 @@ impl Placing<'_> {
         if outcome.is_err()
             && let Err(error) = app.store.release(&reservation).await
         {
-            // The lease will run out.
+            // The lease will expire.
             tracing::warn!(%error, "an idempotency key could not be released");
         }
         outcome
     }
 
-    /// Prices the basket, and writes the order together with the answer to the request.
+    /// Prices the basket, and writes the order together with the response to the request.
     async fn carry_out(
         &self,
         customer: Customer,
@@ -163,7 +163,7 @@ impl Placing<'_> {
     }
 }
 
-/// What tells two requests with one key apart: the request as it was understood, so that white space does not matter.
+/// Distinguishes requests with the same key: a hash of the request as it was understood, so that white space does not matter.
 fn fingerprint(request: &NewOrder) -> Result<[u8; 32], Refusal> {
     let request = serde_json::to_vec(request).map_err(anyhow::Error::from)?;
     Ok(Sha256::digest(request).into())
@@ -180,7 +180,7 @@ fn respond(answer: Answer, token: Option<&OrderToken>) -> Result<Response, Probl
     Ok((status, [(header::LOCATION, location), (header::CONTENT_TYPE, json)], body).into_response())
 }
 
-/// The kept answer, to the letter, with the token as its last member.
+/// The stored response, unchanged, with the token as its last member.
 fn with_token(mut order: String, token: &OrderToken) -> String {
     order.pop();
     // Base64url needs no escapes.

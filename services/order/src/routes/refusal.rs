@@ -25,11 +25,11 @@ pub(super) enum Refusal {
     Quote(#[from] Unquotable),
     #[error(transparent)]
     Catalog(#[from] CatalogAway),
-    #[error("the idempotency key belongs to another request")]
+    #[error("the idempotency key was used for another request")]
     KeyReused,
-    #[error("the request is being answered")]
+    #[error("the request is still being processed")]
     KeyInProgress,
-    #[error("too many orders of guests")]
+    #[error("too many guest orders")]
     TooMany(TooMany),
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -71,7 +71,7 @@ impl Documented for Refusal {
 }
 
 impl Refusal {
-    /// Tells the operator, once a period, of what is not the client's own mistake.
+    /// Logs refusals that are not the client's own mistake, once per period.
     pub(super) fn log(&self) {
         static AWAY: Periodically = Periodically::line();
         static TOO_MANY: Periodically = Periodically::line();
@@ -120,20 +120,20 @@ impl From<Refusal> for Problem {
             Refusal::Basket(invalid) => Self::invalid(pointer(invalid), invalid.to_string()),
             Refusal::Quote(unquotable) => not_for_sale(&unquotable),
             Refusal::Catalog(_) => {
-                Self::unavailable("The catalog does not answer, so the prices are not known.", 2)
+                Self::unavailable("The catalog does not answer, so the prices are unknown.", 2)
             }
             Refusal::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
-                "The Idempotency-Key belongs to another request",
+                "The Idempotency-Key was used for another request",
             )
-            .detail("The key was sent with another body before. Send a new key with a new order."),
+            .detail("The key was already sent with a different body. Send a new order with a new key."),
             Refusal::KeyInProgress => Self::new(
                 StatusCode::CONFLICT,
                 "idempotency-key-in-progress",
-                "The request with this Idempotency-Key is being answered",
+                "The request with this Idempotency-Key is still being processed",
             )
-            .detail("Repeat the request in a moment to get its answer.")
+            .detail("Repeat the request in a moment to get its response.")
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             Refusal::TooMany(too_many) => too_many_orders(too_many),
             Refusal::Database(error) => Self::from(error),
@@ -144,7 +144,7 @@ impl From<Refusal> for Problem {
 
 fn too_many_orders(TooMany { retry_after }: TooMany) -> Problem {
     let seconds = (retry_after.num_milliseconds() + 999) / 1000;
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-orders", "Too many orders in a minute")
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-orders", "Too many orders per minute")
         .detail(format!("Try again in {seconds} seconds, or log in and order with an account."))
         .header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
@@ -166,7 +166,7 @@ fn not_for_sale(unquotable: &Unquotable) -> Problem {
                 .with("product_id", id.0)
         }
         Unquotable::PriceChanged { product_id, current_price } => {
-            Problem::new(StatusCode::CONFLICT, "price-changed", "The price is another now")
+            Problem::new(StatusCode::CONFLICT, "price-changed", "The price has changed")
                 .with("product_id", product_id.0)
                 .with("current_price", number(*current_price))
         }
@@ -182,7 +182,7 @@ fn not_for_sale(unquotable: &Unquotable) -> Problem {
     .detail(detail)
 }
 
-/// A problem's members are JSON values, whose numbers are floats; any amount survives that (see [`Money::MAX`]).
+/// A problem's members are JSON values, whose numbers are floats; any amount survives the conversion (see [`Money::MAX`]).
 fn number(amount: Money) -> Value {
     serde_json::to_value(amount).unwrap_or_default()
 }

@@ -11,16 +11,16 @@ use crate::domain::{Item, Order, OrderToken, Outline};
 pub(super) struct OrderBody {
     /// Its id, a UUIDv7.
     id: OrderId,
-    /// Where news of the order goes.
+    /// The address for news about the order.
     customer_email: Email,
     /// The sum of the items.
     total_amount: Money,
     /// ISO 4217.
     #[schema(examples("RUB"))]
     currency: String,
-    /// Where it stands.
+    /// Its status.
     status: OrderStatus,
-    /// What was bought: each product once.
+    /// The items: each product once.
     items: Vec<ItemBody>,
     /// When it was placed.
     created_at: DateTime<Utc>,
@@ -32,8 +32,8 @@ pub(super) struct OrderBody {
 pub(super) struct PlacedBody {
     #[serde(flatten)]
     order: OrderBody,
-    /// What shows that a guest's order is the guest's: for `X-Order-Token`. It is told here and nowhere else; the order of
-    /// an account has none.
+    /// Proves that a guest's order is the guest's own: for `X-Order-Token`. It is shown only here; orders of
+    /// accounts have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
     order_token: Option<String>,
@@ -45,7 +45,7 @@ impl PlacedBody {
     }
 }
 
-/// A guest's order, as everybody may see it.
+/// The summary of a guest's order that everybody may see.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = GuestOrder)]
 #[serde(deny_unknown_fields)]
@@ -57,7 +57,7 @@ pub(super) struct OutlineBody {
     customer_email: String,
     /// The sum of the items.
     total_amount: Money,
-    /// Where it stands.
+    /// Its status.
     status: OrderStatus,
     /// When it was placed.
     created_at: DateTime<Utc>,
@@ -70,7 +70,7 @@ impl From<Outline> for OutlineBody {
     }
 }
 
-/// An order of a list: the caller's own whole, a guest's in outline.
+/// An order in a list: the caller's own in full, a guest's as a summary.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ListedOrder)]
 #[serde(untagged)]
@@ -93,10 +93,10 @@ impl ListedBody {
 #[schema(as = Item)]
 struct ItemBody {
     product_id: ProductId,
-    /// What it was called when it was bought.
+    /// Its name when it was bought.
     name: String,
     quantity: u32,
-    /// The price of one when it was bought.
+    /// The price of one piece when it was bought.
     price: Money,
 }
 

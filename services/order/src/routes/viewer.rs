@@ -13,7 +13,7 @@ use crate::{
 
 const ORDER_TOKEN: HeaderName = HeaderName::from_static("x-order-token");
 
-/// Whom the request's token names; without a token a guest, if there are guests.
+/// The bearer of the request's token; without a token a guest, if guests are allowed.
 impl FromRequestParts<App> for Viewer {
     type Rejection = Problem;
 
@@ -34,9 +34,9 @@ impl Documented for Viewer {
     }
 }
 
-/// Who asks for one order: whom the request's token names, or else whoever has the order's own token.
+/// The caller for one order: the bearer of the request's token, or else the holder of the order's own token.
 ///
-/// An order token is good for as long as its order, whether or not new guests are let in.
+/// An order token is valid as long as its order exists, whether or not new guests may order.
 pub(super) struct ViewerOfOne(pub Viewer);
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ fn not_a_token(error: NotAToken) -> Problem {
     Problem::bad_request(error.to_string())
 }
 
-/// From the header, or else, for a link in a letter, from the query.
+/// From the header, or else, for links in e-mails, from the query.
 async fn order_token(parts: &mut Parts) -> Result<Option<OrderToken>, Problem> {
     let Query(InQuery { token: in_query }) = Query::from_request_parts(parts, &()).await?;
     let mut headers = parts.headers.get_all(ORDER_TOKEN).iter();

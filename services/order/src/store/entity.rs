@@ -1,4 +1,4 @@
-//! The rows, as sea-orm sees them.
+//! The rows, as sea-orm entities.
 
 /// An order.
 pub(super) mod order {
@@ -17,7 +17,7 @@ pub(super) mod order {
         pub status: String,
         pub aggregate_version: i64,
         pub created_at: DateTimeUtc,
-        /// SHA-256 of a guest's order token. Orders of accounts have none, and those of guests from before there were tokens.
+        /// SHA-256 of a guest's order token. Orders of accounts have none, nor do guests' orders from before there were tokens.
         pub guest_token: Option<Vec<u8>>,
     }
 
@@ -36,13 +36,13 @@ pub(super) mod order_item {
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub order_id: Uuid,
-        /// From 0, as the customer wrote them.
+        /// From 0, in the customer's order.
         #[sea_orm(primary_key, auto_increment = false)]
         pub position: i16,
         pub product_id: i64,
         pub name: String,
         pub quantity: i32,
-        /// Minor units, of one.
+        /// Minor units, for one piece.
         pub price: i64,
     }
 
@@ -52,7 +52,7 @@ pub(super) mod order_item {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The key of a request, and the answer to it once there is one.
+/// The idempotency key of a request, and the response to it once there is one.
 pub(super) mod idempotency_key {
     use sea_orm::entity::prelude::*;
 
@@ -64,13 +64,13 @@ pub(super) mod idempotency_key {
         pub fingerprint: Vec<u8>,
         /// The attempt that holds the key.
         pub attempt: Uuid,
-        /// Until when it does, if it does not answer.
+        /// When it loses the key, if it has not responded.
         pub leased_until: DateTimeUtc,
-        /// The answer; all three are there or none.
+        /// The response; either all three are set or none.
         pub status: Option<i16>,
         pub location: Option<String>,
         pub body: Option<String>,
-        /// The order token that belongs to the answer, under a pad that is made of the key.
+        /// The order token that belongs to the response, hidden by a pad derived from the key.
         pub sealed_token: Option<Vec<u8>>,
         pub created_at: DateTimeUtc,
     }

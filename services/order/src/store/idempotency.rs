@@ -1,7 +1,7 @@
-//! Keys of requests that may be repeated: reserved before the work, answered in the work's own transaction.
+//! Idempotency keys: reserved before the work, and answered in the work's own transaction.
 //!
-//! A reservation is a lease. An attempt that crashes leaves it behind, and when it has run out the next attempt takes
-//! the key over; should the first one be alive after all, its transaction finds that the key is no longer its own.
+//! A reservation is a lease. If an attempt crashes, its reservation stays until it expires, and then the next attempt takes
+//! the key over. If the first attempt is alive after all, its transaction finds that the key is no longer its own.
 
 use std::time::Duration;
 
@@ -22,44 +22,44 @@ use super::{
 
 /// How long an attempt may take. A request is answered or dropped within 15 seconds.
 const LEASE: TimeDelta = TimeDelta::seconds(20);
-/// How long an answer is kept.
+/// How long a response is kept.
 const RETENTION: TimeDelta = TimeDelta::hours(24);
-/// How many keys are retired by one statement.
+/// How many keys one statement deletes.
 const CHUNK: u64 = 500;
 
-/// How often keys are retired. A key that is past its time is free at once, whether or not its row is still there.
+/// How often expired keys are deleted. An expired key is free at once, even if its row still exists.
 pub(crate) const RETIREMENT_INTERVAL: Duration = Duration::from_secs(600);
 
-/// The answer to a request, as it was given and will be given again.
+/// The response to a request, to be returned again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The `Location`.
     pub location: String,
-    /// The body, JSON, without the order token.
+    /// The body, as JSON, without the order token.
     pub body: String,
-    /// A guest's order token, hidden under a pad that only the key's owner can make.
+    /// A guest's order token, hidden by a pad that only the key's owner can derive.
     pub sealed_token: Option<[u8; 32]>,
 }
 
-/// The right to answer the request with this key.
+/// The right to respond to the request with this key.
 #[derive(Clone, Debug)]
 pub(crate) struct Reservation {
     key: [u8; 32],
     attempt: Uuid,
 }
 
-/// What a key stands for.
+/// The state of a key.
 #[derive(Debug)]
 pub(crate) enum KeyState {
-    /// It was free, and is reserved now.
+    /// It was free, and is now reserved.
     Reserved(Reservation),
-    /// The request was answered before.
+    /// The request already has a response.
     Answered(Answer),
-    /// Another attempt at the same request is under way.
+    /// Another attempt at the same request is in progress.
     Running,
-    /// It belongs to a request with another body.
+    /// It was used for a request with a different body.
     OtherRequest,
 }
 
@@ -102,7 +102,7 @@ impl Store {
             return Ok(KeyState::Reserved(reservation));
         }
         let Some(row) = Entity::find_by_id(key.to_vec()).one(&self.database).await? else {
-            // Released between the two statements: whoever asks next will get it.
+            // Released between the two statements: the next attempt will get it.
             return Ok(KeyState::Running);
         };
         if row.fingerprint != fingerprint {
@@ -118,18 +118,18 @@ impl Store {
         })
     }
 
-    /// Gives up a reservation whose request had no effect, so that the key may be used again.
+    /// Gives up the reservation of a request that had no effect, so that the key can be used again.
     pub(crate) async fn release(&self, reservation: &Reservation) -> Result<(), DbErr> {
         Entity::delete_many().filter(held_by(reservation)).exec(&self.database).await?;
         Ok(())
     }
 
-    /// Deletes the keys that are past their time, a chunk at a time; returns how many.
+    /// Deletes expired keys, one chunk at a time; returns their number.
     pub(crate) async fn retire_keys(&self) -> Result<u64, DbErr> {
         let limit = self.clock.now() - RETENTION;
         let mut retired = 0;
         loop {
-            // SKIP LOCKED: replicas that retire at once share the work instead of waiting for one another.
+            // SKIP LOCKED: replicas that delete at the same time share the work instead of waiting for each other.
             let chunk = Entity::find()
                 .select_only()
                 .column(Column::Id)
@@ -148,7 +148,7 @@ impl Store {
     }
 }
 
-/// Keeps `answer` for the key, in the transaction of what it answers. `false`: the reservation has been lost.
+/// Stores `answer` for the key, in the same transaction as the order. Returns `false` if the reservation has been lost.
 pub(super) async fn keep(
     transaction: &impl ConnectionTrait,
     reservation: &Reservation,
@@ -165,7 +165,7 @@ pub(super) async fn keep(
     Ok(kept.rows_affected == 1)
 }
 
-/// The key's row, as long as it is this attempt's and has no answer.
+/// The key's row, as long as it belongs to this attempt and has no response.
 fn held_by(reservation: &Reservation) -> Condition {
     Condition::all()
         .add(Column::Id.eq(reservation.key.to_vec()))

@@ -23,7 +23,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// A store of `database`, whose events have `clock`'s ids and times.
+    /// A store on `database`; `clock` gives its events their ids and times.
     pub(crate) fn new(database: Database, clock: Clock) -> Self {
         Self { database, clock }
     }
@@ -31,5 +31,5 @@ impl Store {
 
 /// A row that this code did not write.
 fn unreadable(column: &str) -> DbErr {
-    DbErr::Type(format!("{column} holds what it must not"))
+    DbErr::Type(format!("{column} contains an invalid value"))
 }

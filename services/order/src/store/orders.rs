@@ -18,10 +18,10 @@ use super::{
 };
 use crate::domain::{Customer, Item, NotCancellable, Order, Outline, TokenHash, Viewer};
 
-/// Why an order was not written. Nothing of it was.
+/// Why an order was not written. Nothing of it was stored.
 #[derive(Debug, Error)]
 pub(crate) enum PlaceError {
-    /// The reservation ran out, and another attempt has the key now.
+    /// The reservation expired, and another attempt now has the key.
     #[error("another attempt holds the idempotency key")]
     ReservationLost,
     /// The database refused, or is away.
@@ -29,19 +29,19 @@ pub(crate) enum PlaceError {
     Database(#[from] DbErr),
 }
 
-/// What became of a wish to cancel.
+/// The result of cancelling.
 #[derive(Debug)]
 pub(crate) enum Cancellation {
     /// Cancelled just now.
     Cancelled(Order),
     /// It was cancelled before.
     AlreadyCancelled(Order),
-    /// It may not be cancelled any more.
+    /// It can no longer be cancelled.
     Refused(NotCancellable),
 }
 
 impl Store {
-    /// Writes a new order, its `order_created`, the hash of its token if it is a guest's, and the answer to the request
+    /// Writes a new order, its `order_created`, the hash of its token if it is a guest's, and the response to the request
     /// if it had an idempotency key.
     pub(crate) async fn place(
         &self,
@@ -55,7 +55,7 @@ impl Store {
             {
                 return Ok(Err(PlaceError::ReservationLost));
             }
-            // No row to lock: before the commit nobody knows of the order, so nobody can append for it.
+            // No row to lock: before the commit nobody else knows of the order, so nobody can append events for it.
             order::Entity::insert(order_row(order, token)).exec_without_returning(&transaction).await?;
             order_item::Entity::insert_many(item_rows(order)).exec_without_returning(&transaction).await?;
             self.append(&transaction, order, &order.created()).await?;
@@ -65,7 +65,7 @@ impl Store {
         placed.await?
     }
 
-    /// The orders that `viewer` may see, newest first, `limit` at most, and older than `after`.
+    /// Returns the orders that `viewer` may see, newest first, at most `limit`, and older than `after`.
     pub(crate) async fn list(
         &self,
         viewer: &Viewer,
@@ -75,7 +75,7 @@ impl Store {
         with_items(&self.database, self.page(visible_to(viewer), after, limit).await?).await
     }
 
-    /// What everybody may see of guests' orders, newest first, `limit` at most, and older than `after`.
+    /// Returns the summaries of guests' orders, newest first, at most `limit`, and older than `after`.
     pub(crate) async fn outlines_of_guests(
         &self,
         after: Option<OrderId>,
@@ -100,7 +100,7 @@ impl Store {
             .await
     }
 
-    /// Order `id`, if `viewer` may see it.
+    /// Returns order `id`, if `viewer` may see it.
     pub(crate) async fn find(&self, viewer: &Viewer, id: OrderId) -> Result<Option<Order>, DbErr> {
         let row = order::Entity::find_by_id(id.0).filter(visible_to(viewer)).one(&self.database).await?;
         Ok(with_items(&self.database, row.into_iter().collect()).await?.pop())
@@ -117,8 +117,8 @@ impl Store {
         viewer: &Viewer,
         id: OrderId,
     ) -> Result<Option<Cancellation>, DbErr> {
-        // The lock comes before the append, so that the order's events are numbered as they commit. SQLite has one
-        // writer at a time and needs none.
+        // The lock comes before the append, so that the order's events are numbered in commit order. SQLite has one
+        // writer at a time and needs no lock.
         let row = order::Entity::find_by_id(id.0)
             .filter(visible_to(viewer))
             .lock_exclusive()
@@ -165,7 +165,7 @@ impl Store {
     }
 }
 
-/// Ownership, as a part of every query.
+/// The ownership condition of every query.
 fn visible_to(viewer: &Viewer) -> Condition {
     match viewer {
         Viewer::Guest => Condition::all().add(order::Column::Id.is_in::<Uuid, _>([])),

@@ -16,7 +16,7 @@ const KEY: [u8; 32] = [1; 32];
 const REQUEST: [u8; 32] = [2; 32];
 const OTHER_REQUEST: [u8; 32] = [3; 32];
 
-/// A store of a test's own; dropping it drops the database.
+/// A store for one test; dropping it drops the database.
 struct TestStore {
     store: Store,
     clock: Clock,
@@ -126,7 +126,7 @@ async fn an_attempt_that_comes_back_too_late_writes_nothing(test: TestStore) {
 async fn a_kept_answer_is_not_released(test: TestStore) {
     let reservation = test.reserved().await;
     test.store.place(&test.order(), None, Some((&reservation, &answer()))).await.unwrap();
-    // As after a commit whose confirmation was lost on the way.
+    // As after a commit whose confirmation was lost.
     test.store.release(&reservation).await.unwrap();
     assert!(matches!(test.store.reserve(KEY, REQUEST).await.unwrap(), KeyState::Answered(_)));
 }
@@ -157,7 +157,7 @@ async fn an_order_is_read_as_it_was_written(test: TestStore) {
 async fn a_guests_order_is_its_tokens_alone(test: TestStore) {
     let (order, token) = (test.order(), OrderToken::new([7; 32]).hash());
     test.store.place(&order, Some(token), None).await.unwrap();
-    // As a release wrote it that knew of no tokens.
+    // As a release without tokens wrote it.
     let old = test.order();
     test.store.place(&old, None, None).await.unwrap();
     for stranger in [Viewer::Guest, Viewer::Holder(OrderToken::new([8; 32]).hash())] {
@@ -169,7 +169,7 @@ async fn a_guests_order_is_its_tokens_alone(test: TestStore) {
     }
     assert_eq!(test.store.find(&Viewer::Holder(token), old.id).await.unwrap(), None);
     let outlines = test.store.outlines_of_guests(None, 9).await.unwrap();
-    // Of one millisecond, chance says which is newer.
+    // Within one millisecond, chance decides which is newer.
     let mut newest_first = [old.id, order.id];
     newest_first.sort_unstable_by_key(|id| std::cmp::Reverse(id.0));
     assert_eq!(outlines.iter().map(|outline| outline.id).collect::<Vec<_>>(), newest_first);

@@ -1,4 +1,4 @@
-//! Databases as they really are: full, behind a pooler, too busy, and with clients that go away in the middle.
+//! Realistic databases: full, behind a pooler, too busy, and with clients that disconnect in the middle.
 
 use std::{fs, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::harness::{Orders, Who, one_of, send};
 
-/// The ids of all orders that are stored.
+/// The ids of all stored orders.
 async fn stored(url: &str) -> Vec<String> {
     let database = database::attach(&url.parse().unwrap(), order::SCHEMA).await.unwrap();
     let backend = database.get_database_backend();
@@ -72,7 +72,7 @@ async fn clients_that_go_away_in_the_middle_lose_nobody_s_order() {
     let Some(postgres) = shop_testing::private_postgres(Durability::Fast).await else { return };
     let orders = Orders::at(&postgres.url).await;
     let place = async |number: u64| {
-        // Each third goes away, at another moment of its order.
+        // Every third client disconnects, at varying moments of its order.
         let patience =
             if number.is_multiple_of(3) { Duration::from_micros(number * 97 % 9000) } else { Duration::MAX };
         let order = one_of(Who::Guest, 1);

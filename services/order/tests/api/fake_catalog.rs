@@ -1,4 +1,4 @@
-//! A catalog as the contract has it: `GET /products?ids=1,2&limit=2`, a JSON array.
+//! A catalog that follows the contract: `GET /products?ids=1,2&limit=2`, a JSON array.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use shop_runtime::{Scope, http::serve};
 use tokio::net::TcpListener;
 
-/// A small catalog: product 1 costs 500.00, product 2 costs 1500.00, of product 3 there are two.
+/// A small catalog: product 1 costs 500.00, product 2 costs 1500.00, and there are two of product 3.
 #[derive(Clone)]
 pub(crate) struct FakeCatalog {
     /// `http://127.0.0.1:…`
@@ -31,7 +31,7 @@ struct Shared {
     asked: Vec<String>,
 }
 
-/// How the catalog answers.
+/// How the catalog responds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Well,

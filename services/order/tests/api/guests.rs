@@ -81,7 +81,7 @@ async fn without_its_token_a_guests_order_is_not_there(orders: Orders) {
             }
         }
     }
-    // An account's own token says who asks; what else is sent opens nothing.
+    // With an account's token, any other token in the request opens nothing.
     let (id, token) = guests_order(&orders).await;
     let request = orders.request(Method::GET, &format!("/orders/{id}")).header("X-Order-Token", token);
     send(request.bearer_auth(Who::Anna.token().unwrap())).await.expect(404, "not-found");
@@ -146,7 +146,7 @@ async fn a_token_that_cannot_be_one_is_refused(orders: Orders) {
     }
     let twice = orders.request(Method::GET, &path).header("X-Order-Token", &token);
     send(twice.header("X-Order-Token", &token)).await.expect(400, "malformed-request");
-    // The header goes first; the query must be a token all the same.
+    // The header takes precedence; the query must still contain a valid token.
     let other = "A".repeat(43);
     let both = |query: &str, header: &str| {
         send(orders.request(Method::GET, &format!("{path}?token={query}")).header("X-Order-Token", header))
@@ -166,7 +166,7 @@ async fn guests_have_a_rate(orders: Orders) {
         send(crate::harness::as_caller(request, who)).await
     };
     let first = place(Who::Guest, "a@example.com", Some("k")).await.expect(201, "");
-    // A repeated request is no other order.
+    // A repeated request is not another order.
     for _ in 0..9 {
         assert_eq!(place(Who::Guest, "a@example.com", Some("k")).await.text, first.text);
     }

@@ -1,4 +1,4 @@
-//! One order service of a test's own, and what a test asks of it.
+//! An order service for one test, and helpers for requests.
 
 use std::{fmt, net::SocketAddr};
 
@@ -58,7 +58,7 @@ pub(crate) struct Orders {
     _place: Place,
 }
 
-/// Where the data is; gone with the test.
+/// Where the data is; removed after the test.
 #[expect(dead_code, reason = "held until the test is over, never read")]
 enum Place {
     Folder(TempDir),
@@ -66,7 +66,7 @@ enum Place {
     Elsewhere,
 }
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     Guest,
@@ -110,7 +110,7 @@ pub(crate) fn token(algorithm: Algorithm, claims: &Claims) -> String {
     jsonwebtoken::encode(&Header::new(algorithm), claims, &key).unwrap()
 }
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -127,7 +127,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The id of the order that this answer shows.
+    /// The id of the order in this response.
     pub(crate) fn id(&self) -> String {
         self.json()["id"].as_str().unwrap_or_else(|| panic!("{self:?}")).to_owned()
     }
@@ -163,7 +163,7 @@ impl Orders {
         Some(Self::start(&url, Place::Server(database)).await)
     }
 
-    /// On a database of the test's own.
+    /// On a database for this test.
     pub(crate) async fn at(database_url: &str) -> Self {
         Self::start(database_url, Place::Elsewhere).await
     }
@@ -216,7 +216,7 @@ impl Orders {
         send(as_caller(request, who)).await
     }
 
-    /// Places an order for one of product 1, a second after the one before.
+    /// Places an order for one of product 1, a second after the previous one.
     pub(crate) async fn placed_by(&self, who: Who) -> String {
         self.clock.advance(chrono::TimeDelta::seconds(1));
         self.post(who, "/orders", &one_of(who, 1)).await.expect(201, "").id()
@@ -226,7 +226,7 @@ impl Orders {
         self.post(who, &format!("/orders/{id}/cancel"), &json!({})).await
     }
 
-    /// One number out of the database.
+    /// One number from the database.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let row =
             self.database.query_one_raw(self.statement(&format!("SELECT count(*) AS n FROM {table}"))).await;

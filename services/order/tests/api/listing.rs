@@ -27,7 +27,7 @@ async fn pages_follow_one_another_newest_first(orders: Orders) {
 
     let first = orders.get(Who::Anna, "/orders?limit=2").await.expect(200, "");
     assert_eq!(ids(&first), placed[..2]);
-    // What is placed in between does not move the pages.
+    // Orders placed in between do not move the pages.
     let late = orders.placed_by(Who::Anna).await;
     let second = orders.get(Who::Anna, &next(&first).unwrap()).await.expect(200, "");
     assert_eq!(ids(&second), placed[2..4]);

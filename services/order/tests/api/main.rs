@@ -1,4 +1,4 @@
-//! The order service over HTTP, on SQLite and on PostgreSQL, against a catalog that speaks the contract.
+//! The order service over HTTP, on SQLite and on PostgreSQL, with a catalog that follows the contract.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod cancelling;

@@ -18,32 +18,33 @@ use super::{
 };
 use crate::{cache::Away, page::Page};
 
-/// A Redis that does not answer a command for so long is away: the database is asked instead.
+/// How long Redis may take to answer a command before it counts as away: then the database is read instead.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(250);
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
-/// Between two attempts to reach a Redis that is away.
+/// The pause between two attempts to reach a Redis that is away.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
 /// How often a connection is closed because its server has become a replica: the address may lead to the new primary by now, or
 /// may still lead to the replica.
 const REPLACE_EVERY: Duration = Duration::from_secs(5);
 
-/// The one connection to Redis, kept open by [`Link::keep_connected`], and what was learned over it.
+/// The single connection to Redis, kept open by [`Link::keep_connected`], and what was learned over it.
 ///
-/// Any failure of a command closes it, except an error that Redis itself returns; a primary that has become a replica is left all the same. While it is closed nobody waits: [`Link::run`] answers [`Away`] at once.
+/// Any failed command closes it, except errors that Redis itself returns; `READONLY`, from a primary that has become a replica, does close it. While it is closed nobody waits: [`Link::run`]
+/// returns [`Away`] at once.
 pub(super) struct Link {
     client: Client,
     trust: Duration,
     state: RwLock<State>,
     closed: Notify,
-    /// What Redis answered instead of doing it.
+    /// The error that Redis returned instead.
     refusals: Periodically,
     /// New connections because of a server that has become a replica.
     replacements: Periodically,
     last_refusal: Mutex<Option<(Instant, String)>>,
 }
 
-/// How often something is told of that comes with every request.
+/// How often to log something that happens with every request.
 pub(super) const TELL_EVERY: Duration = Duration::from_secs(30);
 
 impl Link {
@@ -108,16 +109,16 @@ impl Link {
         }
     }
 
-    /// Redis has no room, is read-only, is loading, or does not allow it.
+    /// Redis is full, read-only, loading, or denies access.
     fn refused(&self, error: &RedisError) {
         let now = Instant::now();
         if let Some(times) = self.refusals.due() {
-            tracing::warn!(%error, times, "Redis refuses; products come from the database");
+            tracing::warn!(%error, times, "Redis refuses commands; products come from the database");
         }
         *self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, error.to_string()));
     }
 
-    /// What Redis refused lately.
+    /// The latest refusal by Redis.
     pub(super) fn refusal(&self, now: Instant) -> Option<String> {
         let last = self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().filter(|(at, _)| now < *at + TELL_EVERY / 3).map(|(_, refusal)| refusal.clone())
@@ -127,10 +128,10 @@ impl Link {
         self.run(|mut redis| async move { redis::cmd("PING").exec_async(&mut redis).await }).await
     }
 
-    /// Removes the list and the claim; a failure leaves a debt that [`Link::keep_connected`] pays.
+    /// Removes the list and the claim; after a failure, [`Link::keep_connected`] performs it later.
     pub(super) async fn invalidate(&self) {
         let wanted = self.write().want_invalidation();
-        // A failure is in the log and in the debt.
+        // A failure is logged and remembered.
         let _ = self.pay(wanted).await;
     }
 
@@ -143,15 +144,15 @@ impl Link {
         Ok(())
     }
 
-    /// Keeps the connection open, proves every half trust time that Redis lives, and pays what is due.
+    /// Keeps the connection open, checks every half trust time that Redis is alive, and performs pending invalidations.
     pub(super) async fn keep_connected(self: Arc<Self>, stopping: CancellationToken) -> anyhow::Result<()> {
         loop {
             let pause = if self.is_open() { self.trust / 2 } else { RETRY_EVERY };
             tokio::select! {
                 () = stopping.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
-                // Redis may be back at once, as after a restart; but a failure that comes with every command must not
-                // become a busy loop.
+                // Redis may be back at once, as after a restart; but a command that always fails must not
+                // cause a busy loop.
                 () = self.closed.notified() => tokio::time::sleep(RETRY_EVERY / 5).await,
             }
             if self.is_open() {
@@ -168,14 +169,14 @@ impl Link {
 
     async fn keep_alive(&self) {
         let debt = self.read().debt();
-        // A failure has closed the connection, which is all that is to be done about it here.
+        // A failure has closed the connection; nothing else has to be done here.
         let _ = match debt {
             Some(debt) => self.pay(debt).await,
             None => self.ping().await,
         };
     }
 
-    /// Tries to open the connection and to pay what is due.
+    /// Tries to open the connection and to perform pending invalidations.
     pub(super) async fn connect_once(self: &Arc<Self>) {
         let number = self.write().next_connection();
         match self.open(number).await {
@@ -184,13 +185,13 @@ impl Link {
                 tracing::info!("Redis is connected");
                 self.keep_alive().await;
             }
-            // At every attempt, so not a warning: the first failure was one.
+            // This happens at every attempt, so it is not a warning: the first failure was one.
             Err(error) if number > 1 => tracing::debug!(%error, "Redis is still away"),
             Err(error) => tracing::warn!(%error, "Redis is away; products come from the database"),
         }
     }
 
-    /// A connection to which Redis pushes the invalidation of every key that was read over it.
+    /// Opens a connection to which Redis pushes the invalidation of every key that was read over it.
     async fn open(self: &Arc<Self>, number: u64) -> RedisResult<MultiplexedConnection> {
         let link = Arc::downgrade(self);
         let config = AsyncConnectionConfig::new()
@@ -198,13 +199,13 @@ impl Link {
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_push_sender(move |push: PushInfo| Self::pushed(&link, number, &push));
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        // NOLOOP: what this process itself changes, it knows.
+        // NOLOOP: this process knows its own changes.
         redis::cmd("CLIENT").arg("TRACKING").arg("ON").arg("NOLOOP").exec_async(&mut connection).await?;
         Ok(connection)
     }
 
-    /// Called by the connection's own task, in the order in which Redis sent replies and pushes; so the generation has
-    /// changed before the reader of any later reply can look at it.
+    /// Called by the connection's own task, in the order in which Redis sent replies and pushes. So the generation has
+    /// changed before the reader of any later reply can see it.
     fn pushed(link: &Weak<Self>, number: u64, push: &PushInfo) -> Result<(), SendError> {
         let link = link.upgrade().ok_or(SendError)?;
         match push.kind {
@@ -219,7 +220,7 @@ impl Link {
     }
 }
 
-/// Whether Redis understood the command and would not carry it out, so that the connection is as good as before.
+/// Whether Redis understood the command but refused it, so that the connection is still usable.
 fn is_an_answer(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType)
 }

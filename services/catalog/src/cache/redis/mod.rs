@@ -1,8 +1,8 @@
-//! The list in Redis, with a copy in this process that Redis keeps current (client-side caching).
+//! The list in Redis, with a copy in this process that Redis keeps up to date (client-side caching).
 //!
-//! redis-rs has a client-side cache of its own (`CacheConfig`). It is not used, because a task of the caller puts the
+//! redis-rs has its own client-side cache (`CacheConfig`). It is not used, because the caller's task puts a
 //! reply into it after the connection has handed the reply over: an invalidation that arrives in between finds nothing
-//! to remove, and the old value then stays until its TTL. [`State`] closes that gap with a generation.
+//! to remove, and the old value then stays until its TTL ends. [`State`] closes that gap with a generation.
 
 mod connection;
 mod keys;
@@ -40,21 +40,21 @@ pub struct RedisCache {
     link: Arc<Link>,
     scripts: Arc<Scripts>,
     seal: Seal,
-    /// Lists that were not believed.
+    /// Lists that were not accepted.
     disbelieved: Arc<Periodically>,
     timing: Timing,
     clock: Clock,
 }
 
-/// A list of more bytes than this is not read to its end, and so not believed: a hundred of the longest products are less.
+/// A list of more bytes than this is not read to its end, and not accepted: a hundred of the longest products are shorter.
 const MAX_LIST: usize = 4 << 20;
 
 struct Scripts {
-    /// Takes the claim, unless the list is there or the claim is taken.
+    /// Takes the claim, unless the list exists or the claim is taken.
     claim: Script,
-    /// Fills the list and ends the claim, if it still stands.
+    /// Fills the list and ends the claim, if it is still valid.
     fill: Script,
-    /// Ends the claim, if it still stands.
+    /// Ends the claim, if it is still valid.
     release: Script,
 }
 
@@ -65,13 +65,13 @@ impl fmt::Debug for RedisCache {
 }
 
 impl RedisCache {
-    /// The cache at `url`, whose lists are sealed with `key`. Redis may be away: then every question is answered [`Away`] at once, until a task of the
+    /// The cache at `url`, whose lists are sealed with `key`. Redis may be away: then every call fails with [`Away`] at once, until a task of the
     /// scope has reached it.
     ///
     /// # Errors
-    /// `url` is not the address of a Redis.
+    /// `url` is not a Redis address.
     pub async fn open(url: &str, key: &[u8], timing: Timing, scope: &Scope) -> anyhow::Result<Self> {
-        // The error would repeat the address, and with it the password.
+        // The error would repeat the address, including the password.
         let info = url.into_connection_info().ok().context("expected redis://…, rediss://… or `memory:`")?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(info.set_redis_settings(settings)).context("the address is not usable")?;
@@ -106,7 +106,7 @@ impl RedisCache {
         })
     }
 
-    /// Whether Redis answers and does what it is told, for `/readyz`.
+    /// Whether Redis answers and accepts commands, for `/readyz`.
     ///
     /// # Errors
     /// It does not.
@@ -118,9 +118,9 @@ impl RedisCache {
         }
     }
 
-    /// What is in Redis; `None` is what cannot be a list.
+    /// Reads the entry in Redis; `None` if it cannot be a list.
     async fn read(&self) -> Result<Option<Found>, Away> {
-        // The remaining life first: it may then be that of the list before, which is shorter.
+        // The TTL first: at worst it is that of the previous list, which is shorter.
         let read = |mut redis: MultiplexedConnection| async move {
             let mut pipe = redis::pipe();
             pipe.cmd("PTTL").arg(LIST);
@@ -136,13 +136,13 @@ impl RedisCache {
         self.link.run(read).await
     }
 
-    /// Removes what no catalog has put there, so that it is loaded anew.
+    /// Removes an entry that no catalog has written, so that it is loaded again.
     async fn discard(&self) -> Result<(), Away> {
         if let Some(times) = self.disbelieved.due() {
             tracing::warn!(
                 times,
                 key = LIST,
-                "what is in Redis was not put there by a catalog: it is removed"
+                "the entry in Redis was not written by a catalog: it is removed"
             );
         }
         let remove = |mut redis: MultiplexedConnection| async move {
@@ -171,7 +171,7 @@ impl Cache for RedisCache {
             return Ok(None);
         };
         let page = Arc::new(page);
-        // Without a life: the list came between the two commands.
+        // Without a TTL: the list was written between the two commands.
         if let Some(life) = life {
             self.link.keep(generation, &page, asked_at, life);
         }
@@ -196,7 +196,7 @@ impl Cache for RedisCache {
     }
 
     async fn release(&self, Claim(token): Claim) {
-        // What cannot be released now ends by itself.
+        // A claim that cannot be released now expires by itself.
         let _: Result<(), Away> = self.link.run(|redis| self.scripts.end_claim(redis, token)).await;
     }
 
@@ -215,7 +215,7 @@ impl Scripts {
     }
 }
 
-/// Whether a key holds something else than text.
+/// Whether a key holds something other than text.
 fn is_about_a_type(error: &RedisError) -> bool {
     let errors = error.clone().into_server_errors();
     errors.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "WRONGTYPE"))

@@ -1,5 +1,5 @@
-//! What is in Redis beside the list: a seal that only a catalog can make, with the time when it was made. Whoever can write to
-//! Redis can neither forge a price, nor put an old list back for longer than a list lives.
+//! The entry in Redis beside the list: a seal that only a catalog can make, with the time when it was made. Somebody who can write to
+//! Redis can neither forge a price, nor put an old list back for longer than a list's TTL.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use shop_runtime::seal::Seal;
 
 use crate::page::Page;
 
-/// How far the clocks of two replicas may be apart.
+/// How far apart the clocks of two replicas may be.
 const SKEW: Duration = Duration::from_secs(10);
 
-/// What was found in Redis, as it is there.
+/// What was found in Redis, unchecked.
 pub(super) struct Found {
-    /// Milliseconds; negative: there was nothing yet, or it stays for ever.
+    /// The TTL in milliseconds; negative: the key did not exist yet, or has no TTL.
     pub(super) life: i64,
     pub(super) json: Vec<u8>,
     pub(super) next: Vec<u8>,
     pub(super) seal: Vec<u8>,
 }
 
-/// The list was there, and stays for ever.
+/// The TTL of a list without one.
 const FOR_EVER: i64 = -1;
-/// There was no list when its life was asked for; it may have come since.
+/// The TTL of a missing list; it may have been written since.
 const ABSENT: i64 = -2;
 
 impl Found {
@@ -31,7 +31,7 @@ impl Found {
         self.life == ABSENT && self.json.is_empty()
     }
 
-    /// The page and how long it may be kept, when it is a catalog's; a page without a life must be asked for again.
+    /// The page and its remaining TTL, if a catalog wrote it; a page without a TTL must be read again.
     pub(super) fn open(
         self,
         seal: &Seal,

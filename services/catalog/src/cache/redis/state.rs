@@ -7,20 +7,20 @@ use redis::aio::MultiplexedConnection;
 
 use crate::page::Page;
 
-/// What this process knows of Redis and of the list in it. One lock around all of it; no I/O under the lock.
+/// What this process knows about Redis and the list in it. One lock guards all of it; no I/O happens under the lock.
 #[derive(Default)]
 pub(super) struct State {
-    /// The open connection and its number; `None` is an open circuit: nobody waits for a Redis that is away.
+    /// The open connection and its number. `None` is an open circuit: nobody waits for a Redis that is away.
     connection: Option<(u64, MultiplexedConnection)>,
-    /// How many connections there were.
+    /// How many connections there have been.
     connections: u64,
-    /// Counts everything that may have made the copy old: a pushed or own invalidation, a lost connection.
+    /// Counts everything that may have made the copy outdated: an invalidation, pushed or our own, and a lost connection.
     generation: u64,
     copy: Option<Kept>,
-    /// The copy is believed until then. Every reply of Redis moves it on, because replies and pushes come in one order:
-    /// what Redis had to say before the reply has been heard.
+    /// The copy is valid until then. Every reply from Redis extends it, because replies and pushes arrive in order:
+    /// whatever Redis pushed before the reply has been processed.
     trusted_until: Option<Instant>,
-    /// How many invalidations this process asked for, and how many of these Redis has carried out.
+    /// How many invalidations this process has requested, and how many of these Redis has performed.
     wanted: u64,
     carried_out: u64,
 }
@@ -30,13 +30,13 @@ struct Kept {
     expires_at: Instant,
 }
 
-/// What [`State::look`] finds.
+/// The result of [`State::look`].
 pub(super) enum Looked {
     /// A copy that is current.
     Here(Arc<Page>),
-    /// An invalidation of this process is under way, or due: what is in Redis may be old.
+    /// An invalidation by this process is in progress or pending: the entry in Redis may be outdated.
     Changing,
-    /// Nothing; ask Redis, and bring the generation back with what it says.
+    /// Nothing; ask Redis, and pass the generation back with its reply.
     Ask {
         /// For [`State::keep`].
         generation: u64,
@@ -77,14 +77,14 @@ impl State {
         self.generation
     }
 
-    /// Asks for an invalidation; answers which one it is.
+    /// Requests an invalidation; returns its number.
     pub(super) fn want_invalidation(&mut self) -> u64 {
         self.forget();
         self.wanted += 1;
         self.wanted
     }
 
-    /// The last invalidation that was asked for, if Redis has not carried it out.
+    /// The last requested invalidation, if Redis has not performed it.
     pub(super) fn debt(&self) -> Option<u64> {
         self.is_in_debt().then_some(self.wanted)
     }
@@ -93,7 +93,7 @@ impl State {
         self.carried_out < self.wanted
     }
 
-    /// Redis carried out invalidation `number`, and with it all that were asked for before.
+    /// Redis has performed invalidation `number`, and with it all earlier ones.
     pub(super) fn paid(&mut self, number: u64) {
         self.carried_out = self.carried_out.max(number);
     }
@@ -106,7 +106,7 @@ impl State {
         self.connection.as_ref().is_some_and(|(open, _)| *open == number)
     }
 
-    /// A number for the next connection, which its pushes come with.
+    /// The number for the next connection; its pushes carry it.
     pub(super) fn next_connection(&mut self) -> u64 {
         self.connections += 1;
         self.connections
@@ -118,7 +118,7 @@ impl State {
         self.trusted_until = None;
     }
 
-    /// Closes connection `number`; answers whether it was the open one.
+    /// Closes connection `number`; returns whether it was the open one.
     pub(super) fn close(&mut self, number: u64) -> bool {
         let was_open = self.is_open(number);
         if was_open {
