@@ -34,7 +34,8 @@ pub enum BrokerError {
 
 /// Why a window failed as a whole: what became of each of its messages is unknown, and some may have arrived.
 ///
-/// Whatever the reason, the publisher has thrown its connection away; the next window opens a new one.
+/// Whatever the reason, but for [`PublishError::QueuesMissing`], the publisher has thrown its connection away; the next window opens
+/// a new one.
 #[derive(Debug, Error)]
 pub enum PublishError {
     /// There is no broker at the address, it refuses the login, or the connection broke.
@@ -43,6 +44,9 @@ pub enum PublishError {
     /// There is no exchange of that name (AMQP `NOT_FOUND`). A publisher that may declare it does so when it next connects.
     #[error("the exchange is missing: {0}")]
     ExchangeMissing(String),
+    /// These queues must exist before anything is published, and do not. Nothing was sent.
+    #[error("{} missing at the broker: {}", if .0.len() == 1 { "a required queue is" } else { "required queues are" }, .0.join(", "))]
+    QueuesMissing(Vec<String>),
     /// The broker closed the channel for another reason, such as a message that is too large (AMQP `PRECONDITION_FAILED`).
     #[error("the broker closed the channel: {0}")]
     ChannelClosed(String),

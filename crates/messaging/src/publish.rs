@@ -29,6 +29,9 @@ pub struct PublisherOptions {
     pub declare_exchange: bool,
     /// A log of everything published, declared beside the exchange.
     pub event_log: Option<EventLog>,
+    /// Queues that must exist before anything is published, or [`PublishError::QueuesMissing`](crate::PublishError::QueuesMissing):
+    /// then no event passes by a consumer that has never been there. Looked at on connecting, and again now and then.
+    pub required_queues: Vec<String>,
     /// An exclusive queue that the publisher holds while it is connected, so that there is one such publisher at most;
     /// another gets [`PublishError::Fenced`]. At most 255 bytes.
     pub fence: Option<String>,
@@ -40,13 +43,14 @@ pub struct PublisherOptions {
 }
 
 impl PublisherOptions {
-    /// Publishes to `exchange`, which is declared, as `name`; no fence, no event log, payloads of 1 MiB at most.
+    /// Publishes to `exchange`, which is declared, as `name`; no fence, no event log, no required queues, payloads of 1 MiB at most.
     pub fn new(exchange: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             exchange: exchange.into(),
             name: name.into(),
             declare_exchange: true,
             event_log: None,
+            required_queues: Vec::new(),
             fence: None,
             heartbeat: None,
             max_payload: 1024 * 1024,

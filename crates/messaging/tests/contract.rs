@@ -58,6 +58,7 @@ contract! {
     an_event_log_makes_everything_routable,
     an_exchange_that_may_not_be_declared_must_be_there,
     a_fence_lets_one_publisher_through,
+    nothing_is_published_before_the_required_queues_exist,
     a_failed_message_comes_again_until_it_is_handled,
     a_message_that_always_fails_is_delivered_as_often_as_allowed_and_then_set_aside,
     a_panicking_handler_is_a_failed_one,
@@ -285,6 +286,33 @@ async fn a_fence_lets_one_publisher_through(bus: Bus) {
         }
     };
     timeout(PATIENCE, taking_over).await.expect("the dropped one lets go");
+}
+
+async fn nothing_is_published_before_the_required_queues_exist(bus: Bus) {
+    let required_queues = vec!["stock".to_owned(), "payment".to_owned(), "mail".to_owned()];
+    let log = Some(EventLog::new("events.log"));
+    let mut publisher =
+        bus.broker.publisher(PublisherOptions { required_queues, event_log: log, ..options() });
+    let missing = async |publisher: &mut Box<dyn Publisher>| match publisher.ready(PATIENCE).await {
+        Err(PublishError::QueuesMissing(queues)) => queues,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(missing(&mut publisher).await, ["stock", "payment", "mail"]);
+    bus.broker.declare(&subscription("payment", "#")).await.unwrap();
+    assert_eq!(missing(&mut publisher).await, ["stock", "mail"]);
+    let refused = publisher.publish(&[message("order.created")], PATIENCE).await.unwrap_err();
+    assert_eq!(refused.to_string(), "required queues are missing at the broker: stock, mail");
+
+    bus.broker.declare(&subscription("stock", "#")).await.unwrap();
+    bus.broker.declare(&subscription("mail", "#")).await.unwrap();
+    publisher.ready(PATIENCE).await.unwrap();
+    let sent = message("order.created");
+    publisher.publish(std::slice::from_ref(&sent), PATIENCE).await.unwrap();
+    let (sender, mut inbox) = Inbox::new();
+    let consumer = Consumer::start(&bus.broker, &subscription("payment", "#"), accept(sender));
+    assert_eq!(inbox.next().await.message, sent, "and what was refused is not there");
+    assert!(inbox.is_quiet().await);
+    consumer.stop().await;
 }
 
 async fn a_failed_message_comes_again_until_it_is_handled(bus: Bus) {

@@ -337,6 +337,11 @@ impl InProcessPublisher {
             return Err(PublishError::ExchangeMissing(format!("NOT_FOUND - no exchange '{exchange}'")));
         };
         exchange.logs.extend(event_log.iter().map(|log| log.name.clone()));
+        let required = self.options.required_queues.iter();
+        let missing: Vec<_> = required.filter(|name| !state.queues.contains_key(*name)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(PublishError::QueuesMissing(missing));
+        }
         self.connected = Some(Connected(fence));
         Ok(())
     }

@@ -40,7 +40,12 @@ struct Session {
     channel: Channel,
     link: Link,
     exchange: ShortString,
+    /// When all required queues were last found.
+    complete: Option<Instant>,
 }
+
+/// How long it is believed that the required queues still exist.
+const COMPLETE: Duration = Duration::from_secs(30);
 
 impl RabbitPublisher {
     /// A publisher, not yet connected.
@@ -54,8 +59,24 @@ impl RabbitPublisher {
         Self { uri, options, session: None, warm: None }
     }
 
-    /// The session of before, if it still stands, or a new one.
+    /// A session to publish in: the required queues exist.
     async fn session(&mut self, until: Instant) -> Result<Session, PublishError> {
+        let mut session = self.open(until).await?;
+        if !self.options.required_queues.is_empty() && !session.is_complete() {
+            let missing = within(until, session.missing(&self.options.required_queues)).await?;
+            if !missing.is_empty() {
+                session.complete = None;
+                // Nothing is in doubt, so the connection is kept for the next look.
+                self.session = Some(session);
+                return Err(PublishError::QueuesMissing(missing));
+            }
+            session.complete = Some(Instant::now());
+        }
+        Ok(session)
+    }
+
+    /// The session of before, if it still stands, or a new one.
+    async fn open(&mut self, until: Instant) -> Result<Session, PublishError> {
         if let Some(session) = self.session.take().filter(Session::is_open) {
             return Ok(session);
         }
@@ -156,7 +177,7 @@ impl Session {
             })?;
         }
         let exchange = Self::prepare(&channel, options).await.map_err(|error| failed(&error))?;
-        Ok(Self { channel, link, exchange })
+        Ok(Self { channel, link, exchange, complete: None })
     }
 
     async fn prepare(channel: &Channel, options: &PublisherOptions) -> lapin::Result<ShortString> {
@@ -174,6 +195,27 @@ impl Session {
 
     fn is_open(&self) -> bool {
         self.link.is_open() && self.channel.status().connected()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.complete.is_some_and(|at| at.elapsed() < COMPLETE)
+    }
+
+    /// Those of `queues` that do not exist. Each is asked for on a channel of its own, which the broker closes if there is none.
+    async fn missing(&self, queues: &[String]) -> Result<Vec<String>, PublishError> {
+        let mut missing = Vec::new();
+        for queue in queues {
+            let channel = self.link.channel().await.map_err(|error| failed(&error))?;
+            match topology::check_queue(&channel, queue).await {
+                // An error means that it is closed already.
+                Ok(()) => drop(channel.close(200, ShortString::default()).await),
+                Err(error) => match Cause::from(&error) {
+                    Cause::Channel(AMQPSoftError::NOTFOUND, _) => missing.push(queue.clone()),
+                    _ => return Err(failed(&error)),
+                },
+            }
+        }
+        Ok(missing)
     }
 
     /// Sends the whole window, then waits for all of its confirms; the answers are in the window's order.

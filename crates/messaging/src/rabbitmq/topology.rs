@@ -35,6 +35,13 @@ pub(super) async fn check_exchange(channel: &Channel, name: &str) -> lapin::Resu
     channel.exchange_declare(short(name)?, ExchangeKind::Topic, options, FieldTable::default()).await
 }
 
+/// Fails if there is no queue `name`, whatever it is like.
+pub(super) async fn check_queue(channel: &Channel, name: &str) -> lapin::Result<()> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(short(name)?, options, FieldTable::default()).await?;
+    Ok(())
+}
+
 /// An exclusive queue: the broker lets one connection have it, until that connection ends.
 pub(super) async fn fence(channel: &Channel, name: &str) -> lapin::Result<()> {
     let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };

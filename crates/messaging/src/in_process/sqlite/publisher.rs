@@ -37,27 +37,36 @@ impl SqlitePublisher {
             }
             None => None,
         };
-        if !self.prepare().await.map_err(|error| self.failed(&error))? {
+        let Some(missing) = self.prepare().await.map_err(|error| self.failed(&error))? else {
             return Err(self.no_exchange());
+        };
+        if !missing.is_empty() {
+            return Err(PublishError::QueuesMissing(missing));
         }
         self.connected = Some(Connected(fence));
         Ok(())
     }
 
-    /// Makes what has to exist. `false`: the exchange is missing, and not to be made.
-    async fn prepare(&self) -> Result<bool, sqlx::Error> {
+    /// Makes what has to exist, and returns the required queues that do not. `None`: the exchange is missing, and not to be made.
+    async fn prepare(&self) -> Result<Option<Vec<String>>, sqlx::Error> {
         let PublisherOptions { exchange, declare_exchange, event_log, .. } = &self.options;
         let mut transaction = self.file.begin().await?;
         if *declare_exchange {
             queue::declare_exchange(&mut transaction, exchange).await?;
         } else if !queue::has_exchange(&mut transaction, exchange).await? {
-            return Ok(false);
+            return Ok(None);
         }
         if let Some(log) = event_log {
             queue::declare_log(&mut transaction, exchange, log).await?;
         }
+        let mut missing = Vec::new();
+        for name in &self.options.required_queues {
+            if queue::delivery_limit(&mut transaction, name).await?.is_none() {
+                missing.push(name.clone());
+            }
+        }
         transaction.commit().await?;
-        Ok(true)
+        Ok(Some(missing))
     }
 
     async fn send(&mut self, window: &[Message]) -> Result<Vec<Verdict>, PublishError> {
