@@ -1,10 +1,11 @@
 //! What the controller does with objects, and what it reports about them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Controlled,
     controlled::{ORDERS, publishes},
+    http,
     outbox::until,
 };
 
@@ -13,6 +14,8 @@ async fn an_object_is_published_and_its_status_tells_of_it() {
     let Some(controlled) = Controlled::take().await else { return };
     let mut controller = controlled.leader("one", &[]).await;
     controlled.until_condition(ORDERS, "Ready", "True", "Publishing").await;
+    let health: Value = http().get(controller.url("/health")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(health["service"], "outbox_publisher", "as in compose");
     controlled.outbox.append(20, 5).await;
     controlled.outbox.until_sent(21).await;
     until("the status counts them", async || controlled.status(ORDERS).await["published"] == 21).await;

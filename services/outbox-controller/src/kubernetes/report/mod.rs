@@ -87,11 +87,8 @@ impl Reporter {
     pub(super) async fn leave(self) {
         let Self { desk, memory } = self;
         let tenure = desk.snapshots.borrow().tenure.clone();
-        let Some(mut memory) = memory.filter(|_| tenure.is_some_and(|tenure| !tenure.is_over())) else {
-            return;
-        };
-        let status = last_word(&memory.written, desk.published_in_all(&memory), desk.now());
-        if tokio::time::timeout(LAST_WORD, desk.write(&mut memory, status)).await.is_err() {
+        let (Some(mut memory), Some(tenure)) = (memory, tenure) else { return };
+        if !matches!(tokio::time::timeout(LAST_WORD, desk.say_last(&mut memory, &tenure)).await, Ok(Ok(()))) {
             tracing::debug!("the status goes on naming this leader until there is another");
         }
     }
@@ -122,6 +119,19 @@ impl Desk {
     async fn announce(&mut self) {
         let note = format!("{} leads from now on", self.context.identity);
         self.report(&Notice { warning: false, reason: "LeaderElected", note }).await;
+    }
+
+    /// Writes the last word.
+    async fn say_last(&self, memory: &mut Memory, tenure: &Tenure) -> anyhow::Result<()> {
+        let word = |memory: &Memory| last_word(&memory.written, self.published_in_all(memory), self.now());
+        anyhow::ensure!(!tenure.is_over(), "another replica may be the leader");
+        let written = self.write(memory, word(memory)).await;
+        if written.is_ok() || tenure.is_over() {
+            return written;
+        }
+        // A write that was cut short just before may have been done all the same.
+        (memory.written, memory.version) = self.status.read().await?;
+        self.write(memory, word(memory)).await
     }
 
     /// Looks at everything, and writes what has changed. Returns for how long that holds if nothing happens.
