@@ -91,7 +91,7 @@ async fn an_annotation_has_dead_messages_tried_again() {
     controlled.outbox.until_sent(1).await;
     controlled.until_condition(ORDERS, "Degraded", "False", "AsExpected").await;
     assert_eq!(annotate("second").await, 0, "nothing is dead any more");
-    until("each redrive is told", async || {
+    until("each redrive is reported", async || {
         controlled.events(ORDERS).await.iter().filter(|event| *event == "Redriven").count() == 2
     })
     .await;

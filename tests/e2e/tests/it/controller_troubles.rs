@@ -17,12 +17,12 @@ const SOON: Duration = Duration::from_secs(12);
 
 /// Waits until `reason` is reported with these words, and a Warning Event with it.
 async fn warned(controlled: &Controlled, name: &str, reason: &str, words: &[&str]) {
-    told(controlled, name, reason, words).await;
+    reported(controlled, name, reason, words).await;
     controlled.until_event(name, reason).await;
 }
 
 /// Waits until `reason` is reported with these words.
-async fn told(controlled: &Controlled, name: &str, reason: &str, words: &[&str]) {
+async fn reported(controlled: &Controlled, name: &str, reason: &str, words: &[&str]) {
     let began = Instant::now();
     let message = loop {
         let (message, _) = controlled.until_condition(name, "Ready", "False", reason).await;
@@ -51,7 +51,8 @@ async fn a_secret_that_is_missing_or_of_no_use_is_named() {
     let mut object = controlled.object();
     object["spec"]["database"]["secretRef"] = json!({ "name": "elsewhere", "key": "url" });
     controlled.apply(&object).await;
-    told(&controlled, ORDERS, "SecretNotFound", &["spec.database.secretRef", "elsewhere", "create it"]).await;
+    reported(&controlled, ORDERS, "SecretNotFound", &["spec.database.secretRef", "elsewhere", "create it"])
+        .await;
 
     controlled.secret("elsewhere", "uri", &controlled.outbox.postgres.url).await;
     warned(&controlled, ORDERS, "SecretKeyNotFound", &["elsewhere", "no key \"url\"", "it has uri"]).await;
@@ -61,7 +62,7 @@ async fn a_secret_that_is_missing_or_of_no_use_is_named() {
 
     controlled.secret("elsewhere", "url", "postgresql://nobody:s3cret@127.0.0.1:1/shop").await;
     let words = ["127.0.0.1:1/shop", "spec.database.secretRef", "nothing listens there"];
-    told(&controlled, ORDERS, "DatabaseUnreachable", &words).await;
+    reported(&controlled, ORDERS, "DatabaseUnreachable", &words).await;
 
     controlled.secret("elsewhere", "url", &controlled.outbox.postgres.url).await;
     well_again(&controlled, ORDERS).await;
@@ -78,7 +79,7 @@ async fn a_schema_without_an_outbox_is_named() {
     let mut object = controlled.object();
     object["spec"]["database"]["schema"] = json!("ordres");
     controlled.apply(&object).await;
-    told(&controlled, ORDERS, "OutboxNotFound", &["\"ordres\"", "spec.database.schema"]).await;
+    reported(&controlled, ORDERS, "OutboxNotFound", &["\"ordres\"", "spec.database.schema"]).await;
     controlled.apply(&controlled.object()).await;
     well_again(&controlled, ORDERS).await;
 }
@@ -90,7 +91,7 @@ async fn a_broker_that_is_away_or_silent_is_named() {
     controlled.secret("broker", "connection_string", "amqp://guest:guest@127.0.0.1:1/%2f").await;
     let _controller = controlled.controller("one", &[]).await;
     controlled.apply(&controlled.object()).await;
-    told(&controlled, ORDERS, "BrokerUnreachable", &["127.0.0.1:1", "spec.broker.secretRef"]).await;
+    reported(&controlled, ORDERS, "BrokerUnreachable", &["127.0.0.1:1", "spec.broker.secretRef"]).await;
 
     controlled.secret("broker", "connection_string", network.url()).await;
     well_again(&controlled, ORDERS).await;
@@ -119,7 +120,7 @@ async fn an_object_is_not_ready_before_its_broker_has_answered() {
             (ready["status"].clone(), ready["reason"].clone(), status["observedGeneration"].clone())
         })
     };
-    until("it is told", async || {
+    until("it is reported", async || {
         let ready = ready().await;
         assert!(ready.as_ref().is_none_or(|(status, ..)| status == "False"), "{ready:?}");
         ready.is_some_and(|(_, reason, _)| reason == "BrokerUnreachable")
@@ -148,17 +149,17 @@ async fn an_object_is_not_ready_before_its_broker_has_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_objects_of_one_outbox_are_told_and_lose_nothing() {
+async fn two_objects_of_one_outbox_are_reported_and_lose_nothing() {
     let Some(controlled) = Controlled::take().await else { return };
     let mut controller = controlled.leader("one", &[]).await;
     let mut twin = controlled.object();
     twin["metadata"]["name"] = json!("twin");
     controlled.apply(&twin).await;
-    let told =
+    let reported =
         async |name: &str| controlled.events(name).await.iter().any(|event| event == "AnotherPublisher");
     let began = Instant::now();
-    while !(told(ORDERS).await || told("twin").await) {
-        assert!(began.elapsed() < Duration::from_secs(40), "nobody is told");
+    while !(reported(ORDERS).await || reported("twin").await) {
+        assert!(began.elapsed() < Duration::from_secs(40), "nothing is reported");
         controlled.outbox.append(3, 3).await;
     }
     controlled.cluster.kubectl(&["delete", "obp", "twin"]).await;
@@ -169,7 +170,7 @@ async fn two_objects_of_one_outbox_are_told_and_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_spec_that_contradicts_itself_is_told_and_disturbs_no_other() {
+async fn a_spec_that_contradicts_itself_is_reported_and_disturbs_no_other() {
     let Some(controlled) = Controlled::take().await else { return };
     let mut controller = controlled.leader("one", &[]).await;
     let mut broken = controlled.object();
@@ -218,8 +219,8 @@ async fn a_spec_that_contradicts_itself_is_told_and_disturbs_no_other() {
                 let refusal = refusal.to_string();
                 println!("{refusal}");
                 // A server without CEL checks only the pattern.
-                let told = words.split(": ").last().unwrap();
-                assert!(refusal.contains(told) || refusal.contains("should match"), "{refusal}");
+                let reported = words.split(": ").last().unwrap();
+                assert!(refusal.contains(reported) || refusal.contains("should match"), "{refusal}");
                 assert!(
                     !refusal.contains("type conversion") && !refusal.contains("no such overload"),
                     "{refusal}"
@@ -343,7 +344,7 @@ async fn the_charts_role_is_enough_and_no_more() {
     object["spec"]["database"]["secretRef"]["name"] = json!("another");
     controlled.secret("another", "uri", "postgresql://db/shop").await;
     controlled.apply(&object).await;
-    told(&controlled, "curious", "SecretForbidden", &["another", "Role"]).await;
+    reported(&controlled, "curious", "SecretForbidden", &["another", "Role"]).await;
 }
 
 /// Hand-over, redrive and rotation need no more rights than publishing.

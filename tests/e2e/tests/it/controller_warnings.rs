@@ -28,7 +28,7 @@ async fn reason(controlled: &Controlled) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_installation_is_not_greeted_by_warnings() {
+async fn a_first_installation_gets_no_warnings() {
     let Some(controlled) = Controlled::empty().await else { return };
     let _controller = controlled.controller("one", &[]).await;
     // The Secret, the database and the broker are created one after the other.
@@ -51,7 +51,7 @@ async fn a_first_installation_is_not_greeted_by_warnings() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_installation_that_does_not_come_to_work_is_warned_of_after_a_minute() {
+async fn an_installation_that_does_not_start_to_work_gets_a_warning_after_a_minute() {
     let Some(controlled) = Controlled::empty().await else { return };
     controlled.secret("broker", "connection_string", "amqp://guest:guest@127.0.0.1:1/%2f").await;
     let _controller = controlled.controller("one", &[]).await;
