@@ -1,4 +1,4 @@
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use tracing::{Instrument as _, field::Empty};
@@ -60,7 +61,7 @@ impl Routers {
 pub fn router(routes: impl Into<Routes>, scope: &Scope, limits: Limits) -> Routers {
     let Routes { router: routes, api } = routes.into();
     let trusts_all = scope.http.trust_traceparent;
-    let observed = Observed { metrics: scope.metrics.clone(), limits, trusts_all };
+    let observed = Arc::new(Observed { metrics: scope.metrics.clone(), limits, trusts_all });
     let health_page = pages::health(scope.name);
     let probes = pages::probes(scope.health.clone(), scope.metrics.clone());
     let (operational, probes) = match scope.http.probe_listen {
@@ -83,17 +84,20 @@ pub fn router(routes: impl Into<Routes>, scope: &Scope, limits: Limits) -> Route
         .layer(middleware::from_fn_with_state(observed.clone(), observe));
     // These are asked too often to be traced; a refusal names its trace like every other.
     let refusal = method_not_allowed.layer(middleware::from_fn_with_state(observed.clone(), observe));
+    let untraced = |router: Router| {
+        router
+            .method_not_allowed_fallback(refusal.clone())
+            .layer(middleware::from_fn_with_state(observed.clone(), refuse_flawed))
+    };
     let finish = |router: Router| {
-        router.layer(middleware::from_fn_with_state(observed.clone(), refuse_flawed)).layer(
-            SetResponseHeaderLayer::if_not_present(
-                HeaderName::from_static("x-content-type-options"),
-                HeaderValue::from_static("nosniff"),
-            ),
-        )
+        router.layer(SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ))
     };
     Routers {
-        api: finish(own.merge(operational.method_not_allowed_fallback(refusal.clone()))),
-        probes: probes.map(|probes| finish(probes.method_not_allowed_fallback(refusal))),
+        api: finish(own.merge(untraced(operational))),
+        probes: probes.map(|probes| finish(untraced(probes))),
     }
 }
 
@@ -105,24 +109,28 @@ async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not allowed here")
 }
 
-#[derive(Clone)]
 struct Observed {
     metrics: Metrics,
     limits: Limits,
     trusts_all: bool,
 }
 
-/// What is no proper request is seen by nobody else.
-async fn refuse_flawed(State(observed): State<Observed>, request: Request, next: Next) -> Response {
+/// Refuses what is no proper request, and traces only that.
+async fn refuse_flawed(State(observed): State<Arc<Observed>>, request: Request, next: Next) -> Response {
     match validity::flaw(&request) {
         None => next.run(request).await,
         Some(problem) => traced(&observed, request, async |_| problem.into_response()).await,
     }
 }
 
-/// Gives a request its span, its metrics, its deadline and its place.
-async fn observe(State(observed): State<Observed>, request: Request, next: Next) -> Response {
-    traced(&observed, request, async |request| answer(&observed, request, next).await).await
+/// Gives a request its span, its metrics, its deadline and its place; what is no proper request is refused.
+async fn observe(State(observed): State<Arc<Observed>>, request: Request, next: Next) -> Response {
+    let flaw = validity::flaw(&request);
+    let answer = async |request| match flaw {
+        None => answer(&observed, request, next).await,
+        Some(problem) => problem.into_response(),
+    };
+    traced(&observed, request, answer).await
 }
 
 /// Has `answer` answer in a span that it is counted by.
@@ -175,8 +183,8 @@ fn known(method: &Method) -> &'static str {
 }
 
 async fn answer(observed: &Observed, request: Request, next: Next) -> Response {
-    let place = InFlight::take(&observed.metrics);
-    if place.0.in_flight.get() > observed.limits.in_flight {
+    let place = InFlight::take(&observed.metrics.in_flight);
+    if place.0.get() > observed.limits.in_flight {
         return refusal::too_many_requests().into_response();
     }
     match tokio::time::timeout(observed.limits.time, next.run(request)).await {
@@ -191,18 +199,18 @@ async fn answer(observed: &Observed, request: Request, next: Next) -> Response {
     }
 }
 
-struct InFlight(Metrics);
+struct InFlight<'m>(&'m Gauge);
 
-impl InFlight {
-    fn take(metrics: &Metrics) -> Self {
-        metrics.in_flight.inc();
-        Self(metrics.clone())
+impl<'m> InFlight<'m> {
+    fn take(gauge: &'m Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
     }
 }
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.dec();
+        self.0.dec();
     }
 }
 
