@@ -8,7 +8,7 @@ use crate::{
     backend::Backend, in_process::InProcessBroker, rabbitmq::RabbitMq,
 };
 
-/// Where messages go through. Cloning is cheap; every publisher and every consumer has a connection of its own.
+/// What messages go through. Cloning is cheap; every publisher and every consumer has a connection of its own.
 ///
 /// The kind of broker is known only to the function that made it, so a program that opens no RabbitMQ has no client of
 /// RabbitMQ linked into it.
@@ -69,21 +69,21 @@ impl Broker {
         self.0.consume(&subscription, &handler, &stop).await;
     }
 
-    /// Looks at dead letters of `queue`, the oldest first, `limit` at most, and leaves them there.
+    /// Returns dead letters of `queue`, the oldest first, `limit` at most, and leaves them there.
     ///
     /// RabbitMQ puts what was looked at behind what was not, so the next look begins with others.
     ///
     /// # Errors
-    /// The broker is away, or knows no such queue.
+    /// The broker is away, or has no such queue.
     pub async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
         self.0.dead_letters(queue, limit).await
     }
 
-    /// Moves dead letters of `queue`, `limit` at most, back into that queue and no other, with their first
-    /// routing key and their attempts forgotten. Returns how many. One that is interrupted may leave a message in both.
+    /// Moves dead letters of `queue`, `limit` at most, back into that queue and no other, with their original
+    /// routing key and no attempts counted. Returns how many. If it is interrupted, a message may be in both queues.
     ///
     /// # Errors
-    /// The broker is away, or knows no such queue; or the queue is full, and the rest stays dead.
+    /// The broker is away, or has no such queue; or the queue is full, and the rest stays dead.
     pub async fn replay_dead_letters(&self, queue: &str, limit: usize) -> Result<usize, BrokerError> {
         self.0.replay_dead_letters(queue, limit).await
     }
@@ -92,7 +92,7 @@ impl Broker {
     /// only be searched from the oldest on, and puts what was looked at behind what was not.
     ///
     /// # Errors
-    /// The broker is away, or knows no such queue.
+    /// The broker is away, or has no such queue.
     pub async fn dead_letter(&self, queue: &str, id: Uuid) -> Result<Option<DeadLetter>, BrokerError> {
         self.0.dead_letter(queue, id).await
     }
@@ -101,7 +101,7 @@ impl Broker {
     /// was one with this message id, and the queue had room for it.
     ///
     /// # Errors
-    /// The broker is away, or knows no such queue.
+    /// The broker is away, or has no such queue.
     pub async fn replay_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
         self.0.replay_dead_letter(queue, id).await
     }
@@ -109,7 +109,7 @@ impl Broker {
     /// Removes one dead letter for good. Returns whether there was one with this message id.
     ///
     /// # Errors
-    /// The broker is away, or knows no such queue.
+    /// The broker is away, or has no such queue.
     pub async fn discard_dead_letter(&self, queue: &str, id: Uuid) -> Result<bool, BrokerError> {
         self.0.discard_dead_letter(queue, id).await
     }

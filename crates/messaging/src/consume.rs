@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{Message, topic};
 
-/// Any error, for a person to read.
+/// Any error, for people to read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a consumer gets: a durable queue of its own, which outlives it, bound to an exchange.
@@ -27,10 +27,10 @@ pub struct Subscription {
     /// queue's order. Then one consumer of the queue is active at a time and the others wait to take over, and a message that
     /// is to be tried again is not overtaken by the next of its aggregate. A queue that exists is one or the other.
     pub ordered: bool,
-    /// How many messages are handled at once. With 1 they are handled in the queue's order.
+    /// How many messages are handled at once. With 1 they are handled in the order of the queue.
     pub concurrency: u16,
-    /// How many times a message is delivered before it goes to the dead letters: after failures, and after losses of
-    /// the connection in mid-handling.
+    /// How many times a message is delivered before it goes to the dead letters. It is delivered again after a failure, and after
+    /// the connection was lost while it was handled.
     pub delivery_limit: u32,
     /// How many messages the queue holds before it refuses more ([`Verdict::Nacked`](crate::Verdict::Nacked)).
     pub max_length: u32,
@@ -60,13 +60,12 @@ impl Subscription {
     }
 }
 
-/// A message that was delivered, and is the handler's until it returns.
+/// A message that was delivered, and belongs to the handler until that returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// The message. A publisher that is not ours may have left out its kind, its app_id (then empty) or its timestamp
-    /// (then 1970).
+    /// The message. Another publisher may have left out the kind or the app_id (then empty) or the timestamp (then 1970).
     pub message: Message,
-    /// 1 for the first delivery. More, and it may have been handled before: look at the inbox.
+    /// 1 for the first delivery. If it is higher, the message may have been handled before: check the inbox.
     pub attempt: u32,
 }
 
@@ -74,29 +73,29 @@ impl Delivery {
     /// Reads the payload as JSON.
     ///
     /// # Errors
-    /// [`Failure::Reject`]: a payload that cannot be read will not be readable next time.
+    /// [`Failure::Reject`]: a payload that cannot be read now cannot be read next time either.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.message.payload).map_err(Failure::reject)
     }
 }
 
-/// Why a message was not handled, and what is to become of it. The error goes to the log, so it must not hold secrets.
+/// Why a message was not handled, and what happens to it. The error goes to the log, so it must not contain secrets.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// Deliver it again, after a pause that doubles with each attempt, until the delivery limit.
+    /// Delivered again, after a pause that doubles with each attempt, up to the delivery limit.
     #[error("to be tried again: {0}")]
     Retry(#[source] BoxError),
     /// What the handler depends on is away, and no message could be handled: try again after growing pauses, and count no
     /// attempt. The message stays with the consumer for that time.
     #[error("to wait: {0}")]
     Away(#[source] BoxError),
-    /// Trying again will not help: to the dead letters, at once.
+    /// Trying again will not help: it goes to the dead letters at once.
     #[error("rejected: {0}")]
     Reject(#[source] BoxError),
 }
 
 impl Failure {
-    /// A failure that may pass.
+    /// A temporary failure.
     pub fn retry(error: impl Into<BoxError>) -> Self {
         Self::Retry(error.into())
     }
@@ -106,7 +105,7 @@ impl Failure {
         Self::Away(error.into())
     }
 
-    /// A failure that stays.
+    /// A permanent failure.
     pub fn reject(error: impl Into<BoxError>) -> Self {
         Self::Reject(error.into())
     }
@@ -114,9 +113,9 @@ impl Failure {
 
 /// Handles messages. A closure from [`Delivery`] to a future of `Result<(), Failure>` is one.
 ///
-/// The same message may come again, also after success (an acknowledgement can be lost): the effect and the message's
-/// id belong into one transaction. A handler needs a deadline of its own; it is not cut short, except when the consumer
-/// is dropped. A panic counts as [`Failure::Retry`].
+/// The same message may come again, even after success (an acknowledgement can be lost): record the effect and the message's
+/// id in one transaction. A handler needs a deadline of its own; it is never interrupted, unless the consumer is dropped. A panic
+/// counts as [`Failure::Retry`].
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// Handles one message. It is acknowledged after `Ok`.
@@ -146,7 +145,7 @@ where
 /// A message that was set aside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// The message, with its first routing key. The id is nil when it had none that could be read.
+    /// The message, with its original routing key. The id is nil when it had none that could be read.
     pub message: Message,
     /// `rejected` (by the handler, or by the consumer of an ordered queue after the last attempt), or `delivery_limit`.
     pub reason: String,

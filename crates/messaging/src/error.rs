@@ -16,7 +16,7 @@ pub enum InvalidBrokerUrl {
     /// A parameter of the address is about security, and cannot be respected.
     #[error("`{0}`: {1}")]
     Parameter(String, &'static str),
-    /// `memory:` in a process that has no exchange of its own to share.
+    /// `memory:` in a process that has no broker of its own.
     #[error("memory: is the broker of the all-in-one process only")]
     NotEmbedded,
 }

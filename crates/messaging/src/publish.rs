@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{Message, PublishError};
 
-/// What the broker said of one message of a window.
+/// The broker's verdict on one message of a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is in every queue that it was routed to, and routed to one at least.
@@ -13,7 +13,7 @@ pub enum Verdict {
     Returned(String),
     /// The broker would not take it (`basic.nack`): a full queue with `reject-publish`, or an error of its own.
     Nacked,
-    /// It was not sent: it cannot be encoded, or is larger than the publisher's limit. Trying again will not help.
+    /// It was not sent: it cannot be encoded, or exceeds the publisher's limit. Trying again will not help.
     Refused(String),
 }
 
@@ -22,9 +22,9 @@ pub enum Verdict {
 pub struct PublisherOptions {
     /// The topic exchange. At most 255 bytes.
     pub exchange: String,
-    /// Who publishes, for people who look at the broker: the connection's name.
+    /// The connection's name, for people who look at the broker.
     pub name: String,
-    /// Whether to declare the exchange (durable). Otherwise it is only checked to be there, which needs no right to
+    /// Whether to declare the exchange (durable). Otherwise it is only checked that there is one, which needs no permission to
     /// configure.
     pub declare_exchange: bool,
     /// A log of everything published, declared beside the exchange.
@@ -35,8 +35,8 @@ pub struct PublisherOptions {
     /// An exclusive queue that the publisher holds while it is connected, so that there is one such publisher at most;
     /// another gets [`PublishError::Fenced`]. At most 255 bytes.
     pub fence: Option<String>,
-    /// How long the broker waits for a sign of life before it ends the connection, and with it the fence: whole seconds, 1 at
-    /// least; between once and twice this in effect. `None`: as the address says, or 10 seconds. The shorter of the two holds.
+    /// How long the broker waits for a sign of life before it ends the connection, and with it the fence: whole seconds, at least 1;
+    /// in effect between once and twice as long. `None`: as the address says, or 10 seconds. The shorter of the two applies.
     pub heartbeat: Option<Duration>,
     /// The largest payload, in bytes; a larger one is [`Verdict::Refused`] unsent. No more than the broker's own limit.
     pub max_payload: usize,
@@ -58,10 +58,10 @@ impl PublisherOptions {
     }
 }
 
-/// A bounded log that every message of the exchange goes to: with it, every message is routable, and can be looked at
-/// before any consumer exists. In RabbitMQ a quorum queue that drops its oldest, in process a ring of the last thousand.
+/// A bounded log of every message of the exchange: with it, every message is routable, and can be read before any consumer exists.
+/// In RabbitMQ it is a quorum queue that drops its oldest messages, in process a ring of the last thousand.
 ///
-/// Not a stream: neither RabbitMQ's page nor `basic.get` can read one, and this is for looking at.
+/// It is not a stream, because neither RabbitMQ's management page nor `basic.get` can read one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventLog {
     /// The queue's name. At most 255 bytes.
@@ -94,8 +94,8 @@ pub trait Publisher: Send {
     async fn publish(&mut self, window: &[Message], deadline: Duration)
     -> Result<Vec<Verdict>, PublishError>;
 
-    /// Connects, so that [`Publisher::ready`] takes less time, but takes no fence: for those that wait for their turn. One that
-    /// has connected keeps the connection.
+    /// Connects, so that [`Publisher::ready`] takes less time, but does not take the fence: for publishers that wait for their turn.
+    /// A connection that is open already is kept.
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -103,13 +103,13 @@ pub trait Publisher: Send {
         Ok(())
     }
 
-    /// Makes ready to publish, the fence taken, without publishing.
+    /// Connects and takes the fence, without publishing.
     ///
     /// # Errors
     /// See [`PublishError`].
     async fn ready(&mut self, deadline: Duration) -> Result<(), PublishError>;
 
-    /// Says goodbye to the broker, within a second, so that a successor finds the fence free. A publisher that is only
-    /// dropped, or used again, is fine too.
+    /// Closes the connection in an orderly way, within a second, so that a successor finds the fence free. It is optional: a
+    /// publisher may be dropped without it, and may be used again after it.
     async fn close(&mut self) {}
 }

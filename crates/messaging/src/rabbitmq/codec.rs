@@ -13,7 +13,7 @@ use crate::{HeaderValue, Message};
 /// `delivery_mode`: written to disk before it is confirmed.
 const PERSISTENT: u8 = 2;
 
-/// A message's AMQP properties. Its texts are short enough: `Message::refusal` has been asked.
+/// A message's AMQP properties. Its texts are short enough, because `Message::refusal` was checked before.
 pub(super) fn properties(message: &Message) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in &message.headers {
@@ -33,7 +33,7 @@ pub(super) fn properties(message: &Message) -> BasicProperties {
         .with_headers(headers)
 }
 
-/// The id that a message was given; `None` when it has none that is a UUID.
+/// The message's id; `None` when it has none, or one that is not a UUID.
 pub(super) fn id(properties: &BasicProperties) -> Option<Uuid> {
     Uuid::try_parse(properties.message_id().as_ref()?.as_str()).ok()
 }

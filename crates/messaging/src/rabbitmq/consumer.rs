@@ -106,7 +106,7 @@ impl Session {
             }
         };
         over.cancel();
-        // What the handler has is finished in any case. Without a connection it comes again, and the inbox knows it.
+        // What the handler has is finished in any case. If the connection is lost it is delivered again, and the inbox recognises it.
         while let Some(handled) = in_hand.next().await {
             finished.extend(handled.unwrap_or_else(|error| {
                 tracing::debug!(queue, %error, "an acknowledgement was lost");
@@ -115,7 +115,7 @@ impl Session {
         }
         let stopped = matches!(outcome, Ok(End::Stopped));
         if stopped && !subscription.ordered {
-            // Without an answer, what still comes is not looked at and goes back with the connection.
+            // If there is no answer, what still arrives is ignored, and returns to the queue when the connection ends.
             let cancel = self.channel.basic_cancel(self.deliveries.tag(), BasicCancelOptions::default());
             let _ = tokio::time::timeout(GOODBYE, cancel).await;
         }

@@ -29,7 +29,7 @@ pub(super) async fn look(
 
 pub(super) async fn replay(rabbitmq: &RabbitMq, queue: &str, limit: usize) -> Result<usize, BrokerError> {
     let session = Session::open(rabbitmq, queue).await?;
-    // What dies again meanwhile joins the end, and is not replayed in a circle.
+    // What fails again meanwhile joins the end of the queue, and is not replayed again and again.
     let count = limit.min(bounded(session.count()).await?);
     let mut replayed = 0;
     while replayed < count && bounded(session.replay_oldest()).await? {
@@ -151,8 +151,8 @@ impl Session {
         Ok(Searched { found: None, passed })
     }
 
-    /// Publishes the oldest dead letter to its queue and then forgets it here; `false` when there is none, or when the
-    /// queue does not take it.
+    /// Publishes the oldest dead letter to its queue and then removes it here; `false` when there is none, or when the queue does
+    /// not take it.
     async fn replay_oldest(&self) -> lapin::Result<bool> {
         match self.get().await? {
             Some(got) => self.replay(&got.delivery).await,

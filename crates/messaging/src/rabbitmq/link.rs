@@ -1,4 +1,4 @@
-//! A connection that ends when we say so, whatever the other side does.
+//! A connection that ends when we want it to, whatever the other side does.
 //!
 //! lapin closes a connection by asking the broker, from a thread of its own. A broker that blocks publishers, or a
 //! network that swallows packets, does not answer; the thread, its buffers and what it had queued would stay. So a
@@ -26,10 +26,10 @@ use super::uri::Uri;
 /// How long a connection may take to be made: name, TCP, TLS and the AMQP handshake, each.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long the broker is given to answer what we say on leaving.
+/// How long the broker may take to answer when we close the connection.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// A connection to the broker. Dropped, it is cut; [`Link::close`] says goodbye first.
+/// A connection to the broker. When it is dropped it is cut; [`Link::close`] closes it in an orderly way first.
 pub(super) struct Link {
     connection: Connection,
     /// In a mutex, never locked, because lapin's stream is not `Sync`.
@@ -150,7 +150,7 @@ impl Slot {
 impl Drop for Socket {
     fn drop(&mut self) {
         if let State::Connected(socket) = std::mem::replace(&mut *self.0.state(), State::GivenUp) {
-            // An error means that it is shut already.
+            // An error means that it is shut down already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
@@ -162,7 +162,7 @@ pub(super) fn short(name: &str) -> lapin::Result<ShortString> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()).into())
 }
 
-/// What an error of an open connection says about it.
+/// What an error on an open connection means for it.
 pub(super) enum Cause {
     /// The broker closed the channel: code and text.
     Channel(AMQPSoftError, String),

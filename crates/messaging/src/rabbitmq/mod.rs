@@ -21,7 +21,7 @@ use crate::{
     backend::Backend,
 };
 
-/// How long a step of administration may take: a declaration, a look at the dead letters, the replay of one.
+/// How long one administrative step may take: a declaration, reading the dead letters, the replay of one.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a RabbitMQ is. Nothing is connected: every publisher and every consumer has a connection of its own.

@@ -24,12 +24,12 @@ use super::{
 };
 use crate::{Message, PublishError, Publisher, PublisherOptions, Verdict};
 
-/// Publishes to RabbitMQ, on a connection of its own that is never recovered: any doubt ends it, and the next window
-/// opens another. Cancelling a call is such a doubt.
+/// Publishes to RabbitMQ, on a connection of its own that is never recovered: any doubt about it ends it, and the next window opens
+/// another. A call that was cancelled is such a doubt.
 pub struct RabbitPublisher {
     uri: Uri,
     options: PublisherOptions,
-    /// Taken out for each window and put back only when nothing of it is left on the way.
+    /// Taken out for each window, and put back only when every message of it has been answered.
     session: Option<Session>,
     /// A connection for the next session.
     warm: Option<Link>,
@@ -75,7 +75,7 @@ impl RabbitPublisher {
         Ok(session)
     }
 
-    /// The session of before, if it still stands, or a new one.
+    /// The last session, if it is still open, or a new one.
     async fn open(&mut self, until: Instant) -> Result<Session, PublishError> {
         if let Some(session) = self.session.take().filter(Session::is_open) {
             return Ok(session);
@@ -148,7 +148,7 @@ async fn connect(uri: &Uri, options: &PublisherOptions) -> Result<Link, PublishE
     Link::open(uri, &options.name).await.map_err(|error| PublishError::Disconnected(error.to_string()))
 }
 
-/// What happens until then, before anything is sent: this is not a window whose fate is unknown.
+/// Does `work` before `until`. Nothing has been sent yet, so a time-out here leaves no window whose fate is unknown.
 async fn within<T>(
     until: Instant,
     work: impl Future<Output = Result<T, PublishError>>,
@@ -227,7 +227,7 @@ impl Session {
                 return Err(PublishError::Disconnected("the channel does not confirm".to_owned()));
             }
             confirmed.push(confirmation.is_ack());
-            // lapin gives a returned message to whichever confirm comes next, so its own id tells whose it is.
+            // lapin hands a returned message to whichever confirm comes next, so it is matched by its own id.
             if let Some(message) = confirmation.take_message() {
                 let (id, reason) = read_return(&message)?;
                 returned.insert(id, reason);
@@ -247,7 +247,7 @@ impl Session {
         Ok(window.iter().zip(confirmed).map(answer).collect())
     }
 
-    /// What the broker says of each message. All are handed to lapin before any is waited for.
+    /// The broker's answer for each message. All are handed to lapin before any is waited for.
     async fn confirmations(&self, window: &[&Message]) -> Result<Vec<Confirmation>, PublishError> {
         let mut sending = Vec::with_capacity(window.len());
         for message in window {
@@ -266,7 +266,7 @@ impl Session {
                 None => failures.push(PublishError::Disconnected("a confirm went missing".to_owned())),
             }
         }
-        // Once the broker has closed the channel, some messages are told why and others only that it is closed.
+        // Once the broker has closed the channel, some messages fail with its reason, and others only because it is closed.
         let says_why = |failure: &PublishError| {
             matches!(failure, PublishError::ChannelClosed(_) | PublishError::ExchangeMissing(_))
         };

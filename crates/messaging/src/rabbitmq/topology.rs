@@ -10,7 +10,7 @@ use lapin::{
 use super::link::short;
 use crate::{EventLog, Subscription};
 
-/// More than anyone looks at a dead letter: RabbitMQ 4 drops a message after 20 returns, unless told otherwise.
+/// More often than anyone reads a dead letter: RabbitMQ 4 drops a message after 20 returns, unless it is configured otherwise.
 const DEAD_DELIVERY_LIMIT: i64 = 1_000_000;
 
 /// The queue (and the exchange before it) of what `queue` could not handle.
@@ -23,7 +23,7 @@ pub(super) fn replay(queue: &str) -> String {
     format!("{queue}.replay")
 }
 
-/// Makes sure of a durable exchange.
+/// Declares a durable exchange.
 pub(super) async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::Result<()> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     channel.exchange_declare(short(name)?, kind, options, FieldTable::default()).await
@@ -49,7 +49,7 @@ pub(super) async fn fence(channel: &Channel, name: &str) -> lapin::Result<()> {
     Ok(())
 }
 
-/// The last of everything that goes through `exchange`.
+/// Declares the log: the latest messages that went through `exchange`.
 pub(super) async fn event_log(channel: &Channel, exchange: &str, log: &EventLog) -> lapin::Result<()> {
     let arguments = [
         ("x-queue-type", text("quorum")),
@@ -61,7 +61,7 @@ pub(super) async fn event_log(channel: &Channel, exchange: &str, log: &EventLog)
     bind(channel, &log.name, exchange, "#").await
 }
 
-/// The consumer's queue, its dead letters, and the way back from there.
+/// Declares the consumer's queue, its dead letters, and the way back from there.
 pub(super) async fn subscription(channel: &Channel, subscription: &Subscription) -> lapin::Result<()> {
     let Subscription { queue: name, exchange: source, .. } = subscription;
     let (dead, replay) = (dead(name), replay(name));

@@ -16,9 +16,9 @@ const FRAME_MAX: u32 = 65_536;
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Uri {
     uri: AMQPUri,
-    /// A file with the certificates of who may have signed the broker's, beside those that the system trusts.
+    /// A file with the certificates of the authorities that are trusted beside the system's.
     authorities: Option<String>,
-    /// Parameters that change nothing.
+    /// Parameters that have no effect.
     ignored: Vec<String>,
 }
 
@@ -33,10 +33,10 @@ impl Uri {
         self.authorities.as_deref()
     }
 
-    /// Names in the log what the address says and nobody heeds.
+    /// Logs the names of the parameters that have no effect.
     pub(super) fn warn(&self) {
         if !self.ignored.is_empty() {
-            tracing::warn!(broker = %self, parameters = self.ignored.join(", "), "parameters that change nothing");
+            tracing::warn!(broker = %self, parameters = self.ignored.join(", "), "parameters that have no effect");
         }
     }
 
@@ -90,11 +90,11 @@ impl FromStr for Uri {
     }
 }
 
-/// What RabbitMQ's own clients say about TLS, and others about security, by a word in the parameter's name.
+/// Words in the names of parameters that are about security, in RabbitMQ's own clients and in others.
 const SECURITY: [&str; 12] =
     ["ssl", "tls", "cert", "verif", "peer", "server_name", "depth", "auth", "pass", "secret", "token", "key"];
 
-/// Reads the parameters that lapin does not: the authorities' file, and the names of those that change nothing.
+/// Reads the parameters that lapin does not: the authorities' file, and the names of those that have no effect.
 fn parameters(url: &Url) -> Result<(Option<String>, Vec<String>), InvalidBrokerUrl> {
     let (mut authorities, mut ignored, mut seen) = (None, Vec::new(), BTreeSet::new());
     for (name, value) in url.query_pairs() {
@@ -116,7 +116,7 @@ fn parameters(url: &Url) -> Result<(Option<String>, Vec<String>), InvalidBrokerU
             ("auth_mechanism", "plain" | "PLAIN") => {}
             ("auth_mechanism", "external" | "EXTERNAL" | "amqplain" | "AMQPLAIN") => {}
             ("cacertfile", file) if for_tls => authorities = Some(file.to_owned()),
-            // What is done anyway.
+            // This is done anyway.
             ("verify", "verify_peer") | ("fail_if_no_peer_cert", _) if for_tls => {}
             ("server_name_indication", host) if for_tls && url.host_str() == Some(host) => {}
             ("verify", "verify_none") => {
@@ -135,7 +135,7 @@ fn parameters(url: &Url) -> Result<(Option<String>, Vec<String>), InvalidBrokerU
     Ok((authorities, ignored))
 }
 
-/// Looks for a raw delimiter in the login or the virtual host: what is behind it would be taken for something else.
+/// Refuses a raw delimiter in the login or the virtual host: what follows it would be read as something else.
 fn well_delimited(text: &str) -> Result<(), InvalidBrokerUrl> {
     let Some((_, rest)) = text.split_once("://") else { return Err(InvalidBrokerUrl::Malformed) };
     if rest.chars().any(char::is_control) {
