@@ -11,7 +11,7 @@ use crate::Store;
 /// How long a connection of our own may take to say what is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is behind `error`, which the database of `store` answered with.
+/// What is behind `error` of the database of `store`.
 pub(crate) async fn cause(store: &Store, error: &DbErr) -> String {
     let database = store.database();
     match error {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_network_says_is_told_in_words() {
+    fn a_network_error_is_put_into_words() {
         let told = |kind, text: &str| words(&Error::Io(io::Error::new(kind, text)));
         assert!(told(io::ErrorKind::ConnectionRefused, "os error 111").starts_with("nothing listens there"));
         let name = "failed to lookup address information: Name or service not known";
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_matter_of_the_server_keeps_its_own_words() {
+    fn other_errors_keep_their_own_words() {
         assert_eq!(meaning("42P01"), None);
         assert_eq!(meaning("28P01"), Some("it refuses the password"));
     }
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// What is told of a database at `url`, whatever its pool says.
+    /// The words for a database at `url`, whatever its pool says.
     async fn told(url: String) -> String {
         let mut options = sea_orm::ConnectOptions::new(url);
         options.connect_lazy(true).acquire_timeout(Duration::from_secs(1)).sqlx_logging(false);

@@ -1,55 +1,61 @@
-//! The right to publish: an epoch in the outbox's own database, and how long it may be relied on.
+//! The right to publish: the lease in the outbox's own database with its epoch, and the tenure that somebody else has granted.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-/// How long a right may be relied on. Clones share one deadline: whoever grants it extends or ends it, and whoever uses it looks
-/// at it before each step.
+/// A right that somebody has granted, with an end. Clones share one deadline: whoever grants the right extends or ends it, and
+/// whoever uses it checks it before each step.
 ///
-/// Time is [`boottime`]'s, so that a machine that slept finds its right over, whatever its wall clock says.
+/// Time is [`boottime`]'s, so that a machine that slept finds that its right has ended, whatever its wall clock says.
 #[derive(Clone, Debug)]
-pub struct Tenure(Arc<watch::Sender<Granted>>);
+pub struct Tenure(Arc<watch::Sender<Span>>);
 
-/// The last grant.
+/// When the right was last asked for, and when it ends.
 #[derive(Clone, Copy, Debug)]
-struct Granted {
+struct Span {
     asked: Duration,
     until: Duration,
 }
 
+impl Span {
+    fn new(asked: Duration, lasting: Duration) -> Self {
+        Self { asked, until: asked + lasting }
+    }
+}
+
 impl Tenure {
-    /// A right that was asked for at `asked` (see [`boottime`]) and granted for `term`. It counts from before the request was sent,
-    /// so that the grantor's idea of the end is never the earlier one.
-    pub fn new(asked: Duration, term: Duration) -> Self {
-        Self(Arc::new(watch::Sender::new(Granted { asked, until: asked + term })))
+    /// A right that was asked for at `asked` (see [`boottime`]) and lasts for `lasting`. It counts from before the request was sent, so
+    /// that whoever granted it never believes that it ends earlier.
+    pub fn new(asked: Duration, lasting: Duration) -> Self {
+        Self(Arc::new(watch::Sender::new(Span::new(asked, lasting))))
     }
 
-    /// Makes it last for `term` from `asked` on.
-    pub fn extend(&self, asked: Duration, term: Duration) {
-        self.0.send_replace(Granted { asked, until: asked + term });
+    /// Makes it last for `lasting` from `asked` on.
+    pub fn extend(&self, asked: Duration, lasting: Duration) {
+        self.0.send_replace(Span::new(asked, lasting));
     }
 
     /// Ends it now: another has, or may have, what it was a right to.
     pub fn end(&self) {
-        self.0.send_modify(|granted| granted.until = Duration::ZERO);
+        self.0.send_modify(|span| span.until = Duration::ZERO);
     }
 
-    /// How long it may still be relied on; zero when it may not.
+    /// How long it may still be relied on; zero when it has expired.
     pub fn remaining(&self) -> Duration {
         self.0.borrow().until.saturating_sub(boottime())
     }
 
-    /// Whether it may not be relied on any more.
+    /// Whether it has expired.
     pub fn is_over(&self) -> bool {
         self.remaining().is_zero()
     }
 
-    /// Waits until it was asked for after `moment`, and granted: for ever, if it is not.
+    /// Waits until it has been extended by a request that was sent after `moment`: for ever, if it is not.
     pub(crate) async fn confirmed_after(&self, moment: Duration) {
         let mut changes = self.0.subscribe();
         // The sender is our own.
-        let _ = changes.wait_for(|granted| granted.asked > moment && !granted.until.is_zero()).await;
+        let _ = changes.wait_for(|span| span.asked > moment && !span.until.is_zero()).await;
     }
 
     /// Waits for its end.
@@ -71,16 +77,16 @@ impl PartialEq for Tenure {
     }
 }
 
-/// An epoch that this publisher holds. Clones share it.
+/// The database's lease, held by this publisher. Clones share it.
 ///
-/// The epoch guards every mark, in the same statement; the deadlines only spare useless work and bound how long a
+/// The epoch guards every mark, in the same statement; the deadlines only save useless work, and limit how long a
 /// publisher that has lost its lease can go on publishing.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
     pub(crate) epoch: i64,
-    /// What the database granted.
+    /// How long the database's lease lasts.
     own: Tenure,
-    /// What somebody else granted, where the database is not the referee.
+    /// How long the right lasts that somebody else has granted, where the database does not decide who publishes.
     given: Option<Tenure>,
 }
 
@@ -90,8 +96,8 @@ impl Lease {
         Self { epoch, own, given }
     }
 
-    pub(crate) fn renewed(&self, asked: Duration, term: Duration) {
-        self.own.extend(asked, term);
+    pub(crate) fn renewed(&self, asked: Duration, lasting: Duration) {
+        self.own.extend(asked, lasting);
     }
 
     /// Ends it: another publisher has taken over.
@@ -99,13 +105,10 @@ impl Lease {
         self.own.end();
     }
 
+    /// How long it may still be relied on; zero when it has expired.
     pub(crate) fn remaining(&self) -> Duration {
         let given = self.given.as_ref().map_or(Duration::MAX, Tenure::remaining);
         self.own.remaining().min(given)
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.remaining().is_zero()
     }
 
     /// Waits for its end.
@@ -140,49 +143,49 @@ pub fn boottime() -> Duration {
 mod tests {
     use super::*;
 
-    const TERM: Duration = Duration::from_secs(10);
+    const LASTING: Duration = Duration::from_secs(10);
 
     #[test]
     fn a_tenure_ends_by_itself_or_when_ended() {
-        let tenure = Tenure::new(boottime(), TERM);
-        assert!(!tenure.is_over() && tenure.remaining() <= TERM);
+        let tenure = Tenure::new(boottime(), LASTING);
+        assert!(!tenure.is_over() && tenure.remaining() <= LASTING);
         tenure.clone().end();
         assert!(tenure.is_over());
-        tenure.extend(boottime(), TERM);
+        tenure.extend(boottime(), LASTING);
         assert!(!tenure.is_over());
-        assert!(Tenure::new(boottime().saturating_sub(TERM * 2), TERM).is_over());
+        assert!(Tenure::new(boottime().saturating_sub(LASTING * 2), LASTING).is_over());
     }
 
     #[test]
     fn a_lease_ends_with_the_first_of_its_two_tenures() {
-        let given = Tenure::new(boottime(), TERM / 2);
-        let lease = Lease::new(1, Tenure::new(boottime(), TERM), Some(given.clone()));
-        assert!(!lease.is_over() && lease.remaining() <= TERM / 2);
+        let given = Tenure::new(boottime(), LASTING / 2);
+        let lease = Lease::new(1, Tenure::new(boottime(), LASTING), Some(given.clone()));
+        assert!(!lease.remaining().is_zero() && lease.remaining() <= LASTING / 2);
         given.end();
-        assert!(lease.is_over());
-        let lease = Lease::new(1, Tenure::new(boottime(), TERM), None);
+        assert!(lease.remaining().is_zero());
+        let lease = Lease::new(1, Tenure::new(boottime(), LASTING), None);
         lease.clone().revoke();
-        assert!(lease.is_over());
+        assert!(lease.remaining().is_zero());
     }
 
     #[tokio::test]
     async fn a_tenure_is_confirmed_by_what_was_asked_for_later() {
         let moment = boottime();
-        let tenure = Tenure::new(moment, TERM);
+        let tenure = Tenure::new(moment, LASTING);
         let confirmed = async || {
             tokio::time::timeout(Duration::from_millis(50), tenure.confirmed_after(moment)).await.is_ok()
         };
         assert!(!confirmed().await);
-        tenure.extend(moment, TERM * 2);
+        tenure.extend(moment, LASTING * 2);
         assert!(!confirmed().await, "asked for before, and answered late");
-        tenure.extend(moment + Duration::from_millis(1), TERM);
+        tenure.extend(moment + Duration::from_millis(1), LASTING);
         assert!(confirmed().await);
         tenure.end();
         assert!(!confirmed().await);
     }
 
     #[tokio::test]
-    async fn who_waits_for_the_end_is_told_of_an_early_one() {
+    async fn whoever_waits_for_the_end_hears_of_an_early_one() {
         let tenure = Tenure::new(boottime(), Duration::from_secs(3600));
         let waiting = tenure.clone();
         let told = tokio::time::timeout(Duration::from_secs(5), async {

@@ -25,7 +25,6 @@ mod retry;
 mod store;
 mod trace;
 mod wake;
-mod window;
 
 pub use append::{NewMessage, append, append_sqlx};
 pub use fence::{Tenure, boottime};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::retry::backoff;
+use crate::retry;
 
 /// The limits of an option, both included, and its value when nobody sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,9 +133,9 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The pause after `failures` failures in a row; `None`: give it up.
-    pub(crate) fn pause_after(&self, failures: u32) -> Option<Duration> {
-        (failures < self.max_attempts).then(|| backoff(self.first, self.longest, failures))
+    /// How long to wait after `failures` failures in a row, by a share that `seed` chooses; `None`: give the row up.
+    pub(crate) fn pause_after(&self, failures: u32, seed: u64) -> Option<Duration> {
+        (failures < self.max_attempts).then(|| retry::pause(self.first, self.longest, failures, seed))
     }
 }
 
@@ -163,11 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_then_end() {
+    fn a_row_is_given_up_after_the_last_attempt() {
         let policy =
             RetryPolicy { max_attempts: 5, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
-        let pauses: Vec<_> =
-            (1..=5).map(|failures| policy.pause_after(failures).map(|p| p.as_secs())).collect();
-        assert_eq!(pauses, [Some(1), Some(2), Some(3), Some(3), None]);
+        for (failures, longest) in [(1, 1), (2, 2), (3, 3), (4, 3)] {
+            let pause = policy.pause_after(failures, 7).unwrap().as_secs_f64();
+            assert!((f64::from(longest) / 2.0..=f64::from(longest)).contains(&pause), "{pause}");
+        }
+        assert_eq!(policy.pause_after(5, 7), None);
     }
 }

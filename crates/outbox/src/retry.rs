@@ -1,24 +1,54 @@
-//! Pauses that grow with each failure in a row.
+//! Pauses between tries, which grow with each failure in a row.
 
 use std::time::Duration;
 
-/// `first` doubled with each failure after the first, `longest` at most.
-pub(crate) fn backoff(first: Duration, longest: Duration, failures: u32) -> Duration {
-    first.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(longest)
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+
+/// After so many doublings every pause is the longest.
+const DOUBLINGS: usize = 64;
+
+/// How long to wait after `failures` failures in a row: `first`, doubled with each failure after it, `longest` at most. `seed`
+/// chooses a share of that between half and all, so that what failed together is not tried together.
+pub(crate) fn pause(first: Duration, longest: Duration, failures: u32, seed: u64) -> Duration {
+    // Half of each, because the jitter adds up to as much again.
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(first.min(longest) / 2)
+        .with_max_delay(longest / 2)
+        .with_jitter()
+        .with_jitter_seed(seed)
+        .without_max_times();
+    let before = usize::try_from(failures.saturating_sub(1)).unwrap_or(DOUBLINGS).min(DOUBLINGS);
+    pauses.build().nth(before).unwrap_or(longest)
 }
 
-/// A random share of `pause`, between half of it and all: what failed together is not tried together.
+/// A random share of `pause`, between half of it and all.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::random_range(0.5..=1.0))
+    self::pause(pause, pause, 1, rand::random())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(300);
+
     #[test]
-    fn no_number_of_failures_overflows() {
-        let longest = Duration::from_secs(300);
-        assert_eq!(backoff(Duration::from_secs(1), longest, u32::MAX), longest);
+    fn pauses_double_up_to_the_longest() {
+        for (failures, whole) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (u32::MAX, 300)] {
+            let whole = Duration::from_secs(whole);
+            for seed in 0..100 {
+                let pause = pause(FIRST, LONGEST, failures, seed);
+                assert!(pause >= whole / 2 && pause <= whole, "{failures}: {pause:?}");
+            }
+        }
+        assert!(pause(LONGEST, FIRST, 1, 0) <= FIRST);
+    }
+
+    #[test]
+    fn what_failed_together_is_not_tried_together() {
+        let pauses: std::collections::HashSet<_> =
+            (0..100).map(|seed| pause(FIRST, LONGEST, 5, seed)).collect();
+        assert!(pauses.len() > 90, "{}", pauses.len());
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct Row {
 }
 
 /// What became of a window.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     pub(crate) sent: Vec<i64>,
     pub(crate) failed: Vec<Failure>,
@@ -76,7 +76,7 @@ impl Marks {
 }
 
 /// A row that the broker did not take.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Failure {
     pub(crate) id: i64,
     pub(crate) error: String,

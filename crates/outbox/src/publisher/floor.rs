@@ -1,9 +1,9 @@
-//! A lower bound on the ids that are looked at. Sent rows leave dead entries in the index of the pending ones, and while
+//! A lower bound on the ids that a claim reads. Sent rows leave dead entries in the index of the pending ones, and while
 //! an old snapshot (a dump) keeps them there, reading the index from its beginning gets slower with each of them.
 //!
 //! The bound must never hide a row that may still be sent, or a later row of its aggregate would overtake it. So it
-//! stays below every row that is pending or dead, and below every id that an open transaction may have: an id belongs to
-//! a transaction that holds a lock on the table from before it took the id until its rows can be seen.
+//! stays below every row that is pending or dead, and below every id that an open transaction may have: a transaction
+//! locks the table before it takes an id, and holds the lock until its rows are visible.
 
 use std::{
     collections::HashSet,
@@ -23,12 +23,12 @@ use crate::{
     store::{Unsettled, Writer},
 };
 
-/// How often the bound is looked after at most.
+/// How often the bound is renewed at most.
 const EVERY: Duration = Duration::from_secs(1);
-/// The share of the time that may be spent on it: one in this many.
+/// The share of the time that may be spent on that: one part in so many.
 const SHARE: u32 = 20;
 
-/// How the virtual ids of prepared transactions begin, which have no session any more.
+/// How the virtual id of a prepared transaction begins: it no longer has a session.
 const PREPARED: &str = "-1/";
 
 /// The bound; clones share it.
@@ -47,8 +47,8 @@ impl Floor {
             let began = Instant::now();
             match look(store, &mut survey).await {
                 Ok(floor) => self.0.store(floor, Ordering::Release),
-                // The bound of before stays true.
-                Err(error) => tracing::debug!(error = %error, "the floor was not looked after"),
+                // The last bound stays true.
+                Err(error) => tracing::debug!(error = %error, "the floor was not renewed"),
             }
             tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)).await;
         }
@@ -56,7 +56,7 @@ impl Floor {
 }
 
 async fn look(store: &Store, survey: &mut Survey) -> Result<i64, DbErr> {
-    // In this order: a transaction that is gone from the locks is seen by a statement that begins later.
+    // In this order: the rows of a transaction that no longer holds a lock are visible to any statement that begins later.
     survey.writers(store.writers().await?);
     Ok(survey.unsettled(store.unsettled().await?))
 }
@@ -65,14 +65,14 @@ async fn look(store: &Store, survey: &mut Survey) -> Result<i64, DbErr> {
 #[derive(Debug, Default)]
 struct Survey {
     settled: i64,
-    /// Settled once the writers are gone that are not known yet, or of which some are still there.
+    /// An id that is settled once certain writers have ended. `None`: which ones has not been asked yet.
     candidate: Option<(i64, Option<HashSet<Writer>>)>,
     reached: bool,
 }
 
 impl Survey {
     fn writers(&mut self, now: HashSet<Writer>) {
-        // One that is awaited gets another name when it is prepared, so any prepared one may be it.
+        // A writer gets another name when it is prepared, so any prepared one may be one that is waited for.
         let prepared = now.iter().any(|writer| writer.starts_with(PREPARED));
         self.reached = match &mut self.candidate {
             Some((_, Some(awaited))) => {

@@ -15,42 +15,17 @@ use crate::{
     store::{Fence, Marks},
 };
 
-/// What was to be marked, and what came of it.
-type Outcome = (Marks, Result<Fence, DbErr>);
+type Outcome = Result<Fence, DbErr>;
 
 /// The mark on its way, if there is one. It makes progress only [`beside`](Marking::beside) something else, or when it
 /// is waited for.
 #[derive(Default)]
-pub(super) struct Marking(Option<Running>);
-
-struct Running {
-    sent: Vec<i64>,
-    outcome: MaybeDone<BoxFuture<'static, Outcome>>,
-}
+pub(super) struct Marking(Option<MaybeDone<BoxFuture<'static, Outcome>>>);
 
 impl Marking {
     /// Begins to mark; the one before must have ended.
-    pub(super) fn start(&mut self, store: Store, lease: Lease, marks: Marks) {
-        let sent = marks.sent.clone();
-        let marking = async move {
-            let outcome = store.mark(&lease, &marks).await;
-            (marks, outcome)
-        };
-        self.0 = Some(Running { sent, outcome: maybe_done(marking.boxed()) });
-    }
-
-    pub(super) fn is_running(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Whether it has ended, and its outcome waits to be taken.
-    pub(super) fn has_ended(&self) -> bool {
-        self.0.as_ref().is_some_and(|running| matches!(running.outcome, MaybeDone::Done(_)))
-    }
-
-    /// The rows that it marks as sent.
-    pub(super) fn sent(&self) -> &[i64] {
-        self.0.as_ref().map_or(&[], |running| &running.sent)
+    pub(super) fn begin(&mut self, store: Store, lease: Lease, marks: Marks) {
+        self.0 = Some(maybe_done(async move { store.mark(&lease, &marks).await }.boxed()));
     }
 
     /// Does `work`, and goes on with the mark meanwhile.
@@ -58,7 +33,7 @@ impl Marking {
         let mut work = pin!(work);
         poll_fn(|context| {
             if let Some(running) = &mut self.0 {
-                let _ = Pin::new(&mut running.outcome).poll(context);
+                let _ = Pin::new(running).poll(context);
             }
             work.as_mut().poll(context)
         })
@@ -68,16 +43,16 @@ impl Marking {
     /// Waits until it has ended; for ever, if there is none.
     pub(super) async fn ended(&mut self) {
         poll_fn(|context| match &mut self.0 {
-            Some(running) => Pin::new(&mut running.outcome).poll(context),
+            Some(running) => Pin::new(running).poll(context),
             None => Poll::Pending,
         })
         .await;
     }
 
-    /// Waits until it has ended, and takes what came of it; `None`, if there is none.
-    pub(super) async fn outcome(&mut self) -> Option<Outcome> {
-        let mut running = self.0.take()?;
-        (&mut Pin::new(&mut running.outcome)).await;
-        Pin::new(&mut running.outcome).take_output()
+    /// Takes what came of it, if it has ended.
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        let outcome = Pin::new(self.0.as_mut()?).take_output()?;
+        self.0 = None;
+        Some(outcome)
     }
 }

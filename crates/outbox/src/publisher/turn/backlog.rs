@@ -9,13 +9,13 @@ use crate::store::{Aggregate, Row};
 
 /// Rows that were claimed and are not yet sent, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Backlog {
+pub(super) struct Backlog {
     rows: VecDeque<Row>,
 }
 
 impl Backlog {
     /// Adds rows that were claimed after those which are here; a row that is here already stays once.
-    pub(crate) fn extend(&mut self, claimed: Vec<Row>) {
+    pub(super) fn extend(&mut self, claimed: Vec<Row>) {
         self.rows.extend(claimed);
         // A late commit can bring a lower id than those that wait.
         self.rows.make_contiguous().sort_by_key(|row| row.id);
@@ -24,20 +24,20 @@ impl Backlog {
     }
 
     /// Forgets all rows: the database knows better.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.rows.clear();
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = i64> + '_ {
+    pub(super) fn ids(&self) -> impl Iterator<Item = i64> + '_ {
         self.rows.iter().map(|row| row.id)
     }
 
     /// Takes the next window: `count` rows and `bytes` of payload at most (one row always fits).
-    pub(crate) fn take_window(&mut self, count: usize, bytes: usize) -> Vec<Row> {
+    pub(super) fn take_window(&mut self, count: usize, bytes: usize) -> Vec<Row> {
         let mut window = Vec::with_capacity(count.min(self.rows.len()));
         let mut waiting = VecDeque::new();
         let mut aggregates: HashSet<Aggregate> = HashSet::new();

@@ -1,0 +1,89 @@
+//! What a leader does beside publishing.
+
+use std::{convert::Infallible, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    OutboxMetrics, Stats, Store,
+    fence::Lease,
+    retry::{self, jittered},
+    store::Fence,
+};
+
+/// How often what waits is counted, at most and at least.
+const COUNT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(4));
+/// Sent rows removed by one statement.
+const RETIRE_CHUNK: u32 = 1_000;
+/// The shortest and the longest pause after sent rows could not be removed.
+const RETIRE_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// Renews the lease three times before it would end. A failure is only logged: the lease ends by itself.
+pub(super) async fn renew(store: &Store, lease: &Lease, lasting: Duration) -> Infallible {
+    loop {
+        tokio::time::sleep(lasting / 3).await;
+        match tokio::time::timeout(lasting / 3, store.renew(lease, lasting)).await {
+            Ok(Ok(Fence::Holds)) => {}
+            Ok(Ok(Fence::Lost)) => {
+                lease.revoke();
+                return std::future::pending().await;
+            }
+            Ok(Err(error)) => tracing::warn!(error = %error, "the lease was not renewed"),
+            Err(_) => tracing::warn!("the lease was not renewed: the database does not answer"),
+        }
+    }
+}
+
+/// Removes sent rows after their retention, in chunks, with a pause between them that leaves room for the others. A chunk
+/// begins where the one before it ended: what was removed may stay in the index for long.
+pub(super) async fn retire(
+    store: &Store,
+    retention: Option<Duration>,
+    metrics: &OutboxMetrics,
+) -> Infallible {
+    let Some(retention) = retention else { return std::future::pending().await };
+    let (mut failures, mut from) = (0, 0);
+    loop {
+        let pause = match store.retire(retention, from, RETIRE_CHUNK).await {
+            Ok((removed, last)) => {
+                failures = 0;
+                metrics.retired.inc_by(removed);
+                let more = removed == u64::from(RETIRE_CHUNK);
+                from = last.filter(|_| more).unwrap_or_default();
+                jittered(if more { Duration::from_millis(100) } else { Duration::from_secs(60) })
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::debug!(error = %error, "sent rows were not removed");
+                let (first, longest) = RETIRE_AGAIN;
+                retry::pause(first, longest, failures, rand::random())
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Keeps the gauges up to date. Counting a backlog takes long, so it is given a fiftieth of the time if possible; but the numbers
+/// must never be old.
+pub(super) async fn count(
+    store: &Store,
+    metrics: &OutboxMetrics,
+    counted: &(dyn Fn(Stats) + Sync),
+) -> Infallible {
+    loop {
+        let asked = Instant::now();
+        if let Ok(stats) = store.stats().await {
+            metrics.pending.set(stats.pending);
+            metrics.dead.set(stats.dead);
+            metrics.oldest_pending.set(stats.oldest_pending_seconds as i64);
+            counted(stats);
+        }
+        tokio::time::sleep(until_counted_again(asked.elapsed())).await;
+    }
+}
+
+/// How long to wait between two counts of what an outbox holds, when one took as long as `took`.
+pub fn until_counted_again(took: Duration) -> Duration {
+    let (soonest, latest) = COUNT;
+    (took * 50).clamp(soonest, latest)
+}

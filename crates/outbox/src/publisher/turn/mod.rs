@@ -1,0 +1,273 @@
+//! What a leader does next, decided from what happened last: no I/O, no clock and no randomness of its own.
+//!
+//! [`Turn::next`] says what to do; one of the other methods takes what came of it. A mark goes on beside the steps that follow it,
+//! so its outcome may come between any two of them.
+//!
+//! The rules:
+//! - A window is half a batch. It goes out while the window before it is marked and the next rows are claimed.
+//! - The window on its way and what is confirmed but not yet marked are a batch at most: so much can a crash duplicate.
+//! - A row that waits here, is on its way, or is confirmed but not yet marked is not claimed again.
+//! - What the broker refused is marked before anything else goes out, and the rows that waited here are forgotten: what follows a
+//!   refused row in its aggregate may be among them, and must wait with it.
+//! - After a failure, too, the rows that waited are forgotten and what is confirmed is marked first. Then windows are smaller: a
+//!   broker that cannot confirm a large one in time may still confirm a small one.
+//! - When the broker closes the channel because of an unknown row, the rows of that window go out one by one, so that the row at
+//!   fault is found and only it has failed.
+//! - Nobody sleeps before a writer has been asked to notify and a look after that has found nothing.
+//! - Nothing goes out without the lease, and a window's deadline never outlives it.
+
+mod backlog;
+mod events;
+mod step;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+use self::backlog::Backlog;
+pub(super) use self::step::{Answered, Claim, End, Look, Moment, Step};
+use crate::{
+    Options,
+    store::{Marks, Row},
+};
+
+/// The shortest pause between two looks. It grows with the time that nothing came: a transaction that did not notify,
+/// because another was to, commits soon after that one.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// From here on a publisher trusts in being woken, and looks only once in each poll interval.
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
+/// How long the broker may take to let us in: an operator should soon hear of one that says nothing.
+const CONNECT: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// See to it that rows wait here, if there are any.
+    Fill,
+    /// Cut the next window.
+    Cut,
+    Connect,
+    Send,
+    /// There was nothing to send, and no writer has been asked to notify.
+    Ask,
+    /// There was nothing to send.
+    Idle,
+    /// `trusting`: a writer notifies, so the poll is the safety net.
+    Sleep {
+        until: Instant,
+        trusting: bool,
+    },
+    Check,
+    Rest {
+        until: Instant,
+    },
+}
+
+/// The state of one leader's work. It is lost with the lead: the database knows everything that matters.
+#[derive(Debug)]
+pub(super) struct Turn {
+    options: Options,
+    /// Claimed, and not yet sent.
+    backlog: Backlog,
+    /// On its way to the broker, or about to be.
+    window: Vec<Row>,
+    /// Answered by the broker, and not yet on its way to be marked.
+    unmarked: Marks,
+    /// On its way to be marked.
+    marking: Option<Marks>,
+    /// While the broker closed the channel for an unknown reason: rows up to this id go out one by one.
+    suspect: Option<i64>,
+    /// The next writer is to notify, and none is known to have.
+    asleep: bool,
+    /// Failures in a row.
+    failures: u32,
+    last_work: Instant,
+    stage: Stage,
+    /// Nothing goes out before all that is answered is marked.
+    settling: bool,
+    stopping: bool,
+    /// The last mark before the stop could not be made.
+    gave_up: bool,
+    fenced: bool,
+    seed: u64,
+}
+
+impl Turn {
+    /// The turn of a publisher that begins now. `seed` chooses the pauses' random shares.
+    pub(super) fn new(options: Options, seed: u64, now: Instant) -> Self {
+        Self {
+            options,
+            backlog: Backlog::default(),
+            window: Vec::new(),
+            unmarked: Marks::default(),
+            marking: None,
+            suspect: None,
+            asleep: false,
+            failures: 0,
+            last_work: now,
+            stage: Stage::Fill,
+            settling: false,
+            stopping: false,
+            gave_up: false,
+            fenced: false,
+            seed,
+        }
+    }
+
+    /// The rows of [`Step::Publish`], in the order in which they go out.
+    pub(super) fn window(&self) -> &[Row] {
+        &self.window
+    }
+
+    /// How many failures there were in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// What to do now.
+    pub(super) fn next(&mut self, at: Moment) -> Step {
+        if self.fenced || at.lease.is_zero() {
+            return Step::End(End::Fenced);
+        }
+        if let (Stage::Rest { until }, false) = (self.stage, self.stopping) {
+            return Step::Rest { until };
+        }
+        if (self.stopping || self.settling)
+            && let Some(step) = self.settle()
+        {
+            return step;
+        }
+        if let Some(marks) = self.begin_to_mark() {
+            return Step::Mark(marks);
+        }
+        self.advance(at)
+    }
+
+    /// The next step towards the end of all marks; `None` when there is nothing more to mark, and no stop either.
+    fn settle(&mut self) -> Option<Step> {
+        if self.gave_up {
+            return Some(Step::End(End::Stopped));
+        }
+        if self.marking.is_some() {
+            return Some(Step::AwaitMark);
+        }
+        if let Some(marks) = self.begin_to_mark() {
+            return Some(Step::Mark(marks));
+        }
+        if self.stopping {
+            return Some(Step::End(End::Stopped));
+        }
+        self.settling = false;
+        self.failures = 0;
+        None
+    }
+
+    /// One mark at a time: it takes all that has been answered meanwhile.
+    fn begin_to_mark(&mut self) -> Option<Marks> {
+        if self.marking.is_some() || self.unmarked.is_empty() {
+            return None;
+        }
+        let marks = std::mem::take(&mut self.unmarked);
+        self.marking = Some(marks.clone());
+        Some(marks)
+    }
+
+    fn advance(&mut self, at: Moment) -> Step {
+        match self.stage {
+            Stage::Fill if self.backlog.len() == 0 => Step::Claim(self.claim(self.options.batch_size)),
+            Stage::Fill | Stage::Cut => self.cut(at),
+            Stage::Connect => self.connect(at),
+            Stage::Send => Step::Publish { within: self.publish_within(at), look: self.look() },
+            Stage::Ask => Step::AskToBeWoken,
+            Stage::Idle => self.sleep(at.now),
+            Stage::Sleep { until, .. } => Step::Sleep { until },
+            Stage::Check => Step::CheckAsleep,
+            Stage::Rest { until } => Step::Rest { until },
+        }
+    }
+
+    /// Cuts the next window, unless it would have to wait for the mark.
+    fn cut(&mut self, at: Moment) -> Step {
+        let count = self.window_size();
+        // Two halves overlap, one on its way and one being marked: together they are what a crash can duplicate.
+        let unconfirmed = count.min(self.backlog.len());
+        if self.marking.is_some() && self.in_doubt() + unconfirmed > self.options.batch_size {
+            return Step::AwaitMark;
+        }
+        self.window = self.backlog.take_window(count, self.bytes());
+        self.stage = Stage::Connect;
+        self.connect(at)
+    }
+
+    /// Even for no window. Connected while idle: the exchange is there to bind to before the first event, the first event waits for
+    /// no handshake, and a broker that is away is reported before it is needed. And a broker that is away, or a missing exchange,
+    /// is no row's fault: only what fails after this may be.
+    fn connect(&self, at: Moment) -> Step {
+        Step::Connect { within: self.publish_within(at).min(CONNECT) }
+    }
+
+    /// The window's deadline, which never outlives the lease: whoever takes over after its end finds nothing of ours on its way.
+    fn publish_within(&self, at: Moment) -> Duration {
+        self.options.publish_deadline.min(at.lease)
+    }
+
+    /// Until the next look, if nobody notifies.
+    fn sleep(&mut self, now: Instant) -> Step {
+        let pause = (now.saturating_duration_since(self.last_work) / 8).max(SHORTEST_PAUSE);
+        let trusting = pause >= LONGEST_PAUSE;
+        let poll = self.options.poll_interval;
+        let until = now + if trusting { poll } else { pause.min(poll) };
+        self.stage = Stage::Sleep { until, trusting };
+        Step::Sleep { until }
+    }
+
+    /// What to look for while the window is on its way.
+    fn look(&self) -> Look {
+        let half = self.half();
+        let claim = (self.backlog.len() < half).then(|| self.claim(half * 2));
+        Look { ask_to_be_woken: self.has_caught_up(), claim }
+    }
+
+    /// With nothing left, the next writer is asked to notify before the last look. A full window has not caught up.
+    fn has_caught_up(&self) -> bool {
+        self.backlog.len() == 0 && self.window.len() < self.half()
+    }
+
+    fn claim(&self, count: usize) -> Claim {
+        let marking = self.marking.iter().flat_map(|marks| &marks.sent);
+        let confirmed = self.unmarked.sent.iter().chain(marking).copied();
+        let here = self.window.iter().map(|row| row.id).chain(self.backlog.ids());
+        Claim { count, bytes: self.bytes(), except: here.chain(confirmed).collect() }
+    }
+
+    /// The size of a window when all is well.
+    fn half(&self) -> usize {
+        (self.options.batch_size / 2).max(1)
+    }
+
+    fn window_size(&self) -> usize {
+        if self.suspect.is_some() { 1 } else { (self.half() >> self.failures.min(16)).max(1) }
+    }
+
+    /// The bytes of a window, and of what waits behind it.
+    fn bytes(&self) -> usize {
+        self.options.max_bytes / 2
+    }
+
+    /// How many messages the broker has answered for, and no mark.
+    fn in_doubt(&self) -> usize {
+        self.marking.iter().chain([&self.unmarked]).map(|marks| marks.sent.len() + marks.failed.len()).sum()
+    }
+
+    fn next_seed(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(1);
+        self.seed
+    }
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! What a [`Turn`](super::Turn) can ask for.
+
+use std::time::{Duration, Instant};
+
+use shop_messaging::Verdict;
+
+use crate::store::{Failure, Marks, Row};
+
+/// When a decision is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    /// How long the lease may still be relied on.
+    pub(crate) lease: Duration,
+}
+
+/// What to do next, and which method of the turn takes what came of it. What fails goes to `failed` instead.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Begin to mark this, and go on; `marked` takes the outcome when there is one.
+    Mark(Marks),
+    /// Wait for the mark that was begun: `marked`.
+    AwaitMark,
+    /// Claim rows: `claimed`.
+    Claim(Claim),
+    /// Connect to the broker, if it is not connected: `connected`.
+    Connect { within: Duration },
+    /// Publish `window`, and look for more meanwhile: `published`.
+    Publish { within: Duration, look: Look },
+    /// Ask the next writer to notify: `asked`.
+    AskToBeWoken,
+    /// Wait until a notification, `woken`, or until this time, `waited`; or until the mark has ended.
+    Sleep { until: Instant },
+    /// Find out whether the next writer still is to notify: `found`.
+    CheckAsleep,
+    /// Wait after a failure: `rested`.
+    Rest { until: Instant },
+    /// Leave the lease to others.
+    End(End),
+}
+
+/// Which rows to claim: the oldest, `count` and `bytes` of payload at most, none of `except`.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
+    pub(crate) except: Vec<i64>,
+}
+
+/// What to do while a window is on its way.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// Whether to ask the next writer to notify, before the claim.
+    pub(crate) ask_to_be_woken: bool,
+    /// `None`: enough rows are waiting.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// Why a leader's work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The process is stopping, and everything confirmed is marked, or could not be.
+    Stopped,
+    /// Another publisher has, or may have, taken over.
+    Fenced,
+}
+
+/// A row that the broker has answered for.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) row: Row,
+    pub(crate) verdict: Verdict,
+    /// How it will be marked, if it was not taken.
+    pub(crate) failure: Option<Failure>,
+}
