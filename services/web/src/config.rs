@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use cookie::Key;
 use sha2::{Digest as _, Sha512};
+use shop_client::parse_address;
 use shop_runtime::config::{Demo, ExposeSecret as _, Secret, SecretString};
 use url::Url;
 
@@ -17,33 +18,23 @@ pub struct Config {
     #[arg(long, env = "WEB_SESSION_SECRET", hide_env_values = true)]
     pub session_secret: SecretString,
     /// Where auth_service is
-    #[arg(long, env = "WEB_AUTH_URL", value_parser = parse_upstream)]
+    #[arg(long, env = "WEB_AUTH_URL", value_parser = parse_address)]
     pub auth_url: Url,
     /// Where catalog_service is
-    #[arg(long, env = "WEB_CATALOG_URL", value_parser = parse_upstream)]
+    #[arg(long, env = "WEB_CATALOG_URL", value_parser = parse_address)]
     pub catalog_url: Url,
     /// Where order_service is
-    #[arg(long, env = "WEB_ORDER_URL", value_parser = parse_upstream)]
+    #[arg(long, env = "WEB_ORDER_URL", value_parser = parse_address)]
     pub order_url: Url,
     /// Believe X-Forwarded-For, -Proto, -Host and -Port, or Forwarded: set it only behind a proxy that writes them itself
     #[arg(long, env = "WEB_TRUST_PROXY", default_value_t = false, action = clap::ArgAction::Set)]
     pub trust_proxy: bool,
-    /// Whether the documentation's example may be the secret.
+    /// Whether the secret may be the documentation's example.
     #[command(flatten)]
     pub demo: Demo,
 }
 
-/// Reads the address of a service.
-fn parse_upstream(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if matches!(url.scheme(), "http" | "https") && url.has_host() {
-        Ok(url)
-    } else {
-        Err("expected an http:// or https:// address".to_owned())
-    }
-}
-
-/// As many bits as the cipher's key has.
+/// At least as long as the cipher's key.
 const SESSION_SECRET: Secret = Secret {
     variable: "WEB_SESSION_SECRET",
     example: Some("change_me_session"),
@@ -51,10 +42,10 @@ const SESSION_SECRET: Secret = Secret {
 };
 
 impl Config {
-    /// The key of the cookies. Any length of secret is stretched to what the key derivation takes.
+    /// The key of the cookies. A secret of any length is stretched to what the key derivation needs.
     ///
     /// # Errors
-    /// A secret below 32 bytes, or one that can be guessed. The documentation's example is accepted in a demonstration alone.
+    /// The secret has fewer than 32 bytes, or can be guessed. The documentation's example is accepted only in a demonstration.
     pub(crate) fn cookie_key(&self) -> anyhow::Result<Key> {
         SESSION_SECRET.check(&self.session_secret, self.demo)?;
         Ok(Key::derive_from(&Sha512::digest(self.session_secret.expose_secret().as_bytes())))
@@ -91,14 +82,6 @@ mod tests {
         assert_ne!(example, long);
         for secret in ["change_me_session", "change_me_and_forty_more_bytes_0123456789", &"x".repeat(32)] {
             assert!(with_secret(secret, false).cookie_key().is_err(), "{secret}");
-        }
-    }
-
-    #[test]
-    fn only_http_addresses_are_upstreams() {
-        assert!(parse_upstream("http://auth_service:8000").is_ok());
-        for text in ["auth_service:8000", "ftp://auth", "file:///etc/passwd", ""] {
-            assert!(parse_upstream(text).is_err(), "{text}");
         }
     }
 }

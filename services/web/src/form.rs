@@ -1,4 +1,4 @@
-//! Forms: bounded, ours, and readable.
+//! Forms: of bounded size, from our own pages, and readable.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use axum::{
 use serde::de::DeserializeOwned;
 use shop_runtime::http::{self as runtime, Problem};
 
-use crate::{origin::Source, state::AppState, visitor::Visitor};
+use crate::{app::App, origin::Source, visitor::Visitor};
 
-/// A form that one of our own pages sent: the only way in which a handler reads a body, so that none forgets to ask.
+/// A form that one of our own pages sent. Handlers read bodies in no other way, so none can forget the check.
 ///
-/// Two locks keep strangers' pages out: the browser says where the form comes from ([`Source`]), and the form carries its
+/// Two checks keep forms of other sites out: the browser says where the form comes from ([`Source`]), and the form carries its
 /// session's token.
 pub(crate) struct Form<T> {
     pub(crate) fields: T,
-    /// It is of our own page, as the browser assures us, and not of this session: somebody logged in or out in another tab since
-    /// the page was made. What the visitor then did not see, may not simply be done.
+    /// The browser assures us that it comes from our own page, but it belongs to another session: somebody has logged in or out in
+    /// another tab since the page was made. A handler must not simply do what the visitor could not see.
     pub(crate) is_stale: bool,
 }
 
@@ -26,24 +26,24 @@ pub(crate) struct Form<T> {
 #[derive(serde::Deserialize)]
 pub(crate) struct Empty {}
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Form<T> {
+impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let visitor = request.extensions().get::<Arc<Visitor>>().cloned();
         let visitor = visitor.ok_or_else(|| anyhow::anyhow!("a form outside of the visitor's layer"))?;
-        let source = Source::of(request.headers(), state.trust_proxy);
+        let source = Source::of(request.headers(), app.trust_proxy);
         if source == Source::Foreign {
             return Err(stale());
         }
         let runtime::Form(fields): runtime::Form<Vec<(String, String)>> =
-            runtime::Form::from_request(request, state).await?;
+            runtime::Form::from_request(request, app).await?;
         let token = fields.iter().find(|(name, _)| name == "csrf").map_or("", |(_, value)| value);
         let is_stale = !visitor.session.owns_form(token);
         if is_stale && source != Source::Ours {
             return Err(stale());
         }
-        // Written out again, because only text says that a field which should be a number is one.
+        // Written out again: only from text does serde read a number for a field that is a number.
         let text = serde_urlencoded::to_string(fields).map_err(Problem::internal)?;
         serde_urlencoded::from_str(&text)
             .map(|fields| Self { fields, is_stale })

@@ -1,17 +1,17 @@
 //! What a trusted proxy says about the visitor's side of the connection.
 //!
-//! A chain of proxies makes lists, whose first element is about the visitor: each proxy adds at the end.
+//! A chain of proxies makes lists, to which each proxy adds at the end, so the first element is about the visitor.
 
 use axum::http::HeaderMap;
 
-/// Each part as far as it is said: by `X-Forwarded-*`, or else by `Forwarded` (RFC 7239).
+/// What `X-Forwarded-*` says, or else `Forwarded` (RFC 7239).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forwarded<'a> {
-    /// `http` or `https`, in whatever case.
+    /// `http` or `https`, in any case.
     pub(crate) proto: Option<&'a str>,
-    /// The host that the visitor asked for, perhaps with a port.
+    /// The host that the visitor asked for, with or without a port.
     pub(crate) host: Option<&'a str>,
-    /// The port that the visitor asked at.
+    /// The port that the visitor asked.
     pub(crate) port: Option<&'a str>,
 }
 

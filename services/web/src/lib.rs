@@ -1,21 +1,25 @@
 //! The storefront: server-rendered pages over the HTTP interfaces of auth, catalog and order.
 //!
-//! It keeps nothing of its own: who a visitor is and what is in the cart travel in encrypted cookies, so any replica
-//! answers any request. Every page works without JavaScript.
+//! It stores nothing: who a visitor is and what is in the cart are in encrypted cookies, so any replica can answer any request.
+//! Every page works without JavaScript.
 #![warn(missing_docs)]
 
+mod app;
+mod assets;
 mod cart;
-mod clients;
 mod config;
+mod failure;
+mod flash;
 mod form;
 mod forwarded;
 mod i18n;
+mod layer;
 mod local_path;
 mod origin;
 mod page;
+mod picture;
 mod routes;
 mod session;
-mod state;
 mod visitor;
 
 use std::{net::SocketAddr, time::Duration};
@@ -26,13 +30,14 @@ use shop_runtime::{
     Scope, Service,
     http::{Limits, Routers, bind_and_serve, router},
 };
-use state::AppState;
+
+use crate::app::App;
 
 /// The storefront as the `shop` binary and `main.rs` host it.
 #[derive(Debug)]
 pub struct Web;
 
-/// A form is small; the largest is a full cart's checkout, at about 2 KiB.
+/// In bytes. The largest form is the checkout of a full cart, at about 2 KiB.
 const LARGEST_FORM: usize = 16 * 1024;
 
 impl Service for Web {
@@ -41,8 +46,8 @@ impl Service for Web {
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
-        let state = AppState::new(&config, scope.clock.clone())?;
-        bind_and_serve(config.listen, app(&state, &scope), &scope).await
+        let app = App::new(&config, scope.clock.clone())?;
+        bind_and_serve(config.listen, routers(&app, &scope), &scope).await
     }
 
     fn listen(config: &Config) -> SocketAddr {
@@ -50,17 +55,17 @@ impl Service for Web {
     }
 }
 
-fn app(state: &AppState, scope: &Scope) -> Routers {
-    // Optional, all three: with one of them away the storefront still answers, with a page that says so.
-    for upstream in state.upstreams() {
-        let name = upstream.name();
-        scope.health.uses(name, move || {
+fn routers(app: &App, scope: &Scope) -> Routers {
+    // All three are optional: when one of them is unavailable, the storefront still answers, with a page that says so.
+    for upstream in app.upstreams() {
+        let upstream = upstream.clone();
+        scope.health.uses(upstream.name(), move || {
             let upstream = upstream.clone();
-            async move { upstream.ping().await }
+            async move { Ok(upstream.ping().await?) }
         });
     }
     let limits = Limits { body: LARGEST_FORM, time: Duration::from_secs(20), ..Limits::default() };
     // Outermost, so that the runtime's own refusals (no such path, too many requests, a panic) become pages too.
-    router(routes::routes(state.clone()), scope, limits)
-        .wrap_api(|api| api.layer(middleware::from_fn_with_state(state.clone(), visitor::receive)))
+    router(routes::routes(app.clone()), scope, limits)
+        .wrap_api(|api| api.layer(middleware::from_fn_with_state(app.clone(), layer::receive)))
 }

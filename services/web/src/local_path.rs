@@ -2,7 +2,7 @@ use std::fmt;
 
 use url::Url;
 
-/// The longest path that is carried around; a longer one is forgotten.
+/// The longest path that is carried around; a longer one is dropped.
 const LONGEST: usize = 512;
 
 /// A path of the storefront, query included: where to go on after logging in or switching the language.
@@ -23,8 +23,8 @@ impl LocalPath {
         {
             return None;
         }
-        // A browser's own reading is the judge: still the same host, and a path that does not begin with two slashes
-        // once dots are resolved.
+        // Resolved as a browser does it: the host must stay the same, and the path must not begin with two slashes once its dots
+        // are resolved.
         let base = Url::parse("http://local.invalid").ok()?;
         let url = base.join(text).ok()?;
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];

@@ -1,4 +1,4 @@
-//! Where a form comes from, as the browser says: the lock beside the session's token.
+//! Where a form comes from, as the browser says: a second check beside the session's token.
 
 use axum::http::{HeaderMap, header};
 use url::{Host, Url};
@@ -8,20 +8,20 @@ use crate::forwarded::Forwarded;
 /// What a request says about the page that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A page of this very storefront. Nobody else's page can make a browser say so.
+    /// A page of this storefront. No other page can make a browser say so.
     Ours,
-    /// It does not say: a program, a browser of long ago, or one whose port a proxy has swallowed.
+    /// It does not say: a program, an old browser, or a proxy that dropped the port.
     Unsaid,
     /// Somebody else's page.
     Foreign,
 }
 
 impl Source {
-    /// By `Sec-Fetch-Site`, or else by `Origin`, which is held against the host that was asked for.
+    /// By `Sec-Fetch-Site`, or else by comparing `Origin` with the host of the request.
     pub(crate) fn of(headers: &HeaderMap, trust_proxy: bool) -> Self {
         match only(headers, "sec-fetch-site") {
             Some("same-origin") => return Self::Ours,
-            // The visitor's own doing, as a reload is.
+            // The visitor did it, by a reload for example.
             Some("none") => return Self::Unsaid,
             Some(_) => return Self::Foreign,
             None => {}
@@ -36,18 +36,18 @@ impl Source {
     }
 }
 
-/// The value of a header that may be there once; of several or unreadable ones, a value that means nothing.
+/// The value of a header that may occur once; an empty one, which means nothing, if it occurs more often or cannot be read.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     Some(if values.next().is_some() { "" } else { value.to_str().unwrap_or_default() })
 }
 
-/// A page's origin (RFC 6454); `null` is none.
+/// A page's origin (RFC 6454), other than `null`.
 struct Origin {
     is_secure: bool,
     host: Host,
-    /// Known, if it is the scheme's own.
+    /// The one in the text, or else the scheme's default.
     port: u16,
     has_default_port: bool,
 }
@@ -76,17 +76,17 @@ impl Origin {
             (Some(port), _) if port == self.port => Source::Ours,
             (Some(_), _) => Source::Foreign,
             (None, Some(port)) if port == self.port => Source::Ours,
-            // A proxy that tells its own port, behind one that has the scheme's.
+            // A proxy that names its own port, behind one on the scheme's default port.
             (None, Some(_)) if self.has_default_port => Source::Unsaid,
             (None, Some(_)) => Source::Foreign,
             (None, None) if self.has_default_port => Source::Ours,
-            // A proxy that tells the host without its port, as nginx's `$host` does: perhaps ours, perhaps another port's.
+            // A proxy that names the host without its port, as nginx's `$host` does: it may be our port or another.
             (None, None) => Source::Unsaid,
         }
     }
 }
 
-/// Whom the browser asked, as far as the request says.
+/// The host that the browser asked, as far as the request says.
 struct Asked {
     host: Host,
     port: Option<u16>,
@@ -106,7 +106,7 @@ impl Asked {
     }
 }
 
-/// A host in one spelling: lower case, punycode, without the root's dot.
+/// A host in one spelling: lower case, punycode, without a final dot.
 fn host(text: &str) -> Option<Host> {
     Host::parse(text.strip_suffix('.').unwrap_or(text)).ok()
 }

@@ -8,15 +8,10 @@ use axum::{
 };
 use shop_runtime::http::Problem;
 
-use crate::{
-    i18n::{Lang, Texts},
-    session::{Account, Flash},
-    visitor::Visitor,
-};
+use crate::{flash::Flash, i18n::Texts, session::Account, visitor::Visitor};
 
 /// The frame: what `base.html` shows around a page's own content.
 pub(crate) struct Page<'a> {
-    pub(crate) lang: Lang,
     pub(crate) t: &'static Texts,
     pub(crate) visitor: &'a Visitor,
     pub(crate) title: String,
@@ -35,17 +30,10 @@ pub(crate) enum Section {
 
 impl<'a> Page<'a> {
     pub(crate) fn new(visitor: &'a Visitor, section: Section, title: impl Into<String>) -> Self {
-        Self {
-            lang: visitor.lang,
-            t: visitor.lang.texts(),
-            visitor,
-            title: title.into(),
-            section,
-            cart_count: visitor.cart.count(),
-        }
+        Self { t: visitor.texts(), visitor, title: title.into(), section, cart_count: visitor.cart.count() }
     }
 
-    /// With another number at the cart than what the visitor came with.
+    /// Shows `cart_count` at the cart instead of what was in it when the request came.
     pub(crate) fn with_cart_count(self, cart_count: u32) -> Self {
         Self { cart_count, ..self }
     }
@@ -58,7 +46,7 @@ impl<'a> Page<'a> {
         self.visitor.session.csrf_token()
     }
 
-    /// Whether a message that something is in the cart should point there.
+    /// Whether `flash` should have a link to the cart beside it.
     pub(crate) fn points_to_cart(&self, flash: &Flash) -> bool {
         *flash == Flash::AddedToCart && self.section != Section::Cart
     }
@@ -94,7 +82,7 @@ pub(crate) async fn problem_page(visitor: &Visitor, response: Response) -> Respo
     let body = to_bytes(body, LARGEST_PROBLEM).await.unwrap_or_default();
     let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let is_stale_form = problem["type"].as_str().is_some_and(|kind| kind.ends_with("/stale-form"));
-    let (title, text) = words(visitor.lang.texts(), parts.status, is_stale_form);
+    let (title, text) = words(visitor.texts(), parts.status, is_stale_form);
     let page = ProblemPage {
         page: Page::new(visitor, Section::Elsewhere, title),
         status: parts.status.as_u16(),

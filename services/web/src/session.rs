@@ -6,13 +6,13 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use cookie::{Cookie, Key, SameSite, time::Duration};
 use serde::{Deserialize, Serialize};
-use shop_core::Email;
+use shop_core::Language;
 use subtle::ConstantTimeEq as _;
 
-use crate::{cart::Cart, i18n::Lang};
+use crate::{cart::Cart, flash::Flash};
 
-/// Who a browser is for us. A new one is made at every login and logout, so nobody can plant one and wait for it to
-/// become somebody's.
+/// Who a browser belongs to. Every login and logout makes a new session, so nobody can plant one and wait until somebody logs in
+/// with it.
 ///
 /// No `Debug`: it holds a token.
 #[derive(Clone, Serialize, Deserialize)]
@@ -29,24 +29,12 @@ pub(crate) struct Account {
     pub(crate) token: String,
     /// The address that they log in with.
     pub(crate) email: String,
-    /// From then on the token is worth nothing, and neither is this login.
+    /// When the token expires, and this login with it.
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-impl Account {
-    /// The address as people write it.
-    pub(crate) fn email_for_people(&self) -> String {
-        email_for_people(&self.email)
-    }
-}
-
-/// An address as people write it, of what was an address when it was written.
-pub(crate) fn email_for_people(text: &str) -> String {
-    text.parse::<Email>().map_or_else(|_| text.to_owned(), |email| email.for_people())
-}
-
 impl Session {
-    /// The session of somebody unknown.
+    /// A session without a login.
     pub(crate) fn anonymous() -> Self {
         Self { csrf: BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()), account: None }
     }
@@ -56,13 +44,13 @@ impl Session {
         Self { account: Some(account), ..Self::anonymous() }
     }
 
-    /// The same session after its login has ended. Forms that are open in the browser stay good, so that what was
-    /// sent a second too late is answered with the way to the login and not with a refusal.
+    /// The same session after its login has ended. Forms that are open in the browser stay valid, so that a form that is sent a
+    /// second too late leads to the login instead of a refusal.
     pub(crate) fn ended(&self) -> Self {
         Self { account: None, ..self.clone() }
     }
 
-    /// Who has logged in, while the login lasts.
+    /// Who is logged in.
     pub(crate) fn account(&self) -> Option<&Account> {
         self.account.as_ref()
     }
@@ -76,54 +64,18 @@ impl Session {
         &self.csrf
     }
 
-    /// Whether a form with `token` is of this session.
+    /// Whether a form with `token` belongs to this session.
     pub(crate) fn owns_form(&self, token: &str) -> bool {
         self.csrf.as_bytes().ct_eq(token.as_bytes()).into()
     }
 }
 
-/// A message for the next page that the visitor sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Flash {
-    AddedToCart,
-    CartUpdated,
-    RemovedFromCart,
-    CartIsFull,
-    BadQuantity,
-    LoginNeeded,
-    SessionEnded,
-    LoggedIn,
-    Registered,
-    LoggedOut,
-    OrderPlaced,
-    OrderInProgress,
-    OrderCancelled,
-    TooLateToCancel,
-    LookAgain,
-}
-
-impl Flash {
-    /// Whether it is bad news.
-    pub(crate) fn is_warning(self) -> bool {
-        matches!(
-            self,
-            Self::CartIsFull
-                | Self::BadQuantity
-                | Self::LoginNeeded
-                | Self::SessionEnded
-                | Self::TooLateToCancel
-                | Self::LookAgain
-        )
-    }
-}
-
-/// The longest that a cart, and a session without a login, are kept.
+/// How long a cart, and a session without a login, are kept at most.
 const KEPT: Duration = Duration::days(30);
 const LANGUAGE_KEPT: Duration = Duration::days(365);
 /// As long as auth_service remembers a token that has expired.
 const DEVICE_KEPT: Duration = Duration::days(90);
-/// A message that nobody came to read is stale.
+/// A message that nobody has read by then is dropped.
 const FLASH_KEPT: Duration = Duration::minutes(5);
 
 /// Reads and writes the cookies of one request.
@@ -132,21 +84,21 @@ pub(crate) struct Cookies {
     is_secure: bool,
 }
 
-/// What the cookies of a request said.
+/// What the cookies of a request say.
 pub(crate) struct Held {
-    /// `None`: there was none, or it was not ours.
+    /// `None`: there was none, or it was not one of ours.
     pub(crate) session: Option<Session>,
     /// The session's login has run out; `session` is without it.
     pub(crate) has_ended: bool,
     pub(crate) cart: Cart,
-    pub(crate) lang: Option<Lang>,
+    pub(crate) language: Option<Language>,
     pub(crate) flash: Option<Flash>,
     /// The token of this browser's last login, for auth_service to know the browser by.
     pub(crate) device: Option<String>,
 }
 
 impl Cookies {
-    /// `is_secure`: the visitor's side of the connection is TLS.
+    /// `is_secure`: the visitor uses TLS.
     pub(crate) fn new(headers: &HeaderMap, key: Key, is_secure: bool) -> Self {
         Self { jar: PrivateCookieJar::from_headers(headers, key), is_secure }
     }
@@ -159,7 +111,7 @@ impl Cookies {
             session: session.map(|session| if has_ended { session.ended() } else { session }),
             has_ended,
             cart: self.value("cart").map(|text| Cart::decode(&text)).unwrap_or_default(),
-            lang: self.value("lang").and_then(|code| Lang::from_code(&code)),
+            language: self.value("lang").and_then(|code| Language::of_tag(&code)),
             flash: self.value("flash").and_then(|json| serde_json::from_str(&json).ok()),
             device: self.jar.get(self.device_name()).map(|cookie| cookie.value().to_owned()),
         }
@@ -174,8 +126,8 @@ impl Cookies {
         if cart.is_empty() { self.clear("cart") } else { self.set("cart", cart.encode(), KEPT) }
     }
 
-    pub(crate) fn set_lang(self, lang: Lang) -> Self {
-        self.set("lang", lang.code().to_owned(), LANGUAGE_KEPT)
+    pub(crate) fn set_language(self, language: Language) -> Self {
+        self.set("lang", language.code().to_owned(), LANGUAGE_KEPT)
     }
 
     pub(crate) fn set_flash(self, flash: Flash) -> Self {
@@ -183,7 +135,7 @@ impl Cookies {
         self.set("flash", json, FLASH_KEPT)
     }
 
-    /// Remembers a login beyond its end. Only the login's own page gets the cookie back, and it opens nothing.
+    /// Remembers a login beyond its end. Browsers send this cookie only to the login's page, and it grants no access.
     pub(crate) fn set_device(self, token: String) -> Self {
         let mut cookie = self.build("device", token);
         cookie.set_name(self.device_name());
@@ -200,12 +152,12 @@ impl Cookies {
         self.jar
     }
 
-    /// Behind TLS the `__Host-` prefix makes browsers refuse the cookie from a subdomain or without `Secure`.
+    /// With TLS, the `__Host-` prefix makes browsers refuse such a cookie from a subdomain or without `Secure`.
     fn name(&self, name: &str) -> String {
         if self.is_secure { format!("__Host-shop_{name}") } else { format!("shop_{name}") }
     }
 
-    /// `__Host-` is for cookies of the whole site.
+    /// A cookie for one path cannot have the prefix `__Host-`.
     fn device_name(&self) -> &'static str {
         if self.is_secure { "__Secure-shop_device" } else { "shop_device" }
     }

@@ -1,29 +1,24 @@
-//! The visitor of a request: read from the cookies before the handler, written back after it.
+//! What a visitor is: who asks, what the page around the answer shows of them, and what their browser is to remember.
 //!
-//! Handlers touch no cookie. They read [`Visitor`] and answer with [`Changes`]; what went wrong they answer as the
-//! runtime's problem, which becomes a page here, in the visitor's language.
+//! Handlers do not touch cookies: they read [`Visitor`] and respond with [`Changes`]; the layer does the rest.
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Extension,
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::PathAndQuery},
-    middleware::Next,
     response::{IntoResponse, IntoResponseParts, Redirect, Response, ResponseParts},
 };
+use shop_client::Failure;
+use shop_core::Language;
 use shop_runtime::http::{Peer, Problem};
-use url::{Host, Url};
 
 use crate::{
     cart::Cart,
-    clients::Failure,
-    forwarded::Forwarded,
-    i18n::Lang,
+    failure,
+    flash::Flash,
+    i18n::Texts,
     local_path::LocalPath,
-    page,
-    session::{Account, Cookies, Flash, Session},
-    state::AppState,
+    session::{Account, Session},
 };
 
 /// The visitor as a handler's argument.
@@ -31,28 +26,29 @@ pub(crate) type Visit = Extension<Arc<Visitor>>;
 
 /// Who asks, and what the page around the answer shows of them.
 pub(crate) struct Visitor {
-    pub(crate) lang: Lang,
+    pub(crate) language: Language,
     pub(crate) session: Session,
     pub(crate) cart: Cart,
     pub(crate) flash: Option<Flash>,
-    /// The page that the visitor is on: where to come back to.
+    /// The page that the visitor is on, to come back to.
     pub(crate) here: LocalPath,
     /// Where the request comes from.
     pub(crate) peer: Peer,
     /// The token of this browser's last login; it may have expired.
     pub(crate) device: Option<String>,
-    has_ended: bool,
+    /// Their login has run out; `session` is without it.
+    pub(crate) has_ended: bool,
 }
 
 /// What a handler wants the browser to remember; part of its response.
 #[derive(Clone, Default)]
 #[must_use]
 pub(crate) struct Changes {
-    session: Option<Session>,
-    cart: Option<Cart>,
-    lang: Option<Lang>,
-    flash: Option<Flash>,
-    device: Option<String>,
+    pub(crate) session: Option<Session>,
+    pub(crate) cart: Option<Cart>,
+    pub(crate) language: Option<Language>,
+    pub(crate) flash: Option<Flash>,
+    pub(crate) device: Option<String>,
 }
 
 impl Changes {
@@ -60,8 +56,8 @@ impl Changes {
         Self { session: Some(session), ..Self::default() }
     }
 
-    pub(crate) fn lang(lang: Lang) -> Self {
-        Self { lang: Some(lang), ..Self::default() }
+    pub(crate) fn language(language: Language) -> Self {
+        Self { language: Some(language), ..Self::default() }
     }
 
     pub(crate) fn with_cart(self, cart: Cart) -> Self {
@@ -87,11 +83,11 @@ impl IntoResponseParts for Changes {
     }
 }
 
-/// An answer that ends a handler early: a problem, or the way to the login.
+/// A response that ends a handler early: a problem, or a redirect to the login.
 #[derive(Debug)]
 pub(crate) struct Stop(Box<Response>);
 
-/// What a handler answers.
+/// What a handler returns.
 pub(crate) type Result<T = Response, E = Stop> = std::result::Result<T, E>;
 
 impl From<Response> for Stop {
@@ -113,12 +109,17 @@ impl IntoResponse for Stop {
 }
 
 impl Visitor {
-    /// Who has logged in; for anybody else, the way to the login and back to this page.
+    /// Every text in their language.
+    pub(crate) fn texts(&self) -> &'static Texts {
+        Texts::of(self.language)
+    }
+
+    /// The account that is logged in; for anybody else, a redirect to the login and from there back to this page.
     pub(crate) fn account(&self) -> Result<&Account> {
         self.session.account().ok_or_else(|| self.to_login(&self.here, Changes::default()).into())
     }
 
-    /// The way to the login, and from there to `next`.
+    /// A redirect to the login, and from there to `next`.
     pub(crate) fn to_login(&self, next: &LocalPath, changes: Changes) -> Response {
         let had_login = self.has_ended || self.session.account().is_some();
         let flash = if had_login { Flash::SessionEnded } else { Flash::LoginNeeded };
@@ -126,210 +127,11 @@ impl Visitor {
         (changes, Redirect::to(&next.after("/login"))).into_response()
     }
 
-    /// The answer when a service failed us in a way that the handler has no better words for.
+    /// The answer to a failed call that the handler has no better words for.
     pub(crate) fn stopped_by(&self, failure: Failure) -> Stop {
         match failure {
-            Failure::Unauthorized => self.to_login(&self.here, Changes::default()).into(),
-            failure => failure.into_problem().into(),
+            Failure::Unauthorized(_) => self.to_login(&self.here, Changes::default()).into(),
+            failure => failure::problem(&failure).into(),
         }
-    }
-}
-
-/// The layer around everything.
-pub(crate) async fn receive(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let forwarded = Forwarded::read(request.headers(), state.trust_proxy);
-    let is_secure = forwarded.is_secure();
-    let may_pin = is_secure && is_public_name(forwarded.host.or_else(|| host(request.headers())));
-    if matches!(request.uri().path(), "/health" | "/livez" | "/readyz" | "/metrics") {
-        return next.run(request).await;
-    }
-    let cookies = Cookies::new(request.headers(), state.key.clone(), is_secure);
-    let held = cookies.read(state.clock.now());
-    let is_new = held.session.is_none();
-    let visitor = Arc::new(Visitor {
-        lang: held.lang.unwrap_or_else(|| Lang::negotiate(request.headers())),
-        session: held.session.unwrap_or_else(Session::anonymous),
-        cart: held.cart,
-        flash: held.flash,
-        here: here(&request),
-        peer: Peer::of(request.extensions(), request.headers(), state.trust_proxy),
-        device: held.device,
-        has_ended: held.has_ended,
-    });
-    let wants_page = wants_page(request.headers());
-    request.extensions_mut().insert(Arc::clone(&visitor));
-
-    let mut response = next.run(request).await;
-    if wants_page && content_type_is(&response, "application/problem+json") {
-        response = page::problem_page(&visitor, response).await;
-    }
-    let changes = response.extensions_mut().remove::<Changes>().unwrap_or_default();
-    let is_page = content_type_is(&response, "text/html");
-    protect(response.headers_mut(), may_pin);
-    if is_page {
-        // A page is one visitor's: nobody else's cache keeps it, and the Back button after a logout does not show it.
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(visitor.lang.code()));
-        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-language, cookie"));
-    }
-    let cookies = remember(cookies, &changes, &visitor, is_new, is_page);
-    (cookies.into_jar(), response).into_response()
-}
-
-fn remember(
-    mut cookies: Cookies,
-    changes: &Changes,
-    visitor: &Visitor,
-    is_new: bool,
-    is_page: bool,
-) -> Cookies {
-    match &changes.session {
-        Some(session) => cookies = cookies.set_session(session),
-        // The forms of the page that was just rendered belong to this session.
-        None if is_page && (is_new || visitor.has_ended) => cookies = cookies.set_session(&visitor.session),
-        None => {}
-    }
-    if let Some(cart) = &changes.cart {
-        cookies = cookies.set_cart(cart);
-    }
-    if let Some(lang) = changes.lang {
-        cookies = cookies.set_lang(lang);
-    }
-    if let Some(token) = &changes.device {
-        cookies = cookies.set_device(token.clone());
-    }
-    match changes.flash {
-        Some(flash) => cookies.set_flash(flash),
-        // It is on the page now.
-        None if is_page && visitor.flash.is_some() => cookies.clear_flash(),
-        None => cookies,
-    }
-}
-
-/// The page that a visitor is on, also when it is the answer to a form: `POST /order` shows the cart.
-fn here(request: &Request) -> LocalPath {
-    let uri = request.uri();
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return LocalPath::or_home(uri.path_and_query().map(PathAndQuery::as_str));
-    }
-    LocalPath::or_home(Some(match uri.path() {
-        "/order" => "/cart",
-        path if path.starts_with("/cart/") => "/cart",
-        "/logout" | "/language" => "/",
-        path => path.strip_suffix("/cancel").unwrap_or(path),
-    }))
-}
-
-/// The host as it is asked for here, where no proxy says another.
-fn host(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::HOST)?.to_str().ok()
-}
-
-/// Whether a browser may be told to use nothing but TLS with this host: with `localhost` it would do so for all that is ever
-/// tried there, and addresses cannot be told (RFC 6797, section 8.1.1).
-fn is_public_name(host: Option<&str>) -> bool {
-    let Some(url) = host.and_then(|host| Url::parse(&format!("https://{host}")).ok()) else { return false };
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name != "localhost" && !name.ends_with(".localhost")
-        }
-        _ => false,
-    }
-}
-
-/// Whether the answer is for a person. A program that asks for JSON gets the problem as it is.
-fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
-    accept.contains("text/html") || accept.contains("*/*")
-}
-
-fn content_type_is(response: &Response, essence: &str) -> bool {
-    let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.is_some_and(|value| value.starts_with(essence))
-}
-
-/// No script, style, picture or frame but our own; forms go nowhere else.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-
-fn protect(headers: &mut HeaderMap, may_pin: bool) {
-    const HEADERS: [(HeaderName, &str); 7] = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        // Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
-        (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(), geolocation=(), microphone=(), payment=()",
-        ),
-    ];
-    for (name, value) in HEADERS {
-        // A handler that set a policy of its own, as pictures do, knows better.
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    if may_pin {
-        let a_year = HeaderValue::from_static("max-age=31536000");
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::Body;
-
-    use super::*;
-
-    fn here_of(method: Method, uri: &str) -> String {
-        here(&Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()).to_string()
-    }
-
-    #[test]
-    fn the_answer_to_a_form_has_an_address_that_can_be_opened() {
-        assert_eq!(here_of(Method::GET, "/catalog?q=tea"), "/catalog?q=tea");
-        assert_eq!(here_of(Method::POST, "/order"), "/cart");
-        assert_eq!(here_of(Method::POST, "/cart/update"), "/cart");
-        assert_eq!(here_of(Method::POST, "/orders/0190/cancel"), "/orders/0190");
-        assert_eq!(here_of(Method::POST, "/login"), "/login");
-        assert_eq!(here_of(Method::GET, "//evil.example/x"), "/");
-    }
-
-    #[test]
-    fn only_a_name_that_is_somebodys_own_is_pinned_to_tls() {
-        for host in
-            ["shop.example", "shop.example:8443", "shop.example.", "SHOP.example", "localhost.example"]
-        {
-            assert!(is_public_name(Some(host)), "{host}");
-        }
-        for host in [
-            "localhost",
-            "LOCALHOST:8080",
-            "localhost.",
-            "shop.localhost",
-            "127.0.0.1:8080",
-            "2130706433",
-            "[::1]:8080",
-            "",
-            "a b",
-        ] {
-            assert!(!is_public_name(Some(host)), "{host}");
-        }
-    }
-
-    #[test]
-    fn a_program_that_asks_for_json_gets_no_page() {
-        let accept = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, HeaderValue::from_static(value));
-            wants_page(&headers)
-        };
-        assert!(wants_page(&HeaderMap::new()));
-        assert!(accept("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
-        assert!(!accept("application/json"));
     }
 }

@@ -1,19 +1,34 @@
 //! Every text of the storefront, in both languages side by side: a text that has only one does not compile.
 
+use shop_core::Language;
+
 macro_rules! texts {
     ($($key:ident: $ru:literal | $en:literal;)*) => {
         /// The texts of one language.
         #[derive(Debug)]
         pub(crate) struct Texts {
+            pub(crate) language: Language,
             $(pub(crate) $key: &'static str,)*
         }
 
-        pub(super) const RU: Texts = Texts { $($key: $ru,)* };
-        pub(super) const EN: Texts = Texts { $($key: $en,)* };
+        static RU: Texts = Texts { language: Language::Russian, $($key: $ru,)* };
+        static EN: Texts = Texts { language: Language::English, $($key: $en,)* };
 
         #[cfg(test)]
         const ALL: &[(&str, &str, &str)] = &[$((stringify!($key), $ru, $en),)*];
     };
+}
+
+impl Texts {
+    /// Those in `language`.
+    pub(crate) fn of(language: Language) -> &'static Self {
+        language.choose(&EN, &RU)
+    }
+
+    /// Those in the language that the switch offers.
+    pub(crate) fn other(&self) -> &'static Self {
+        self.language.choose(&RU, &EN)
+    }
 }
 
 texts! {
@@ -29,7 +44,8 @@ texts! {
     nav_register: "Регистрация" | "Sign up";
     nav_logout: "Выйти" | "Log out";
     close: "Закрыть" | "Close";
-    language: "Язык" | "Language";
+    language_label: "Язык" | "Language";
+    language_name: "Русский" | "English";
     logged_in_as: "Вы вошли как" | "Logged in as";
     footer_promise: "Небольшой магазин, в котором ни один заказ не теряется." | "A small shop that never loses an order.";
     search_label: "Поиск по каталогу" | "Search the catalog";
@@ -39,7 +55,7 @@ texts! {
     // Home
     hero_title: "Хорошие вещи для обычных дней" | "Good things for ordinary days";
     hero_text: "Небольшой каталог, честные цены и ничего лишнего. Выберите то, что останется с вами надолго."
-        | "A small catalog, honest prices and nothing superfluous. Choose what will stay with you for long.";
+        | "A small catalog, honest prices and no clutter. Choose something that will stay with you.";
     hero_button: "Смотреть каталог" | "Browse the catalog";
     hero_orders: "Мои заказы" | "My orders";
     featured: "На витрине" | "In the window";
@@ -81,7 +97,7 @@ texts! {
     // Cart
     cart_title: "Корзина" | "Cart";
     cart_empty: "Корзина пуста" | "Your cart is empty";
-    cart_empty_text: "Добавьте что-нибудь с полки, и оно появится здесь." | "Put something in from the shelf and it will show up here.";
+    cart_empty_text: "Добавьте что-нибудь с полки, и оно появится здесь." | "Add something from the shelf, and it will show up here.";
     product: "Товар" | "Product";
     price: "Цена" | "Price";
     sum: "Сумма" | "Sum";
@@ -127,9 +143,9 @@ texts! {
     email: "Электронная почта" | "E-mail";
     password: "Пароль" | "Password";
     password_hint: "От 8 до 128 символов." | "8 to 128 characters.";
-    error_email: "Это не похоже на адрес почты. Пример: user@example.com." | "This does not look like an e-mail address such as user@example.com.";
+    error_email: "Это не похоже на адрес почты. Пример: user@example.com." | "This does not look like an e-mail address. An example is user@example.com.";
     error_email_taken: "С этой почтой уже зарегистрированы. Войдите или укажите другую." | "There is an account with this address. Log in, or use another one.";
-    error_password_length: "В пароле должно быть от 8 до 128 символов." | "A password has 8 to 128 characters.";
+    error_password_length: "В пароле должно быть от 8 до 128 символов." | "A password must have 8 to 128 characters.";
     error_password_empty: "Введите пароль." | "Enter your password.";
     error_password_refused: "Этот пароль не подходит, придумайте другой." | "This password cannot be used, please choose another one.";
     error_credentials: "Почта или пароль не подходят." | "The e-mail address or the password is wrong.";
@@ -164,15 +180,15 @@ texts! {
     flash_added: "Положили в корзину." | "Added to your cart.";
     flash_updated: "Корзина обновлена." | "Your cart is up to date.";
     flash_removed: "Убрали из корзины." | "Removed from your cart.";
-    flash_full: "В корзине уже 30 разных товаров, больше не помещается." | "Your cart holds 30 different products, no more fit in.";
+    flash_full: "В корзине уже 30 разных товаров, больше не помещается." | "Your cart already holds 30 different products, and no more fit in.";
     flash_quantity: "Количество — это целое число от 1 до 99." | "A quantity is a whole number from 1 to 99.";
-    flash_login_needed: "Войдите, чтобы продолжить." | "Please log in to go on.";
-    flash_session_ended: "Вход устарел. Войдите ещё раз, и вы вернётесь туда, где были." | "Your login has run out. Log in again and you will be back where you were.";
+    flash_login_needed: "Войдите, чтобы продолжить." | "Please log in to continue.";
+    flash_session_ended: "Вход устарел. Войдите ещё раз, и вы вернётесь туда, где были." | "Your login has expired. Log in again, and you will be back where you were.";
     flash_logged_in: "Вы вошли." | "You are logged in.";
     flash_registered: "Добро пожаловать! Аккаунт создан." | "Welcome! Your account is ready.";
     flash_logged_out: "Вы вышли." | "You are logged out.";
     flash_order_placed: "Спасибо! Заказ принят." | "Thank you! Your order is placed.";
-    flash_order_in_progress: "Этот заказ уже оформляется: он вот-вот появится в списке." | "This order is being placed already and will show up here in a moment.";
+    flash_order_in_progress: "Этот заказ уже оформляется: он вот-вот появится в списке." | "This order is already being placed and will show up here in a moment.";
     flash_order_cancelled: "Заказ отменён." | "The order is cancelled.";
     flash_too_late: "Этот заказ уже нельзя отменить." | "This order cannot be cancelled any more.";
     flash_look_again: "Пока эта страница была открыта, вы вошли или вышли в другой вкладке. Ничего не изменилось: посмотрите ещё раз." | "You logged in or out in another tab while this page was open. Nothing was changed: please look again.";
@@ -183,7 +199,7 @@ texts! {
     error_home: "На главную" | "Home page";
     error_trace: "Номер обращения" | "Reference";
     not_found: "Такой страницы нет" | "No such page";
-    not_found_text: "Возможно, товар сняли с продажи или в адресе опечатка." | "Perhaps a product is gone, or the address has a typo.";
+    not_found_text: "Возможно, товар сняли с продажи или в адресе опечатка." | "The product may be gone, or the address may have a typo.";
     stale_form: "Страница устарела" | "This page was out of date";
     stale_form_text: "Форма отправлена с устаревшей страницы, поэтому мы ничего не изменили. Обновите страницу и повторите."
         | "The form came from an outdated page, so we changed nothing. Reload the page and try again.";
@@ -191,8 +207,8 @@ texts! {
     malformed_text: "В запросе что-то не так. Вернитесь назад и попробуйте ещё раз." | "Something is wrong with the request. Go back and try again.";
     too_large: "Слишком большой запрос" | "That was too much at once";
     too_large_text: "Столько данных мы не принимаем." | "We do not accept that much data.";
-    not_allowed: "Так эту страницу не открыть" | "That is not how this page opens";
-    not_allowed_text: "Этот адрес принимает только данные формы." | "This address only takes what a form sends.";
+    not_allowed: "Так эту страницу не открыть" | "This page cannot be opened like that";
+    not_allowed_text: "Этот адрес принимает только данные формы." | "This address only accepts forms.";
     busy: "Слишком много запросов" | "Too many requests";
     busy_text: "Подождите немного и попробуйте ещё раз." | "Please wait a little and try again.";
     away: "Скоро вернёмся" | "Back in a moment";
@@ -204,6 +220,8 @@ texts! {
 
 #[cfg(test)]
 mod tests {
+    use shop_core::basket::Limits;
+
     use super::*;
 
     fn is_cyrillic(c: char) -> bool {
@@ -223,6 +241,15 @@ mod tests {
             assert!(ru.chars().any(is_cyrillic), "{key} is not Russian: {ru}");
             assert!(!en.is_empty() && !en.chars().any(is_cyrillic), "{key} is not English: {en}");
             assert_eq!(ru.ends_with('.'), en.ends_with('.'), "{key}: one is a sentence");
+        }
+    }
+
+    #[test]
+    fn what_a_cart_holds_is_said_as_it_is() {
+        let Limits { products, of_one } = Limits::CART;
+        for texts in [&RU, &EN] {
+            assert!(texts.flash_full.contains(&format!(" {products} ")), "{}", texts.flash_full);
+            assert!(texts.flash_quantity.ends_with(&format!(" {of_one}.")), "{}", texts.flash_quantity);
         }
     }
 

@@ -7,6 +7,7 @@ use axum::{
 };
 use chrono::TimeDelta;
 use serde::Deserialize;
+use shop_client::{Failure, OnBehalf, Token};
 use shop_core::{Email, password::has_fitting_length};
 use shop_runtime::{
     Periodically,
@@ -15,13 +16,14 @@ use shop_runtime::{
 };
 
 use crate::{
+    app::App,
     cart::Cart,
-    clients::{Failure, OnBehalf, Refusal, Token},
+    failure::retry_after,
+    flash::Flash,
     form::{Empty, Form},
     local_path::LocalPath,
     page::{Page, Section, render},
-    session::{Account, Flash, Session},
-    state::AppState,
+    session::{Account, Session},
     visitor::{Changes, Result, Visit, Visitor},
 };
 
@@ -48,7 +50,7 @@ pub(super) struct Credentials {
     next: Option<String>,
 }
 
-/// What is wrong with a form, at its fields or above them.
+/// What is wrong with a form: shown at its fields, or above them.
 #[derive(Default)]
 struct Errors {
     email: Option<&'static str>,
@@ -67,7 +69,7 @@ struct AccountPage<'a> {
 }
 
 impl AccountPage<'_> {
-    /// The other form, with the same way onward.
+    /// The other form, which leads to the same page afterwards.
     fn other_url(&self) -> String {
         self.next.after(if self.is_login { "/register" } else { "/login" })
     }
@@ -85,26 +87,26 @@ pub(super) async fn register_page(Extension(visitor): Visit, Query(onward): Quer
 
 /// `POST /login`
 pub(super) async fn login(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Form { fields: form, .. }: Form<Credentials>,
 ) -> Result {
-    submitted(&state, &visitor, Purpose::LogIn, &form).await
+    submitted(&app, &visitor, Purpose::LogIn, &form).await
 }
 
 /// `POST /register`
 pub(super) async fn register(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Form { fields: form, .. }: Form<Credentials>,
 ) -> Result {
-    submitted(&state, &visitor, Purpose::Register, &form).await
+    submitted(&app, &visitor, Purpose::Register, &form).await
 }
 
 /// `POST /logout`: a new session, and an empty cart for whoever uses this browser next.
 pub(super) async fn logout(Extension(visitor): Visit, form: Result<Form<Empty>, Problem>) -> Result {
     match form {
-        // There is nothing left to do, whoever asks: a second tab has done it.
+        // There is nothing left to do: it was done in another tab.
         _ if visitor.session.account().is_none() => return Ok(Redirect::to("/").into_response()),
         Err(refusal) => return Err(refusal.into()),
         Ok(_) => {}
@@ -130,13 +132,13 @@ fn form_page(
     errors: Errors,
     status: StatusCode,
 ) -> Result {
-    let t = visitor.lang.texts();
+    let t = visitor.texts();
     let title = if purpose == Purpose::LogIn { t.nav_login } else { t.nav_register };
     let page = Page::new(visitor, Section::Elsewhere, title);
     Ok(render(status, &AccountPage { page, is_login: purpose == Purpose::LogIn, email, next, errors })?)
 }
 
-async fn submitted(state: &AppState, visitor: &Visitor, purpose: Purpose, form: &Credentials) -> Result {
+async fn submitted(app: &App, visitor: &Visitor, purpose: Purpose, form: &Credentials) -> Result {
     let next = LocalPath::or_home(form.next.as_deref());
     let again = |errors, status| form_page(visitor, purpose, &form.email, next.clone(), errors, status);
     let password = form.password.expose_secret();
@@ -144,19 +146,19 @@ async fn submitted(state: &AppState, visitor: &Visitor, purpose: Purpose, form: 
         Ok(email) => email,
         Err(errors) => return again(errors, StatusCode::UNPROCESSABLE_ENTITY),
     };
-    // Somebody logged in in another tab: as the same person there is nothing left to do, as another they log in as that one.
+    // Already logged in, in another tab. With the same account there is nothing left to do; with another, the login changes it.
     if visitor.session.account().is_some_and(|account| account.email == email.as_str()) {
         return Ok(Redirect::to(next.as_str()).into_response());
     }
     let on_behalf = OnBehalf { peer: &visitor.peer, device: visitor.device.as_deref() };
     let outcome = match purpose {
-        Purpose::LogIn => state.auth.log_in(&email, password, &on_behalf).await,
-        Purpose::Register => state.auth.register(&email, password, &on_behalf).await,
+        Purpose::LogIn => app.auth.log_in(&email, password, on_behalf).await,
+        Purpose::Register => app.auth.register(&email, password, on_behalf).await,
     };
     match outcome {
         Ok(token) => {
             let flash = if purpose == Purpose::LogIn { Flash::LoggedIn } else { Flash::Registered };
-            logged_in(state, &email, token, &next, flash).map_err(|failure| visitor.stopped_by(failure))
+            logged_in(app, &email, &token, &next, flash).map_err(|failure| visitor.stopped_by(failure))
         }
         Err(failure) => match explain(visitor, failure) {
             Ok((errors, status)) => again(errors, status),
@@ -165,9 +167,9 @@ async fn submitted(state: &AppState, visitor: &Visitor, purpose: Purpose, form: 
     }
 }
 
-/// What can be said without asking: the form of the address, and the length of a new password.
+/// Checks what needs no call: the form of the address, and the length of a new password.
 fn checked(visitor: &Visitor, purpose: Purpose, email: &str, password: &str) -> Result<Email, Errors> {
-    let t = visitor.lang.texts();
+    let t = visitor.texts();
     let password_error = match purpose {
         Purpose::LogIn if password.is_empty() => Some(t.error_password_empty),
         Purpose::Register if !has_fitting_length(password) => Some(t.error_password_length),
@@ -182,47 +184,45 @@ fn checked(visitor: &Visitor, purpose: Purpose, email: &str, password: &str) -> 
 }
 
 fn logged_in(
-    state: &AppState,
+    app: &App,
     email: &Email,
-    token: Token,
+    token: &Token,
     next: &LocalPath,
     flash: Flash,
 ) -> Result<Response, Failure> {
-    let broken = |reason: &str| Failure::Broken { service: "auth_service", reason: reason.to_owned() };
-    if token.access_token.len() > LONGEST_TOKEN {
-        return Err(broken("the token is too long for a cookie"));
+    let device = token.access_token.expose_secret().to_owned();
+    if device.len() > LONGEST_TOKEN {
+        let reason = "the token is too long for a cookie".to_owned();
+        return Err(Failure::Unreadable { service: app.auth.upstream().name(), reason });
     }
-    let lifetime = TimeDelta::try_seconds(token.expires_in).ok_or_else(|| broken("expires_in is absurd"))?;
-    let expires_at =
-        state.clock.now().checked_add_signed(lifetime).ok_or_else(|| broken("expires_in is absurd"))?;
-    let device = token.access_token.clone();
-    let account = Account { token: token.access_token, email: email.to_string(), expires_at };
+    let expires_at = app.clock.now() + TimeDelta::seconds(token.expires_in.into());
+    let account = Account { token: device.clone(), email: email.to_string(), expires_at };
     let changes = Changes::session(Session::of(account)).with_device(device).with_flash(flash);
     Ok((changes, Redirect::to(next.as_str())).into_response())
 }
 
-/// The words for what auth_service said, where there are any.
+/// The words for a failure, or the failure if there are none for it.
 fn explain(visitor: &Visitor, failure: Failure) -> Result<(Errors, StatusCode), Failure> {
-    let t = visitor.lang.texts();
+    let t = visitor.texts();
     let above = |text: String| Errors { form: Some(text), ..Errors::default() };
     match failure {
-        Failure::Away { .. } => {
-            static AWAY: Periodically = Periodically::line();
-            if let Some(count) = AWAY.due() {
+        Failure::Unavailable { .. } => {
+            static UNAVAILABLE: Periodically = Periodically::line();
+            if let Some(count) = UNAVAILABLE.due() {
                 tracing::warn!(error = %failure, count, "nobody can log in");
             }
             Ok((above(t.error_auth_away.to_owned()), StatusCode::SERVICE_UNAVAILABLE))
         }
-        Failure::Busy { retry_after } => {
-            let text = t.error_busy.replace("{seconds}", &retry_after.to_string());
-            Ok((above(text), StatusCode::TOO_MANY_REQUESTS))
-        }
         Failure::Refused(refusal) => {
             let errors = match refusal.slug.as_str() {
+                _ if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
+                    let seconds = retry_after(refusal.retry_after).to_string();
+                    above(t.error_busy.replace("{seconds}", &seconds))
+                }
                 "bad-credentials" => above(t.error_credentials.to_owned()),
                 "email-taken" => Errors { email: Some(t.error_email_taken), ..Errors::default() },
-                _ if names(&refusal, "/email") => Errors { email: Some(t.error_email), ..Errors::default() },
-                _ if names(&refusal, "/password") => {
+                _ if refusal.is_about("/email") => Errors { email: Some(t.error_email), ..Errors::default() },
+                _ if refusal.is_about("/password") => {
                     Errors { password: Some(t.error_password_refused), ..Errors::default() }
                 }
                 _ => return Err(Failure::Refused(refusal)),
@@ -231,10 +231,4 @@ fn explain(visitor: &Visitor, failure: Failure) -> Result<(Errors, StatusCode), 
         }
         failure => Err(failure),
     }
-}
-
-/// Whether a problem is about the field at `pointer`.
-fn names(refusal: &Refusal, pointer: &str) -> bool {
-    let errors = refusal.body["errors"].as_array();
-    errors.is_some_and(|errors| errors.iter().any(|error| error["pointer"] == pointer))
 }

@@ -8,17 +8,20 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
-use shop_core::{Money, ProductId};
+use shop_client::Product;
+use shop_core::{
+    Currency, Money, ProductId,
+    basket::{Line, Total},
+};
 use uuid::Uuid;
 
 use crate::{
-    cart::{Cart, MOST_OF_ONE},
-    clients::{NewLine, Product},
+    app::App,
+    cart::{Cart, Full, MOST_OF_ONE},
+    flash::Flash,
     form::Form,
     local_path::LocalPath,
     page::{Page, Section, render},
-    session::Flash,
-    state::AppState,
     visitor::{Changes, Result, Visit, Visitor},
 };
 
@@ -27,8 +30,9 @@ use crate::{
 struct CartPage<'a> {
     page: Page<'a>,
     lines: Vec<CartLine>,
-    total: String,
-    /// Every line can be ordered as it is.
+    /// `None`: the lines have no sum, see [`shop_core::basket::NoTotal`].
+    total: Option<String>,
+    /// Whether every line can be ordered as it is.
     may_order: bool,
     /// Why the order that was just sent was not placed.
     refusal: Option<&'static str>,
@@ -43,35 +47,37 @@ struct CartLine {
     quantity: u32,
     product: Option<Product>,
     sum: Option<Money>,
-    /// Why this line cannot be ordered, or what has changed about it.
+    /// Why this line cannot be ordered, or what has changed.
     note: Option<String>,
 }
 
 /// What a refused order says about the cart.
 #[derive(Default)]
 pub(super) struct Refused {
-    /// Above the cart.
+    /// Shown above the cart.
     pub(super) reason: Option<&'static str>,
-    /// At a product's line.
+    /// Shown at the lines of these products.
     pub(super) notes: HashMap<ProductId, String>,
+    /// The order's idempotency key, when the same order may be sent again: it may have been placed after all.
+    pub(super) key: Option<Uuid>,
 }
 
 /// `GET /cart`
-pub(super) async fn page(State(state): State<AppState>, Extension(visitor): Visit) -> Result {
-    cart_page(&state, &visitor, &visitor.cart, Refused::default(), StatusCode::OK).await
+pub(super) async fn page(State(app): State<App>, Extension(visitor): Visit) -> Result {
+    cart_page(&app, &visitor, &visitor.cart, Refused::default(), StatusCode::OK).await
 }
 
-/// The page of `cart`, at the catalog's present prices.
+/// The page of `cart`, at the catalog's current prices.
 pub(super) async fn cart_page(
-    state: &AppState,
+    app: &App,
     visitor: &Visitor,
     cart: &Cart,
     mut refused: Refused,
     status: StatusCode,
 ) -> Result {
-    let ids: Vec<ProductId> = cart.lines().iter().map(|line| line.product_id).collect();
-    let mut products = state.catalog.by_ids(&ids).await.map_err(|failure| visitor.stopped_by(failure))?;
-    let t = visitor.lang.texts();
+    let ids = cart.product_ids();
+    let mut products = app.catalog.by_ids(&ids).await.map_err(|failure| visitor.stopped_by(failure))?;
+    let t = visitor.texts();
     let mut may_order = !cart.is_empty();
     let mut lines = Vec::with_capacity(ids.len());
     for line in cart.lines() {
@@ -79,8 +85,8 @@ pub(super) async fn cart_page(
         let product = products.remove(&id);
         let shortage = match &product {
             None => Some(t.not_sold.to_owned()),
-            Some(product) if product.stock <= 0 => Some(t.out_of_stock_none.to_owned()),
-            Some(product) if product.stock < i64::from(quantity) => {
+            Some(product) if product.stock == 0 => Some(t.out_of_stock_none.to_owned()),
+            Some(product) if product.stock < quantity => {
                 Some(t.out_of_stock.replace("{count}", &product.stock.to_string()))
             }
             Some(_) => None,
@@ -90,18 +96,28 @@ pub(super) async fn cart_page(
         let note = shortage.or_else(|| refused.notes.remove(&id));
         lines.push(CartLine { id, quantity, product, sum, note });
     }
-    let currency =
-        lines.iter().find_map(|line| line.product.as_ref()).map_or("RUB", |product| &product.currency);
     let page = CartPage {
         page: Page::new(visitor, Section::Cart, t.cart_title).with_cart_count(cart.count()),
-        total: visitor.lang.money(&lines.iter().filter_map(|line| line.sum).sum(), currency),
+        total: total(&lines)
+            .map(|total| t.money(&total.amount(), &total.currency().unwrap_or(Currency::RUB))),
         may_order,
         refusal: refused.reason,
         agreed: encode_lines(&lines),
-        key: state.clock.new_id(),
+        key: refused.key.unwrap_or_else(|| app.clock.new_id()),
         lines,
     };
     Ok(render(status, &page)?)
+}
+
+/// What the lines cost together.
+fn total(lines: &[CartLine]) -> Option<Total> {
+    let mut total = Total::default();
+    for line in lines {
+        if let Some(product) = &line.product {
+            total.add(line.id, line.quantity, product.price, product.currency).ok()?;
+        }
+    }
+    Some(total)
 }
 
 /// What the visitor agrees to by pressing the button: `product:quantity:price`, separated by commas.
@@ -112,11 +128,11 @@ fn encode_lines(lines: &[CartLine]) -> String {
     lines.join(",")
 }
 
-/// Reads what [`encode_lines`] wrote. `None`: it did not write this.
-pub(super) fn decode_lines(text: &str) -> Option<Vec<NewLine>> {
+/// Reads what [`encode_lines`] wrote; `None` for any other text.
+pub(super) fn decode_lines(text: &str) -> Option<Vec<Line>> {
     let line = |text: &str| {
         let mut parts = text.splitn(3, ':');
-        Some(NewLine {
+        Some(Line {
             product_id: parts.next()?.parse().ok()?,
             quantity: parts.next()?.parse().ok().filter(|quantity| (1..=MOST_OF_ONE).contains(quantity))?,
             price: Some(parts.next()?.parse().ok()?),
@@ -128,7 +144,7 @@ pub(super) fn decode_lines(text: &str) -> Option<Vec<NewLine>> {
 #[derive(Deserialize)]
 pub(super) struct Change {
     product_id: ProductId,
-    /// As typed; without it, one.
+    /// As typed; one if it is missing.
     quantity: Option<String>,
     next: Option<String>,
 }
@@ -158,7 +174,7 @@ pub(super) async fn add(Extension(visitor): Visit, Form { fields: form, .. }: Fo
         None | Some(0) => Flash::BadQuantity,
         Some(quantity) => match cart.add(form.product_id, quantity) {
             Ok(()) => Flash::AddedToCart,
-            Err(crate::cart::Full) => Flash::CartIsFull,
+            Err(Full) => Flash::CartIsFull,
         },
     };
     Ok(back_with(&form, cart, flash))
@@ -171,7 +187,7 @@ pub(super) async fn update(Extension(visitor): Visit, Form { fields: form, .. }:
         None => Flash::BadQuantity,
         Some(quantity) => match cart.set(form.product_id, quantity) {
             Ok(()) => Flash::CartUpdated,
-            Err(crate::cart::Full) => Flash::CartIsFull,
+            Err(Full) => Flash::CartIsFull,
         },
     };
     Ok(back_with(&form, cart, flash))

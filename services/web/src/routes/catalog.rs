@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use shop_client::{Failure, Product, Search};
 use shop_core::ProductId;
 use shop_runtime::{
     Periodically,
@@ -11,14 +12,15 @@ use shop_runtime::{
 use uuid::Uuid;
 
 use crate::{
-    clients::{Failure, Product, Search},
+    app::App,
     page::{Page, Section, render},
-    state::AppState,
     visitor::{Result, Visit},
 };
 
 /// How many products a page shows: whole rows at every width.
 const PAGE: usize = 12;
+/// How many products are looked at for the categories of the filter: one page, and no more.
+const SURVEYED: usize = 100;
 /// The longest search that the catalog takes, in characters; the rest is cut off.
 const LONGEST_SEARCH: usize = 64;
 
@@ -33,7 +35,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Empty fields, as an empty search form sends them, are no filter.
+    /// Drops empty fields: an empty search form sends them too.
     fn cleaned(self) -> Self {
         let clean = |text: Option<String>| {
             let text: String = text?.trim().chars().take(LONGEST_SEARCH).collect();
@@ -46,7 +48,7 @@ impl Filter {
         }
     }
 
-    /// The address of the catalog under this filter.
+    /// The address of the catalog with this filter.
     fn url(&self) -> String {
         match serde_urlencoded::to_string(self) {
             Ok(query) if !query.is_empty() => format!("/catalog?{query}"),
@@ -78,7 +80,7 @@ struct CatalogPage<'a> {
 
 /// `GET /catalog`
 pub(super) async fn page(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Query(filter): Query<Filter>,
 ) -> Result {
@@ -89,16 +91,17 @@ pub(super) async fn page(
         cursor: filter.cursor.as_deref(),
         limit: PAGE,
     };
-    let (found, categories) = tokio::join!(state.catalog.search(&search), categories(&state));
-    let (products, next) = found.map_err(|failure| visitor.stopped_by(failure))?;
-    let t = visitor.lang.texts();
+    let (found, categories) = tokio::join!(app.catalog.search(&search), categories(&app));
+    let found = found.map_err(|failure| visitor.stopped_by(failure))?;
+    let t = visitor.texts();
     let heading = match (&filter.q, &filter.category) {
         (Some(q), _) => t.results_for.replace("{query}", q),
-        (None, Some(category)) => visitor.lang.category(category),
+        (None, Some(category)) => visitor.texts().category(category),
         (None, None) => t.catalog_title.to_owned(),
     };
     let choice = |category: Option<&String>| {
-        let label = category.map_or(t.all_categories.to_owned(), |category| visitor.lang.category(category));
+        let label =
+            category.map_or(t.all_categories.to_owned(), |category| visitor.texts().category(category));
         let url = Filter { q: filter.q.clone(), category: category.cloned(), cursor: None }.url();
         Choice { label, url, is_current: filter.category.as_ref() == category }
     };
@@ -109,23 +112,27 @@ pub(super) async fn page(
         heading,
         is_filtered: filter.q.is_some() || filter.category.is_some(),
         choices: std::iter::once(None).chain(categories.iter().map(Some)).map(choice).collect(),
-        products,
+        products: found.items,
         first_url: filter.cursor.is_some().then(|| with_cursor(None)),
-        next_url: next.map(|cursor| with_cursor(Some(cursor))),
+        next_url: found.next.map(|cursor| with_cursor(Some(cursor))),
         q: filter.q.clone().unwrap_or_default(),
         category: filter.category.clone().unwrap_or_default(),
     };
     Ok(render(StatusCode::OK, &page)?)
 }
 
-/// The filter's categories; without them the page is still worth showing.
-async fn categories(state: &AppState) -> Arc<[String]> {
-    let fetched =
-        state.categories.try_get_with((), async { state.catalog.categories().await.map(Into::into) });
+/// The filter's categories; none when the catalog does not answer, since the page is still worth showing.
+async fn categories(app: &App) -> Arc<[String]> {
+    let fetched = app.categories.try_get_with((), async {
+        let surveyed = app.catalog.search(&Search::all(SURVEYED)).await?;
+        let categories: BTreeSet<String> =
+            surveyed.items.into_iter().map(|product| product.category).collect();
+        Ok(categories.into_iter().filter(|category| !category.is_empty()).collect())
+    });
     fetched.await.unwrap_or_else(|error: Arc<Failure>| {
         static AWAY: Periodically = Periodically::line();
         if let Some(count) = AWAY.due() {
-            tracing::warn!(%error, count, "the categories are not to be had");
+            tracing::warn!(%error, count, "the categories cannot be read");
         }
         Arc::default()
     })
@@ -137,22 +144,22 @@ struct ProductPage<'a> {
     page: Page<'a>,
     product: Product,
     category_url: String,
-    /// Of the order that "buy now" places.
+    /// The idempotency key of the order that "buy now" places.
     key: Uuid,
 }
 
 /// `GET /products/{id}`
 pub(super) async fn product(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Path(id): Path<ProductId>,
 ) -> Result {
-    let product = state.catalog.product(id).await.map_err(|failure| visitor.stopped_by(failure))?;
+    let product = app.catalog.product(id).await.map_err(|failure| visitor.stopped_by(failure))?;
     let product = product.ok_or_else(|| Problem::not_found("No such product."))?;
     let category_url =
         Filter { category: Some(product.category.clone()), ..Filter::default() }.cleaned().url();
     let page = Page::new(&visitor, Section::Catalog, product.name.clone());
-    let key = state.clock.new_id();
+    let key = app.clock.new_id();
     Ok(render(StatusCode::OK, &ProductPage { page, product, category_url, key })?)
 }
 

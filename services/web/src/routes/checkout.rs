@@ -7,23 +7,23 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
-use shop_core::{Money, ProductId};
+use shop_client::{Failure, NewOrder, Refusal};
+use shop_core::{Currency, Money, ProductId, basket::Line};
 use shop_runtime::{Periodically, http::Problem};
 use uuid::Uuid;
 
 use super::cart::{Refused, cart_page, decode_lines, parse_quantity};
 use crate::{
+    app::App,
     cart::Cart,
-    clients::{Failure, NewLine, Refusal},
+    flash::Flash,
     form::Form,
-    i18n::Lang,
+    i18n::Texts,
     local_path::LocalPath,
-    session::Flash,
-    state::AppState,
     visitor::{Changes, Result, Visit, Visitor},
 };
 
-/// An order: what the cart's page showed (`lines`), or one product, or else the cart.
+/// The form of an order: what the cart's page showed (`lines`), or one product, or else the whole cart.
 #[derive(Deserialize)]
 pub(super) struct Checkout {
     lines: Option<String>,
@@ -33,16 +33,16 @@ pub(super) struct Checkout {
     key: Option<Uuid>,
 }
 
-/// What is ordered, and what the cart looks like before it is.
+/// What is ordered, and the cart before that.
 struct Wanted {
-    lines: Vec<NewLine>,
-    /// Keeps what is ordered if the order cannot be placed now.
+    lines: Vec<Line>,
+    /// What stays in the cart if the order cannot be placed now.
     cart: Cart,
     is_whole_cart: bool,
 }
 
 impl Wanted {
-    /// The cart with all that is wanted in it, though it was emptied since.
+    /// The cart with everything that is wanted, even if it has been emptied since.
     fn filled_in(&self) -> Cart {
         let mut cart = self.cart.clone();
         for line in &self.lines {
@@ -57,7 +57,7 @@ impl Wanted {
 
 /// `POST /order`
 pub(super) async fn order(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Form { fields: form, is_stale }: Form<Checkout>,
 ) -> Result {
@@ -74,24 +74,25 @@ pub(super) async fn order(
         return Ok(visitor.to_login(&to_cart(), keeping_cart()));
     };
     if is_stale {
-        let again = Refused { reason: Some(visitor.lang.texts().cart_look_again), ..Refused::default() };
+        let again = Refused { reason: Some(visitor.texts().cart_look_again), ..Refused::default() };
         let cart = wanted.filled_in();
-        let page = cart_page(&state, &visitor, &cart, again, StatusCode::CONFLICT).await?;
+        let page = cart_page(&app, &visitor, &cart, again, StatusCode::CONFLICT).await?;
         return Ok((Changes::default().with_cart(cart), page).into_response());
     }
-    let key = form.key.unwrap_or_else(|| state.clock.new_id());
-    match state.orders.place(account, key, &wanted.lines).await {
+    let key = form.key.unwrap_or_else(|| app.clock.new_id());
+    let order = NewOrder { customer_email: Some(&account.email), items: &wanted.lines };
+    match app.orders.place(&account.token, key, &order).await {
         Ok(order) => {
             let changes = Changes::default().with_flash(Flash::OrderPlaced);
             let changes = if wanted.is_whole_cart { changes.with_cart(Cart::default()) } else { changes };
             Ok((changes, Redirect::to(&format!("/orders/{}", order.id))).into_response())
         }
-        Err(Failure::Unauthorized) => Ok(visitor.to_login(&to_cart(), keeping_cart())),
-        Err(Failure::Refused(refusal)) if refusal.slug == "idempotency-key-in-progress" => {
+        Err(Failure::Unauthorized(_)) => Ok(visitor.to_login(&to_cart(), keeping_cart())),
+        Err(failure) if failure.is_refused_as("idempotency-key-in-progress") => {
             let changes = Changes::default().with_flash(Flash::OrderInProgress);
             Ok((changes, Redirect::to("/orders")).into_response())
         }
-        Err(failure) => refused(&state, &visitor, &wanted, failure).await,
+        Err(failure) => refused(&app, &visitor, &wanted, key, failure).await,
     }
 }
 
@@ -103,60 +104,61 @@ fn wanted(form: &Checkout, cart: &Cart) -> Result<Option<Wanted>, Problem> {
         return Ok(Some(Wanted { lines, cart: cart.clone(), is_whole_cart: true }));
     }
     let Some(product_id) = form.product_id else {
-        let lines = cart.lines().iter().map(|line| NewLine {
-            product_id: line.product_id,
-            quantity: line.quantity,
-            price: None,
-        });
-        return Ok(Some(Wanted { lines: lines.collect(), cart: cart.clone(), is_whole_cart: true }));
+        let lines = cart.lines().to_vec();
+        return Ok(Some(Wanted { lines, cart: cart.clone(), is_whole_cart: true }));
     };
     let Some(quantity) = parse_quantity(form.quantity.as_deref()).filter(|quantity| *quantity > 0) else {
         return Ok(None);
     };
     let mut with_it = cart.clone();
-    // Not `add`: reloading the answer sends the form again, and must not make it more.
+    // Not `add`: reloading the page sends the form again, and must not add to the quantity.
     if with_it.set(product_id, quantity.max(cart.quantity(product_id))).is_err() {
         tracing::debug!("the cart is full: a single order that cannot be placed is not kept in it");
     }
-    let lines = vec![NewLine { product_id, quantity, price: None }];
+    let lines = vec![Line { product_id, quantity, price: None }];
     Ok(Some(Wanted { lines, cart: with_it, is_whole_cart: false }))
 }
 
-/// The cart again, with the reason where it belongs.
-async fn refused(state: &AppState, visitor: &Visitor, wanted: &Wanted, failure: Failure) -> Result<Response> {
-    let t = visitor.lang.texts();
+/// Shows the cart again, with the reason beside the line that it is about.
+async fn refused(
+    app: &App,
+    visitor: &Visitor,
+    wanted: &Wanted,
+    key: Uuid,
+    failure: Failure,
+) -> Result<Response> {
+    let t = visitor.texts();
     let (status, refused) = match failure {
-        Failure::Away { .. } => {
-            static AWAY: Periodically = Periodically::line();
-            if let Some(count) = AWAY.due() {
+        Failure::Unavailable { .. } => {
+            static UNAVAILABLE: Periodically = Periodically::line();
+            if let Some(count) = UNAVAILABLE.due() {
                 tracing::warn!(error = %failure, count, "orders were not placed");
             }
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                Refused { reason: Some(t.cart_orders_away), ..Refused::default() },
+                Refused { reason: Some(t.cart_orders_away), key: Some(key), ..Refused::default() },
             )
         }
-        Failure::Busy { .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, Refused { reason: Some(t.cart_busy), ..Refused::default() })
-        }
-        Failure::Refused(refusal) => (refusal.status, explain(visitor.lang, &refusal, &wanted.lines)),
+        Failure::Refused(refusal) => (refusal.status, explain(t, &refusal, &wanted.lines)),
         failure => return Err(visitor.stopped_by(failure)),
     };
-    let page = cart_page(state, visitor, &wanted.cart, refused, status).await?;
+    let page = cart_page(app, visitor, &wanted.cart, refused, status).await?;
     Ok((Changes::default().with_cart(wanted.cart.clone()), page).into_response())
 }
 
-/// The words for a refusal, at the line that it names.
-fn explain(lang: Lang, refusal: &Refusal, lines: &[NewLine]) -> Refused {
-    let t = lang.texts();
-    let product = refusal.body["product_id"].as_i64().map(ProductId);
+/// The words for a refusal, for the line that it names.
+fn explain(t: &Texts, refusal: &Refusal, lines: &[Line]) -> Refused {
+    if refusal.status == StatusCode::TOO_MANY_REQUESTS {
+        return Refused { reason: Some(t.cart_busy), ..Refused::default() };
+    }
+    let product = refusal.product_id();
     let line = lines.iter().find(|line| Some(line.product_id) == product);
     let note = match refusal.slug.as_str() {
         "price-changed" => {
-            let new: Option<Money> = refusal.body["current_price"].to_string().parse().ok();
-            new.map(|new| price_note(lang, line.and_then(|line| line.price), new))
+            let new = refusal.current_price();
+            new.map(|new| price_note(t, line.and_then(|line| line.price), new))
         }
-        "out-of-stock" => Some(match refusal.body["available"].as_u64() {
+        "out-of-stock" => Some(match refusal.available() {
             Some(0) | None => t.out_of_stock_none.to_owned(),
             Some(left) => t.out_of_stock.replace("{count}", &left.to_string()),
         }),
@@ -173,19 +175,20 @@ fn explain(lang: Lang, refusal: &Refusal, lines: &[NewLine]) -> Refused {
         }
     };
     match (line, note) {
-        (Some(line), Some(note)) => {
-            Refused { reason: Some(t.cart_see_lines), notes: HashMap::from([(line.product_id, note)]) }
-        }
+        (Some(line), Some(note)) => Refused {
+            reason: Some(t.cart_see_lines),
+            notes: HashMap::from([(line.product_id, note)]),
+            key: None,
+        },
         _ => Refused { reason: Some(t.cart_refused), ..Refused::default() },
     }
 }
 
-fn price_note(lang: Lang, old: Option<Money>, new: Money) -> String {
-    let t = lang.texts();
-    // The order's own answer has no currency; the shop has one.
-    let new = lang.money(&new, "RUB");
+fn price_note(t: &Texts, old: Option<Money>, new: Money) -> String {
+    // The refusal has no currency; the shop has only one.
+    let new = t.money(&new, &Currency::RUB);
     match old {
-        Some(old) => t.price_changed.replace("{old}", &lang.money(&old, "RUB")).replace("{new}", &new),
+        Some(old) => t.price_changed.replace("{old}", &t.money(&old, &Currency::RUB)).replace("{new}", &new),
         None => t.price_changed_now.replace("{new}", &new),
     }
 }

@@ -1,14 +1,14 @@
 use askama::Template;
 use axum::{Extension, extract::State, http::StatusCode};
+use shop_client::{Product, Search};
 
 use crate::{
-    clients::{Product, Search},
+    app::App,
     page::{Page, Section, render},
-    state::AppState,
     visitor::{Result, Visit},
 };
 
-/// How many products stand in the window.
+/// How many products the home page shows.
 const FEATURED: usize = 8;
 
 #[derive(Template)]
@@ -19,9 +19,9 @@ struct Home<'a> {
 }
 
 /// `GET /`
-pub(super) async fn page(State(state): State<AppState>, Extension(visitor): Visit) -> Result {
-    let search = Search { limit: FEATURED, ..Search::default() };
-    let (products, _) = state.catalog.search(&search).await.map_err(|failure| visitor.stopped_by(failure))?;
-    let page = Page::new(&visitor, Section::Elsewhere, visitor.lang.texts().tagline);
+pub(super) async fn page(State(app): State<App>, Extension(visitor): Visit) -> Result {
+    let featured = app.catalog.search(&Search::all(FEATURED)).await;
+    let products = featured.map_err(|failure| visitor.stopped_by(failure))?.items;
+    let page = Page::new(&visitor, Section::Elsewhere, visitor.texts().tagline);
     Ok(render(StatusCode::OK, &Home { page, products })?)
 }

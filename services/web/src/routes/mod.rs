@@ -1,4 +1,4 @@
-//! The storefront's pages and forms. A form answers with a redirect, so that reloading a page repeats nothing.
+//! The storefront's pages and forms. The response to a form is a redirect, so that reloading a page repeats nothing.
 
 mod account;
 pub(crate) mod assets;
@@ -15,22 +15,21 @@ use axum::{
     http::{Extensions, HeaderMap, StatusCode, Version},
     routing::{get, post},
 };
-pub(crate) use pictures::Picture;
 use tower_http::compression::{
     CompressionLayer,
     predicate::{DefaultPredicate, Predicate as _},
 };
 
-use crate::state::AppState;
+use crate::app::App;
 
-/// A problem is read again, to become a page.
+/// Problems are not compressed: the layer reads them, to turn them into pages.
 fn is_success(status: StatusCode, _: Version, _: &HeaderMap, _: &Extensions) -> bool {
     status.is_success()
 }
 
-pub(crate) fn routes(state: AppState) -> Router {
-    // Only what is the same for everybody is compressed: a page holds its session's token next to what a visitor
-    // typed, which is what BREACH needs.
+pub(crate) fn routes(app: App) -> Router {
+    // Only what is the same for everybody is compressed. A page holds its session's token beside what a visitor has typed, and
+    // compressing the two together would allow the BREACH attack.
     let assets = Router::new()
         .route("/static/{file}", get(assets::asset))
         .route("/robots.txt", get(assets::robots))
@@ -52,6 +51,6 @@ pub(crate) fn routes(state: AppState) -> Router {
         .route("/orders/{id}", get(orders::order))
         .route("/orders/{id}/cancel", post(orders::cancel))
         .route("/language", post(language::switch))
-        .with_state(state)
+        .with_state(app)
         .merge(assets)
 }

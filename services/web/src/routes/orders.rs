@@ -6,15 +6,15 @@ use axum::{
     response::{IntoResponse as _, Redirect},
 };
 use serde::Deserialize;
+use shop_client::Order;
 use shop_core::{OrderId, OrderStatus};
 use shop_runtime::http::{Path, Problem, Query};
 
 use crate::{
-    clients::{Failure, Order},
+    app::App,
+    flash::Flash,
     form::{Empty, Form},
     page::{Page, Section, render},
-    session::Flash,
-    state::AppState,
     visitor::{Changes, Result, Visit},
 };
 
@@ -37,18 +37,18 @@ struct OrdersPage<'a> {
 
 /// `GET /orders`
 pub(super) async fn list(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Query(from): Query<From>,
 ) -> Result {
     let account = visitor.account()?;
     let cursor = from.cursor.as_deref().filter(|cursor| !cursor.is_empty());
-    let page = state.orders.list(account, cursor, PAGE).await;
-    let (orders, next) = page.map_err(|failure| visitor.stopped_by(failure))?;
-    let next_query = next.and_then(|cursor| serde_urlencoded::to_string([("cursor", cursor)]).ok());
+    let page = app.orders.list(&account.token, cursor, PAGE).await;
+    let found = page.map_err(|failure| visitor.stopped_by(failure))?;
+    let next_query = found.next.and_then(|cursor| serde_urlencoded::to_string([("cursor", cursor)]).ok());
     let page = OrdersPage {
-        page: Page::new(&visitor, Section::Orders, visitor.lang.texts().orders_title),
-        orders,
+        page: Page::new(&visitor, Section::Orders, visitor.texts().orders_title),
+        orders: found.items,
         is_first: cursor.is_none(),
         next_url: next_query.map(|query| format!("/orders?{query}")),
     };
@@ -70,21 +70,21 @@ impl OrderPage<'_> {
 
 /// `GET /orders/{id}`
 pub(super) async fn order(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Path(id): Path<OrderId>,
 ) -> Result {
     let account = visitor.account()?;
-    let order = state.orders.get(account, id).await.map_err(|failure| visitor.stopped_by(failure))?;
+    let order = app.orders.get(&account.token, id).await.map_err(|failure| visitor.stopped_by(failure))?;
     let order = order.ok_or_else(|| Problem::not_found("No such order."))?;
-    let title = format!("{} {}", visitor.lang.texts().order, order.short_id());
+    let title = format!("{} {}", visitor.texts().order, visitor.texts().order_number(&order.id));
     let page = Page::new(&visitor, Section::Orders, title);
     Ok(render(StatusCode::OK, &OrderPage { page, order })?)
 }
 
 /// `POST /orders/{id}/cancel`
 pub(super) async fn cancel(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Extension(visitor): Visit,
     Path(id): Path<OrderId>,
     Form { is_stale, .. }: Form<Empty>,
@@ -94,9 +94,9 @@ pub(super) async fn cancel(
         let changes = Changes::default().with_flash(Flash::LookAgain);
         return Ok((changes, Redirect::to(&format!("/orders/{id}"))).into_response());
     }
-    let flash = match state.orders.cancel(account, id).await {
+    let flash = match app.orders.cancel(&account.token, id).await {
         Ok(()) => Flash::OrderCancelled,
-        Err(Failure::Refused(refusal)) if refusal.status == StatusCode::CONFLICT => Flash::TooLateToCancel,
+        Err(failure) if failure.is_refused_with(StatusCode::CONFLICT) => Flash::TooLateToCancel,
         Err(failure) => return Err(visitor.stopped_by(failure)),
     };
     let changes = Changes::default().with_flash(flash);

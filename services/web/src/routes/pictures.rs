@@ -1,48 +1,29 @@
-//! The catalog's pictures, from our own origin: the pages allow pictures from nowhere else.
+//! The catalog's pictures, served from our own origin: pages may show no others.
 
 use axum::{
-    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use sha2::{Digest as _, Sha256};
+use shop_client::Failure;
 use shop_core::ProductId;
 use shop_runtime::http::{Path, Problem};
 
-use crate::{clients::Failure, state::AppState};
+use crate::{app::App, failure, picture::Picture};
 
-/// A picture that is kept in memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Picture {
-    svg: Bytes,
-    etag: String,
-}
-
-impl Picture {
-    fn new(svg: Vec<u8>) -> Self {
-        let hash: String = Sha256::digest(&svg)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { svg: svg.into(), etag: format!("\"{hash}\"") }
-    }
-
-    /// What it takes of the cache, in bytes.
-    pub(crate) fn weight(&self) -> u32 {
-        u32::try_from(self.svg.len()).unwrap_or(u32::MAX)
-    }
-}
-
-/// Opened by itself, an SVG is a document: it may style itself and do nothing else.
+/// An SVG that is opened by itself is a document: it may style itself and nothing else.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// `GET /pictures/{id}.svg`
 pub(super) async fn picture(
-    State(state): State<AppState>,
+    State(app): State<App>,
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let no_such = || Problem::not_found("No such picture.");
     let id: ProductId = file.strip_suffix(".svg").and_then(|id| id.parse().ok()).ok_or_else(no_such)?;
-    let picture = kept_or_fetched(&state, id).await.map_err(Failure::into_problem)?.ok_or_else(no_such)?;
+    let picture =
+        kept_or_fetched(&app, id).await.map_err(|failure| failure::problem(&failure))?.ok_or_else(no_such)?;
     let caching = [
         (header::CACHE_CONTROL, "public, max-age=600, stale-while-revalidate=86400".to_owned()),
         (header::ETAG, picture.etag.clone()),
@@ -57,12 +38,12 @@ pub(super) async fn picture(
     Ok((caching, kind, picture.svg).into_response())
 }
 
-async fn kept_or_fetched(state: &AppState, id: ProductId) -> Result<Option<Picture>, Failure> {
-    if let Some(picture) = state.pictures.get(&id.0).await {
+async fn kept_or_fetched(app: &App, id: ProductId) -> Result<Option<Picture>, Failure> {
+    if let Some(picture) = app.pictures.get(&id.0).await {
         return Ok(Some(picture));
     }
-    let Some(svg) = state.catalog.picture(id).await? else { return Ok(None) };
+    let Some(svg) = app.catalog.picture(id).await? else { return Ok(None) };
     let picture = Picture::new(svg);
-    state.pictures.insert(id.0, picture.clone()).await;
+    app.pictures.insert(id.0, picture.clone()).await;
     Ok(Some(picture))
 }

@@ -113,7 +113,7 @@ async fn an_expired_login_leads_to_the_login_and_back() {
     let answer = customer.get("/orders?cursor=c2").await;
     assert_eq!((answer.status, answer.location()), (303, "/login?next=%2Forders%3Fcursor%3Dc2"));
     let page = customer.get(answer.location()).await;
-    page.shows("Your login has run out");
+    page.shows("Your login has expired");
     assert_eq!(page.hidden("next"), "/orders?cursor=c2");
 }
 

@@ -160,7 +160,7 @@ async fn an_order_that_meets_an_expired_token_keeps_the_cart() {
     assert_eq!((answer.status, answer.location()), (303, "/login?next=%2Fcart"));
     assert!(shop.upstreams.order.asked().is_empty());
     let login = customer.get("/login?next=%2Fcart").await;
-    login.shows("Your login has run out");
+    login.shows("Your login has expired");
     customer.get("/cart").await.shows("RUB\u{a0}2,500.00");
 
     // And the same when it is order_service that finds it expired.
@@ -200,6 +200,23 @@ async fn a_refused_order_shows_the_cart_with_the_reason_at_its_line() {
     }
     shop.upstreams.order.refuses(409, "idempotency-key-in-progress", &json!({}));
     assert_eq!(press(&mut customer).await.location(), "/orders");
+}
+
+#[tokio::test]
+async fn an_order_whose_answer_is_lost_is_sent_again_and_can_be_sent_again_with_its_key() {
+    let shop = Shop::open().await;
+    let mut customer = shop.customer().await;
+    with_cart(&mut customer).await;
+    shop.upstreams.order.answers(500, None, b"");
+    let page = press(&mut customer).await;
+    assert_eq!(page.status, 503);
+    page.shows("Orders cannot be taken right now");
+    let asked = shop.upstreams.order.asked();
+    assert_eq!(asked.len(), 3);
+    for again in &asked {
+        assert_eq!(again.headers["idempotency-key"], format!("\"{}\"", page.hidden("key")));
+        assert_eq!(again.body, asked[0].body);
+    }
 }
 
 #[tokio::test]

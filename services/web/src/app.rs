@@ -2,24 +2,21 @@ use std::{sync::Arc, time::Duration};
 
 use cookie::Key;
 use moka::future::Cache;
+use shop_client::{Auth, Catalog, Orders, Upstream};
 use shop_core::Clock;
 
-use crate::{
-    Config,
-    clients::{Auth, Catalog, Orders, Upstream},
-    routes::Picture,
-};
+use crate::{config::Config, picture::Picture};
 
-/// The pictures that are kept, in bytes.
+/// How much memory the cached pictures may take, in bytes.
 const PICTURES_IN_MEMORY: u64 = 8 * 1024 * 1024;
-/// How long a changed picture may look old.
+/// How long a picture is cached after it has changed.
 const PICTURE_FRESH: Duration = Duration::from_secs(300);
 /// How long a new category may be missing from the filter.
 const CATEGORIES_FRESH: Duration = Duration::from_secs(60);
 
 /// What the handlers share. Cloning is cheap.
 #[derive(Clone)]
-pub(crate) struct AppState(Arc<Inner>);
+pub(crate) struct App(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) key: Key,
@@ -32,7 +29,7 @@ pub(crate) struct Inner {
     pub(crate) categories: Cache<(), Arc<[String]>>,
 }
 
-impl std::ops::Deref for AppState {
+impl std::ops::Deref for App {
     type Target = Inner;
 
     fn deref(&self) -> &Inner {
@@ -40,17 +37,16 @@ impl std::ops::Deref for AppState {
     }
 }
 
-impl AppState {
+impl App {
     pub(crate) fn new(config: &Config, clock: Clock) -> anyhow::Result<Self> {
-        let http = shop_runtime::client::client()?;
-        let upstream = |name, url| Upstream::new(name, url, http.clone());
+        let http = shop_client::http()?;
         Ok(Self(Arc::new(Inner {
             key: config.cookie_key()?,
             trust_proxy: config.trust_proxy,
             clock,
-            auth: Auth(upstream("auth_service", &config.auth_url)),
-            catalog: Catalog(upstream("catalog_service", &config.catalog_url)),
-            orders: Orders(upstream("order_service", &config.order_url)),
+            auth: Auth::new(&config.auth_url, &http),
+            catalog: Catalog::new(&config.catalog_url, &http),
+            orders: Orders::new(&config.order_url, &http),
             pictures: Cache::builder()
                 .weigher(|_, picture: &Picture| picture.weight())
                 .max_capacity(PICTURES_IN_MEMORY)
@@ -60,8 +56,8 @@ impl AppState {
         })))
     }
 
-    /// The services that the storefront speaks to.
-    pub(crate) fn upstreams(&self) -> [Upstream; 3] {
-        [self.auth.0.clone(), self.catalog.0.clone(), self.orders.0.clone()]
+    /// The services that the storefront calls.
+    pub(crate) fn upstreams(&self) -> [&Upstream; 3] {
+        [self.auth.upstream(), self.catalog.upstream(), self.orders.upstream()]
     }
 }
