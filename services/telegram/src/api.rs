@@ -1,9 +1,11 @@
-//! The Bot API, as the bot calls it: with patience for its flood control, and with words for its errors that have
-//! no token, no address and no message in them.
+//! The Bot API, as the bot calls it: it waits out flood control, and its errors contain no token, address or message.
 
 use std::{error::Error as _, time::Duration};
 
 use anyhow::Context as _;
+use backon::{ConstantBuilder, Retryable as _};
+use error_reporter::Report;
+use shop_core::Language;
 use shop_runtime::config::{ExposeSecret as _, SecretString};
 use teloxide::{
     ApiError, Bot, RequestError,
@@ -16,19 +18,19 @@ use teloxide::{
 };
 use url::Url;
 
-use crate::replies::{self, Language, Reply};
+use crate::replies::{self, Reply};
 
 /// How long the Bot API may hold a poll open when there is nothing to say, in seconds.
 const LONG_POLL: u32 = 25;
 
-/// A call that is not answered in this time has failed; a long poll has its own time on top.
+/// A call that takes longer has failed; a long poll may take its own time on top.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Longer than this a chat is not kept waiting for flood control: its next message will do better.
+/// How long a chat is kept waiting for flood control at most.
 const LONGEST_FLOOD_WAIT: Duration = Duration::from_secs(30);
 
-/// How often a call is made before it is given up.
-const TRIES: u32 = 3;
+/// How often a call is repeated before it is given up.
+const REPEATS: usize = 2;
 
 /// How long a call waits before it tries to connect again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
@@ -37,10 +39,10 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(crate) struct Api(Bot);
 
-/// Why a call to the Bot API failed, as may be logged.
+/// Why a call to the Bot API failed. It may be logged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// The token is not a bot's (any more).
+    /// The token is not a bot's, or no longer.
     #[error("the Bot API does not know this TELEGRAM_BOT_TOKEN")]
     InvalidToken,
     /// Updates go to a webhook.
@@ -50,7 +52,7 @@ pub(crate) enum CallError {
     #[error("another process receives this bot's updates")]
     AnotherBot,
     /// Flood control.
-    #[error("the Bot API wants {} s of silence", .0.as_secs())]
+    #[error("the Bot API wants a pause of {} s", .0.as_secs())]
     FloodControl(Duration),
     /// There is nothing to change.
     #[error("the message is not modified")]
@@ -58,7 +60,7 @@ pub(crate) enum CallError {
     /// Any other refusal, in the Bot API's words.
     #[error("the Bot API refuses: {0}")]
     Refused(String),
-    /// No connection came about, so the call was not carried out.
+    /// There was no connection, so the call was not carried out.
     #[error("the Bot API cannot be reached: {0}")]
     NotConnected(String),
     /// No answer, or none that can be read.
@@ -87,20 +89,19 @@ impl Api {
         bounded(CALL_TIMEOUT, self.0.get_me()).await
     }
 
-    /// Makes the Bot API keep updates for [`Api::updates`], where it sent them to a webhook before.
+    /// Makes the Bot API keep updates for [`Api::updates`] instead of sending them to a webhook.
     pub(crate) async fn take_over_updates(&self) -> Result<(), CallError> {
         bounded(CALL_TIMEOUT, self.0.delete_webhook()).await.map(drop)
     }
 
-    /// Tells clients which commands to offer, in every language that the bot speaks.
+    /// Sets the commands that clients suggest, in every language that the bot speaks.
     pub(crate) async fn offer_commands(&self) -> Result<(), CallError> {
         bounded(CALL_TIMEOUT, self.0.set_my_commands(replies::commands(Language::English))).await?;
         let russian = self.0.set_my_commands(replies::commands(Language::Russian)).language_code("ru");
         bounded(CALL_TIMEOUT, russian).await.map(drop)
     }
 
-    /// The updates from `offset` on; all before it are confirmed by this, and gone. With `wait` the Bot API takes
-    /// its time until there is one.
+    /// Returns the updates from `offset` on, and confirms all before it. With `wait`, the Bot API waits until there is one.
     pub(crate) async fn updates(&self, offset: i32, wait: bool) -> Result<Vec<Update>, CallError> {
         let wait = if wait { LONG_POLL } else { 0 };
         let kinds = [AllowedUpdate::Message, AllowedUpdate::EditedMessage, AllowedUpdate::CallbackQuery];
@@ -108,7 +109,7 @@ impl Api {
         bounded(CALL_TIMEOUT + Duration::from_secs(wait.into()), call).await
     }
 
-    /// Confirms the updates before `offset`, and asks for nothing.
+    /// Confirms the updates before `offset`, and returns none.
     pub(crate) async fn confirm(&self, offset: i32) -> Result<(), CallError> {
         let call = self.0.get_updates().offset(offset).limit(1).timeout(0);
         bounded(Duration::from_secs(3), call).await.map(drop)
@@ -121,7 +122,7 @@ impl Api {
         patiently(call).await.map(drop)
     }
 
-    /// Puts `reply` in the place of a message of the bot's own.
+    /// Replaces one of the bot's own messages by `reply`.
     pub(crate) async fn edit(
         &self,
         chat: ChatId,
@@ -131,7 +132,7 @@ impl Api {
         let mut call = self.0.edit_message_text(chat, message, &reply.text).parse_mode(ParseMode::Html);
         call.reply_markup = reply.keyboard.clone();
         match patiently(call).await {
-            // A button was pressed twice, and the message says already what it should.
+            // A button was pressed twice, and the message already says what it should.
             Ok(_) | Err(CallError::NotModified) => Ok(()),
             Err(error) => Err(error),
         }
@@ -156,26 +157,21 @@ impl Api {
     }
 }
 
-/// Makes a call, and again when it was certainly not carried out: after flood control, and when no connection came
-/// about. Anything else could have been carried out, and its repetition would say everything twice.
+/// Makes a call, and repeats it if it was certainly not carried out: after flood control, and when there was no connection.
+/// Anything else may have been carried out, and repeating it would send a message twice.
 async fn patiently<R: Request<Err = RequestError>>(call: R) -> Result<Output<R>, CallError> {
-    let mut tries = 1;
-    loop {
-        let error = match bounded(CALL_TIMEOUT, call.send_ref()).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let pause = match error {
-            CallError::FloodControl(wait) if wait <= LONGEST_FLOOD_WAIT => wait,
-            CallError::NotConnected(_) => RECONNECT_PAUSE,
-            error => return Err(error),
-        };
-        if tries == TRIES {
-            return Err(error);
-        }
-        tries += 1;
-        tokio::time::sleep(pause).await;
-    }
+    let again = ConstantBuilder::default().with_delay(RECONNECT_PAUSE).with_max_times(REPEATS);
+    (|| bounded(CALL_TIMEOUT, call.send_ref()))
+        .retry(again)
+        .when(|error| match error {
+            CallError::FloodControl(wait) => *wait <= LONGEST_FLOOD_WAIT,
+            error => matches!(error, CallError::NotConnected(_)),
+        })
+        .adjust(|error, pause| match error {
+            CallError::FloodControl(wait) => pause.map(|_| *wait),
+            _ => pause,
+        })
+        .await
 }
 
 async fn bounded<T>(
@@ -196,7 +192,7 @@ impl From<&RequestError> for CallError {
             RequestError::Api(ApiError::MessageNotModified) => Self::NotModified,
             RequestError::Api(ApiError::TerminatedByOtherGetUpdates) => Self::AnotherBot,
             RequestError::Api(ApiError::CantGetUpdates) => Self::Webhook,
-            // The Bot API says more than teloxide compares with.
+            // The Bot API says more than the text that teloxide compares.
             RequestError::Api(ApiError::Unknown(words)) if words.contains("webhook is active") => {
                 Self::Webhook
             }
@@ -205,23 +201,17 @@ impl From<&RequestError> for CallError {
             RequestError::MigrateToChatId(_) => Self::Refused("the chat has moved".to_owned()),
             RequestError::Network(error) if error.is_connect() => Self::NotConnected(causes(error)),
             RequestError::Network(error) => Self::Away(causes(error)),
-            // The answer itself stays out: that of getUpdates has people's messages in it.
+            // Without the response itself: that of getUpdates contains people's messages.
             RequestError::InvalidJson { .. } => Self::Away("the answer is not the Bot API's".to_owned()),
             RequestError::Io(error) => Self::Away(error.to_string()),
         }
     }
 }
 
-/// What is behind a network error. reqwest's own words have the address in them, and the address has the token.
+/// The cause of a network error. reqwest's own text contains the address, and the address contains the token.
 fn causes(error: &reqwest_for_teloxide::Error) -> String {
     let kind = if error.is_timeout() { "no answer in time" } else { "the connection failed" };
-    let mut told = kind.to_owned();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        told = format!("{told}: {error}");
-        cause = error.source();
-    }
-    told
+    error.source().map_or(kind.to_owned(), |cause| format!("{kind}: {}", Report::new(cause)))
 }
 
 #[cfg(test)]

@@ -1,18 +1,15 @@
-//! What a person types, understood: commands, and the lines of an order. Pure; it knows neither Telegram's types
-//! nor the shop's services.
+//! Reads what people type: commands, and the lines of an order. Pure: it knows neither Telegram's types nor the shop's services.
 
 use std::fmt;
 
-use shop_core::{Email, ProductId};
+use shop_core::{
+    Basket, Email, ProductId,
+    basket::{Limits, Line, Unfit},
+};
 use shop_runtime::config::SecretString;
 use thiserror::Error;
 
-/// As many different products as order_service takes in one order.
-pub(crate) const MAX_LINES: usize = 50;
-/// As many of one product as order_service takes.
-pub(crate) const MAX_QUANTITY: u32 = 1000;
-
-/// A command, with its arguments understood or not.
+/// A command, with its arguments, or why they were not understood.
 #[derive(Debug)]
 pub(crate) enum Command {
     Start,
@@ -26,7 +23,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// For span names and metrics: one of a few words, whatever was typed.
+    /// For span names and metrics: one of a few fixed words, whatever was typed.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -60,17 +57,29 @@ pub(crate) enum LoginError {
 /// Why the lines of an order were not understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum OrderError {
-    #[error("there is no line")]
+    #[error("there are no lines")]
     Empty,
     #[error("`{0}` is not product:quantity")]
     Malformed(String),
-    #[error("the quantity of {0} is not 1 to {MAX_QUANTITY}")]
+    #[error("the quantity of {0} is not 1 to {most}", most = Limits::ORDER.of_one)]
     Quantity(ProductId),
-    #[error("there are more than {MAX_LINES} different products")]
+    #[error("there are more than {most} different products", most = Limits::ORDER.products)]
     TooManyLines,
 }
 
-/// A command, and whom it is addressed to: in a group `/help@other_bot` is for somebody else.
+impl From<Unfit> for OrderError {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::TooManyProducts { .. } => Self::TooManyLines,
+            // Drafts have no prices that could contradict each other.
+            Unfit::Quantity { product_id, .. } | Unfit::ContradictoryPrices { product_id } => {
+                Self::Quantity(product_id)
+            }
+        }
+    }
+}
+
+/// A command, and the bot that it is addressed to: in a group, `/help@other_bot` is for another bot.
 #[derive(Debug)]
 pub(crate) struct Addressed {
     pub(crate) command: Command,
@@ -78,7 +87,7 @@ pub(crate) struct Addressed {
     pub(crate) bot: Option<String>,
 }
 
-/// Reads a message; `None` when it is no command.
+/// Reads a message; `None` if it is not a command.
 pub(crate) fn parse(text: &str) -> Option<Addressed> {
     let rest = text.trim_start().strip_prefix('/')?;
     let (word, arguments) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
@@ -99,7 +108,7 @@ pub(crate) fn parse(text: &str) -> Option<Addressed> {
     Some(Addressed { command, bot })
 }
 
-/// The address is one word; the password is all the rest of its line, because a password may have spaces in it, at its ends too.
+/// The address is one word. The password is the rest of the line, because a password may contain spaces, also at its ends.
 fn credentials(arguments: &str) -> Result<Credentials, LoginError> {
     let (email, rest) =
         arguments.trim_start().split_once(char::is_whitespace).ok_or(LoginError::Incomplete)?;
@@ -111,41 +120,43 @@ fn credentials(arguments: &str) -> Result<Credentials, LoginError> {
     Ok(Credentials { email, password: SecretString::from(password.to_owned()) })
 }
 
-/// An order that is being put together: different products, each with a quantity within its bounds.
+/// An order that is being put together, within [`Limits::ORDER`].
 ///
 /// Written and read as the specification has it: `1:2,2:1`; a bare `1` is `1:1`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Draft(Vec<(ProductId, u32)>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Draft(Basket);
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self(Basket::new(Limits::ORDER))
+    }
+}
 
 impl Draft {
     /// The lines, in the order in which the products were first named.
-    pub(crate) fn lines(&self) -> &[(ProductId, u32)] {
-        &self.0
+    pub(crate) fn lines(&self) -> &[Line] {
+        self.0.lines()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The products.
+    pub(crate) fn product_ids(&self) -> Vec<ProductId> {
+        self.0.product_ids()
+    }
+
     /// This draft with `quantity` more of a product.
-    pub(crate) fn with(mut self, product: ProductId, quantity: u32) -> Result<Self, OrderError> {
-        let known = self.0.iter().position(|(known, _)| *known == product);
-        let total = known.map_or(0, |line| self.0[line].1).saturating_add(quantity);
-        if quantity == 0 || total > MAX_QUANTITY {
-            return Err(OrderError::Quantity(product));
-        }
-        match known {
-            Some(line) => self.0[line].1 = total,
-            None if self.0.len() == MAX_LINES => return Err(OrderError::TooManyLines),
-            None => self.0.push((product, total)),
-        }
+    pub(crate) fn with(mut self, product_id: ProductId, quantity: u32) -> Result<Self, OrderError> {
+        self.0.add(Line { product_id, quantity, price: None })?;
         Ok(self)
     }
 }
 
 impl fmt::Display for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (product, quantity)) in self.0.iter().enumerate() {
+        for (index, Line { product_id: product, quantity, .. }) in self.lines().iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             match quantity {
                 1 => write!(f, "{comma}{product}")?,
@@ -174,7 +185,7 @@ impl std::str::FromStr for Draft {
     }
 }
 
-/// Digits alone: `parse` would take `+1` as well. A number too large for an id is no number that we know.
+/// Reads digits only: `parse` would accept `+1` too. `None` for a number that is too large for an id.
 fn digits(text: &str) -> Option<i64> {
     let text = text.trim();
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
@@ -189,7 +200,7 @@ mod tests {
 
     fn draft(text: &str) -> Result<String, OrderError> {
         text.parse::<Draft>().map(|draft| {
-            let lines = draft.lines().iter().map(|(product, quantity)| format!("{product}:{quantity}"));
+            let lines = draft.lines().iter().map(|line| format!("{}:{}", line.product_id, line.quantity));
             lines.collect::<Vec<_>>().join(",")
         })
     }
@@ -269,7 +280,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_draft_survives_being_written(lines in prop::collection::vec((1_i64.., 1..=MAX_QUANTITY), 1..20)) {
+        fn a_draft_survives_being_written(lines in prop::collection::vec((1_i64.., 1..=Limits::ORDER.of_one), 1..20)) {
             let draft = lines.into_iter().try_fold(Draft::default(), |draft, (id, quantity)| {
                 draft.with(ProductId(id), quantity)
             });

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use shop_client::parse_address;
 use shop_runtime::config::{RedisUrl, SecretString};
 use url::Url;
 
@@ -15,40 +16,18 @@ pub struct Config {
     #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
     pub bot_token: Option<SecretString>,
     /// Where the Bot API is
-    #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org", value_parser = http_url)]
+    #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org", value_parser = parse_address)]
     pub api_url: Url,
     /// Where auth_service is
-    #[arg(long, env = "TELEGRAM_AUTH_URL", default_value = "http://127.0.0.1:8001", value_parser = http_url)]
+    #[arg(long, env = "TELEGRAM_AUTH_URL", default_value = "http://127.0.0.1:8001", value_parser = parse_address)]
     pub auth_url: Url,
     /// Where catalog_service is
-    #[arg(long, env = "TELEGRAM_CATALOG_URL", default_value = "http://127.0.0.1:8002", value_parser = http_url)]
+    #[arg(long, env = "TELEGRAM_CATALOG_URL", default_value = "http://127.0.0.1:8002", value_parser = parse_address)]
     pub catalog_url: Url,
     /// Where order_service is
-    #[arg(long, env = "TELEGRAM_ORDER_URL", default_value = "http://127.0.0.1:8003", value_parser = http_url)]
+    #[arg(long, env = "TELEGRAM_ORDER_URL", default_value = "http://127.0.0.1:8003", value_parser = parse_address)]
     pub order_url: Url,
     /// Where sessions are kept: redis://…, rediss://…, or `memory:` for this process alone
     #[arg(long, env = "TELEGRAM_REDIS_URL", default_value = "memory:", hide_env_values = true)]
     pub redis_url: RedisUrl,
-}
-
-/// An address that paths can be added to.
-fn http_url(text: &str) -> Result<Url, &'static str> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
-        _ => Err("an address begins with http:// or https://"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_web_addresses_are_accepted() {
-        assert!(http_url("http://auth_service:8000").is_ok());
-        assert!(http_url("https://api.telegram.org").is_ok());
-        for text in ["", "auth_service:8000", "mailto:a@b", "redis://redis:6379"] {
-            assert!(http_url(text).is_err(), "{text}");
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The Telegram bot: the shop's catalog, accounts and orders, in a chat.
 //!
-//! Layers, from the outside in: [`receiver`] gets updates, [`handlers`] decide, [`api`], [`shop`] and [`sessions`] talk
-//! to the world, and [`commands`], [`press`], [`replies`] and [`window`] are pure.
+//! Layers, from the outside in: [`receiver`] gets updates, [`handlers`] decide what to do, [`api`], [`shop`] and [`sessions`] talk to
+//! the outside world, and [`commands`], [`press`], [`replies`] and [`window`] are pure.
 #![warn(missing_docs)]
 
 mod api;
@@ -66,12 +66,10 @@ impl Service for Telegram {
     }
 }
 
-/// Nothing that the bot uses makes it unready when it is away: the bot says so to people, and waits.
+/// None of them makes the bot unready: when one is unavailable, the bot tells people so, and waits.
 fn dependencies(health: &Health, connection: &Connection, shop: &Shop, sessions: &Arc<dyn Sessions>) {
     let connection = connection.subscribe();
     let sessions = Arc::clone(sessions);
-    let shop = || shop.clone();
-    let (auth, catalog, order) = (shop(), shop(), shop());
     health.uses("telegram_api", move || {
         let state = connection.borrow().clone();
         async { state.map_err(anyhow::Error::msg) }
@@ -80,18 +78,13 @@ fn dependencies(health: &Health, connection: &Connection, shop: &Shop, sessions:
         let sessions = Arc::clone(&sessions);
         async move { sessions.ping().await }
     });
-    health.uses("auth_service", move || {
-        let shop = auth.clone();
-        async move { shop.auth_is_alive().await }
-    });
-    health.uses("catalog_service", move || {
-        let shop = catalog.clone();
-        async move { shop.catalog_is_alive().await }
-    });
-    health.uses("order_service", move || {
-        let shop = order.clone();
-        async move { shop.order_is_alive().await }
-    });
+    for upstream in shop.upstreams() {
+        let upstream = upstream.clone();
+        health.uses(upstream.name(), move || {
+            let upstream = upstream.clone();
+            async move { Ok(upstream.ping().await?) }
+        });
+    }
 }
 
 fn run_bot(scope: &Scope, api: Api, shop: Shop, sessions: Arc<dyn Sessions>, connection: Connection) {

@@ -1,5 +1,5 @@
-//! What a button says when it is pressed. Telegram keeps 64 bytes with a button and hands them back; all that a
-//! button needs is in them, so that a restart of the bot forgets nothing that is on anybody's screen.
+//! What a button says when it is pressed. Telegram keeps 64 bytes with a button and sends them back. Everything that a button needs
+//! is in them, so that the buttons on people's screens still work after a restart of the bot.
 
 use shop_core::{Money, OrderId, ProductId};
 
@@ -8,13 +8,13 @@ use crate::commands::Draft;
 /// The Bot API's limit for `callback_data`, in bytes.
 const MAX_DATA: usize = 64;
 
-/// A draft on buttons is at most this long when written: so much is left beside the longest id and page.
+/// The longest draft that fits on a button, in bytes: what the longest id and page number leave.
 const MAX_DRAFT: usize = MAX_DATA - "a|99|9223372036854775807|".len();
 
-/// Pages are counted from 0 and end here.
+/// The last page; they are counted from 0.
 pub(crate) const MAX_PAGE: usize = 99;
 
-/// What is wanted by pressing a button.
+/// What pressing a button means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Press {
     /// Show a page of the products, with the draft under it.
@@ -32,7 +32,7 @@ pub(crate) enum Press {
 }
 
 impl Press {
-    /// The button's data. It fits when the draft [`fits`].
+    /// The button's data. It fits if the draft [`fits`].
     pub(crate) fn encode(&self) -> String {
         match self {
             Self::Products { page, draft } => format!("p|{page}|{draft}"),
@@ -44,7 +44,7 @@ impl Press {
         }
     }
 
-    /// What a button of ours said; `None` for anything else: a client may send what it likes.
+    /// Reads the data of one of our buttons; `None` for anything else, since a client may send anything.
     pub(crate) fn decode(data: &str) -> Option<Self> {
         let (kind, rest) = data.split_once('|').unwrap_or((data, ""));
         match kind {

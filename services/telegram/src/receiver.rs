@@ -1,8 +1,7 @@
-//! Receives updates by long polling, and has them answered: those of one chat in order, those of different chats side
-//! by side.
+//! Receives updates by long polling, and has them handled: those of one chat in order, those of different chats side by side.
 //!
-//! Teloxide's own dispatcher is not used for it. It confirms updates before they are answered, so that a crash loses
-//! them; it runs them in tasks that no one owns; and it logs those that it cannot read, passwords included.
+//! Teloxide's own dispatcher is not used: it confirms updates before they are handled, so that a crash loses them; it runs them in
+//! tasks that nobody owns; and it logs those that it cannot read, passwords included.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,13 +23,13 @@ use crate::{
     window::Window,
 };
 
-/// One update may take this long, flood control included; then its chat goes on with the next.
+/// How long one update may take, flood control included; after that, its chat goes on with the next.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// While an update is being answered, new ones of other chats are looked for this often.
+/// How often new updates of other chats are looked for while one is being handled.
 const SHORT_POLL: Duration = Duration::from_millis(200);
 
-/// When stopping, the answers that are under way have this long. The process is killed soon after.
+/// How long the updates in progress have when the bot stops. The process is killed soon after.
 const DRAIN: Duration = Duration::from_secs(18);
 
 /// The pauses after failures double up to the longest. Each is shortened at random, to half of it at most, so that many bots do not
@@ -46,20 +45,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How the Bot API is doing, for `/readyz`: the reason when it is away.
 pub(crate) type Connection = watch::Sender<Result<(), String>>;
 
-/// The loop's own state. The Bot API gives out 100 updates at most from an offset on, and the offset stays at the
-/// first that is not answered, so there are never more than 100 in here.
+/// The loop's state. The Bot API returns at most 100 updates from an offset on, and the offset stays at the first update that is
+/// not handled, so there are never more than 100 in here.
 pub(crate) struct Receiver {
     api: Api,
     handlers: Handlers,
     connection: Connection,
     metrics: BotMetrics,
     window: Window,
-    /// The updates of a chat that wait until the one that is being answered is done.
+    /// The updates of each chat that wait for the one that is being handled.
     waiting: HashMap<Option<ChatId>, VecDeque<Update>>,
     running: JoinSet<(Option<ChatId>, u32)>,
 }
 
-/// Waits until the Bot API knows the bot: who it is. `None` when the process stops before.
+/// Waits until the Bot API says who the bot is. `None` if the process stops first.
 pub(crate) async fn connect(
     api: &Api,
     connection: &Connection,
@@ -70,9 +69,9 @@ pub(crate) async fn connect(
         let connecting = async {
             let me = api.me().await?;
             api.take_over_updates().await?;
-            // Without the menu of commands the bot is less comfortable, and works.
+            // Without the menu of commands the bot is less convenient, but it works.
             if let Err(error) = api.offer_commands().await {
-                tracing::warn!(error = %error, "clients are not told the bot's commands");
+                tracing::warn!(error = %error, "the menu of commands could not be set");
             }
             Ok(me)
         };
@@ -124,7 +123,7 @@ impl Receiver {
                 }
                 Err(error) => {
                     if matches!(error, CallError::Webhook) {
-                        // Somebody set one after the start. An error of this call comes back with the next poll.
+                        // Somebody has set a webhook since the start. If this call fails, the next poll fails in the same way.
                         let _ = self.api.take_over_updates().await;
                     }
                     failed(&error, &mut pauses, &self.connection, &stopping).await;
@@ -137,7 +136,7 @@ impl Receiver {
         self.finish().await;
     }
 
-    /// Starts on an update, or lets it wait for those of its chat.
+    /// Starts handling an update, or lets it wait for earlier ones of its chat.
     fn receive(&mut self, update: Update) {
         if !self.window.receive(update.id.0) {
             return;
@@ -159,7 +158,7 @@ impl Receiver {
         let id = update.id.0;
         self.running.spawn(async move {
             let answering = tokio::time::timeout(PATIENCE, handlers.update(update));
-            // An update that makes us panic would come again and again if it were not done with.
+            // Otherwise an update that makes us panic would come again and again.
             match AssertUnwindSafe(answering).catch_unwind().await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => {
@@ -168,14 +167,14 @@ impl Receiver {
                 }
                 Err(_) => {
                     failures.inc();
-                    tracing::error!(update = id, "answering an update panicked");
+                    tracing::error!(update = id, "handling an update panicked");
                 }
             }
             (chat, id)
         });
     }
 
-    /// Takes note of answered updates until there is nothing to wait for, the time is over, or the process stops.
+    /// Notes which updates have been handled, until there is nothing to wait for, the time is over, or the process stops.
     async fn progress(&mut self, until: Instant, stopping: &CancellationToken) {
         while !self.window.is_idle() {
             let done = tokio::select! {
@@ -194,14 +193,14 @@ impl Receiver {
         }
     }
 
-    /// Answers all that was received, so that nothing of it comes again after a restart.
+    /// Handles everything that was received, so that none of it comes again after a restart.
     async fn finish(mut self) {
         self.progress(Instant::now() + DRAIN, &CancellationToken::new()).await;
         if self.window.is_confirmed() {
             return;
         }
         if let Err(error) = self.api.confirm(self.window.offset()).await {
-            tracing::warn!(error = %error, "the last updates are not confirmed, and will be answered again");
+            tracing::warn!(error = %error, "the last updates are not confirmed, and will be handled again");
         }
     }
 }

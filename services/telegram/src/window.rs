@@ -1,12 +1,12 @@
 //! Which updates are confirmed. Pure.
 //!
-//! The Bot API forgets all updates before the offset of a `getUpdates`, and repeats the others with every call. So an
-//! update may only fall behind the offset when it was answered: then a crash loses none. Those that were answered
-//! already while an older one was not are repeated by the Bot API, and passed over here.
+//! The Bot API drops all updates before the offset of a `getUpdates`, and repeats the others with every call. So the offset passes
+//! an update only when the update has been handled, and a crash loses none. Updates that were handled while an older one was not
+//! are repeated by the Bot API, and skipped here.
 
 use std::collections::BTreeMap;
 
-/// The updates between the first that is not answered and the last that was received.
+/// The updates from the first that is not handled to the last that was received.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     answered: BTreeMap<u32, bool>,
@@ -14,7 +14,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Notes that an update was received; `false` when it is known already.
+    /// Notes that an update was received; returns `false` if it is known already.
     pub(crate) fn receive(&mut self, id: u32) -> bool {
         if self.answered.contains_key(&id) {
             return false;
@@ -23,7 +23,7 @@ impl Window {
         true
     }
 
-    /// Notes that an update was answered.
+    /// Notes that an update was handled.
     pub(crate) fn answer(&mut self, id: u32) {
         self.answered.insert(id, true);
         if let Some(next) = self.first_open().or_else(|| Some(self.answered.last_key_value()?.0 + 1)) {
@@ -36,17 +36,17 @@ impl Window {
         self.offset
     }
 
-    /// Notes that a `getUpdates` with this offset was carried out: the Bot API has forgotten what is before it.
+    /// Notes that a `getUpdates` with this offset was carried out: the Bot API has dropped what is before it.
     pub(crate) fn confirmed(&mut self, offset: i32) {
         self.answered.retain(|id, _| i64::from(*id) >= i64::from(offset));
     }
 
-    /// Whether every received update is answered.
+    /// Whether every received update has been handled.
     pub(crate) fn is_idle(&self) -> bool {
         self.first_open().is_none()
     }
 
-    /// Whether the Bot API can repeat nothing of what was received.
+    /// Whether the Bot API will repeat nothing that was received.
     pub(crate) fn is_confirmed(&self) -> bool {
         self.answered.is_empty()
     }

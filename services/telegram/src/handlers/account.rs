@@ -1,18 +1,19 @@
 //! Logging in and out.
 
+use axum::http::StatusCode;
 use chrono::TimeDelta;
-use reqwest::StatusCode;
+use shop_client::{Failure, OnBehalf};
+use shop_runtime::{config::ExposeSecret as _, http::Peer};
 
-use super::{Asked, Parts, Trouble, sessions_away};
+use super::parts::{Asked, Parts, Trouble, sessions_away};
 use crate::{
     commands::{Credentials, LoginError},
     replies::{self, Reply},
     sessions::Session,
-    shop::{OnBehalf, ShopError},
 };
 
 impl Parts {
-    /// Deletes the message first, whatever comes of the rest: a password must not stay on a screen.
+    /// Deletes the message first, whatever happens next: a password must not stay on a screen.
     pub(super) async fn log_in(&self, asked: Asked, credentials: Result<Credentials, LoginError>) -> Reply {
         let deleted = match self.api.delete(asked.chat, asked.message).await {
             Ok(()) => true,
@@ -33,22 +34,21 @@ impl Parts {
                 replies::logged_in(asked.language, &credentials.email, session.expires_at, deleted)
             }
             Err(Trouble::NotLoggedIn) => replies::login_refused(asked.language, deleted),
-            Err(trouble) => replies::login_failed(asked.language, &trouble.told(asked.language), deleted),
+            Err(trouble) => replies::login_failed(asked.language, &trouble.in_words(asked.language), deleted),
         }
     }
 
     async fn new_session(&self, asked: Asked, credentials: &Credentials) -> Result<Session, Trouble> {
-        // Without the last session a login is only one from a chat that is not known yet.
+        // Without the previous session, this is a login from a chat that auth_service does not know.
         let last = self.sessions.get(asked.chat).await.ok().flatten();
-        let chat = OnBehalf { chat: asked.chat.0, device: last.map(|session| session.token) };
-        let token = self.shop.log_in(credentials, &chat).await.map_err(|error| match error {
-            ShopError::Unauthorized => Trouble::NotLoggedIn,
-            // A password that no account can have is wrong too.
-            ShopError::Refused(refusal) if refusal.status == StatusCode::UNPROCESSABLE_ENTITY => {
-                Trouble::NotLoggedIn
-            }
-            error => error.into(),
-        })?;
+        let chat = OnBehalf {
+            peer: &Peer::Named(format!("_telegram{}", asked.chat)),
+            device: last.as_ref().map(|session| session.token.expose_secret()),
+        };
+        let password = credentials.password.expose_secret();
+        let outcome = self.shop.auth.log_in(&credentials.email, password, chat).await;
+        let token = outcome
+            .map_err(|failure| if is_wrong(&failure) { Trouble::NotLoggedIn } else { failure.into() })?;
         let expires_at = self.clock.now() + TimeDelta::seconds(token.expires_in.into());
         let session = Session { token: token.access_token, expires_at };
         self.sessions.put(asked.chat, &session).await.map_err(|error| sessions_away(&error))?;
@@ -59,4 +59,12 @@ impl Parts {
         self.sessions.remove(asked.chat).await.map_err(|error| sessions_away(&error))?;
         Ok(replies::logged_out(asked.language))
     }
+}
+
+/// Whether the address or the password is wrong.
+fn is_wrong(failure: &Failure) -> bool {
+    matches!(failure, Failure::Unauthorized(_))
+        || failure.is_refused_as("bad-credentials")
+        // No account can have this password.
+        || failure.is_refused_with(StatusCode::UNPROCESSABLE_ENTITY)
 }

@@ -1,31 +1,33 @@
 //! Looking at products, and ordering.
 
-use shop_core::{Money, OrderId, ProductId};
+use shop_client::{Failure, NewOrder, Order};
+use shop_core::{Money, OrderId, ProductId, basket::Line};
+use shop_runtime::config::ExposeSecret as _;
+use uuid::Uuid;
 
-use super::{Asked, Parts, Pressed, Trouble};
+use super::parts::{Asked, Parts, Pressed, Trouble};
 use crate::{
     commands::{Draft, OrderError},
     press,
-    replies::{self, Basket, Reply},
-    shop::{Line, Order, ShopError},
+    replies::{self, Priced, Reply},
+    sessions::Session,
 };
 
-/// As many as fit into a message with room to spare, and onto a telephone.
+/// They fit easily into a message, and onto the screen of a phone.
 const PRODUCTS_ON_A_PAGE: usize = 8;
 const ORDERS_ON_A_PAGE: usize = 5;
 
 impl Parts {
     pub(super) async fn products(&self, asked: Asked, page: usize, draft: Draft) -> Result<Reply, Trouble> {
         let (listed, basket) = tokio::try_join!(
-            async { Ok(self.shop.products(page * PRODUCTS_ON_A_PAGE, PRODUCTS_ON_A_PAGE).await?) },
+            async { Ok(self.shop.catalog.slice(page * PRODUCTS_ON_A_PAGE, PRODUCTS_ON_A_PAGE).await?) },
             self.basket(&draft),
         )?;
         Ok(replies::products(asked.language, page, &listed, &basket))
     }
 
-    async fn basket(&self, draft: &Draft) -> Result<Basket, Trouble> {
-        let ids = draft.lines().iter().map(|(product, _)| *product);
-        Ok(Basket::new(draft, self.shop.products_by_id(ids).await?))
+    async fn basket(&self, draft: &Draft) -> Result<Priced, Trouble> {
+        Ok(Priced::new(draft, self.shop.catalog.by_ids(&draft.product_ids()).await?))
     }
 
     pub(super) async fn add(
@@ -44,27 +46,29 @@ impl Parts {
 
     /// Orders what was typed, at the catalog's prices.
     pub(super) async fn order(&self, asked: Asked, draft: &Draft) -> Result<Reply, Trouble> {
-        let lines = draft.lines().iter();
-        let lines: Vec<_> =
-            lines.map(|&(product_id, quantity)| Line { product_id, quantity, price: None }).collect();
         let key = self.idempotency_key(asked, "command");
         let session = self.session(asked).await?;
-        let placed = self.shop.place_order(&session, key, &lines).await;
+        let placed = self.place(&session, key, draft.lines()).await;
         self.placed(asked, placed).await
     }
 
-    /// What became of an order.
-    async fn placed(&self, asked: Asked, placed: Result<Order, ShopError>) -> Result<Reply, Trouble> {
+    async fn place(&self, session: &Session, key: Uuid, items: &[Line]) -> Result<Order, Failure> {
+        let order = NewOrder { customer_email: None, items };
+        self.shop.orders.place(session.token.expose_secret(), key, &order).await
+    }
+
+    /// The reply to an order.
+    async fn placed(&self, asked: Asked, placed: Result<Order, Failure>) -> Result<Reply, Trouble> {
         match placed {
-            Err(ShopError::Away { service, reason, perhaps_done: true }) => {
-                tracing::warn!(service, reason, "it is not known whether an order was placed");
+            Err(failure) if failure.perhaps_done() => {
+                tracing::warn!(error = %failure, "it is not known whether an order was placed");
                 Err(Trouble::Unclear)
             }
             placed => Ok(replies::receipt(asked.language, &self.accepted(asked, placed).await?)),
         }
     }
 
-    /// Orders a draft for the total that its button showed, or shows what it costs now.
+    /// Orders a draft if it costs what its button showed; otherwise shows what it costs now.
     pub(super) async fn order_for(
         &self,
         asked: Asked,
@@ -73,23 +77,13 @@ impl Parts {
     ) -> Result<Pressed, Trouble> {
         let session = self.session(asked).await?;
         let basket = self.basket(draft).await?;
-        if basket.total() != Some(total) || basket.draft() != *draft {
+        if basket.total().map(|(amount, _)| amount) != Some(total) || basket.draft() != *draft {
             return self.changed_prices(asked, draft).await;
         }
-        let lines = basket.lines().iter();
-        let lines: Vec<_> = lines
-            .map(|(product, quantity)| Line {
-                product_id: product.id,
-                quantity: *quantity,
-                price: Some(product.price),
-            })
-            .collect();
-        // A second press on the same button orders nothing more; another draft under the same message does.
+        // Pressing the same button twice orders once; another draft under the same message is another order.
         let key = self.idempotency_key(asked, &format!("button:{draft}"));
-        match self.shop.place_order(&session, key, &lines).await {
-            Err(ShopError::Refused(refusal)) if refusal.slug == "price-changed" => {
-                self.changed_prices(asked, draft).await
-            }
+        match self.place(&session, key, &basket.lines()).await {
+            Err(failure) if failure.is_refused_as("price-changed") => self.changed_prices(asked, draft).await,
             placed => Ok(self.placed(asked, placed).await?.into()),
         }
     }
@@ -101,21 +95,22 @@ impl Parts {
 
     pub(super) async fn orders(&self, asked: Asked, page: usize) -> Result<Reply, Trouble> {
         let session = self.session(asked).await?;
-        let orders = self.shop.orders(&session, page * ORDERS_ON_A_PAGE, ORDERS_ON_A_PAGE).await;
+        let token = session.token.expose_secret();
+        let orders = self.shop.orders.slice(token, page * ORDERS_ON_A_PAGE, ORDERS_ON_A_PAGE).await;
         let orders = self.accepted(asked, orders).await?;
         Ok(replies::orders(asked.language, page, &orders))
     }
 
     pub(super) async fn ask_cancel(&self, asked: Asked, order: OrderId) -> Result<Reply, Trouble> {
         let session = self.session(asked).await?;
-        let order = self.shop.order(&session, order).await;
-        let order = self.accepted(asked, order).await?;
+        let order = self.shop.orders.get(session.token.expose_secret(), order).await;
+        let order = self.accepted(asked, order).await?.ok_or(Trouble::NoSuchOrder)?;
         Ok(replies::ask_cancel(asked.language, &order))
     }
 
     pub(super) async fn cancel(&self, asked: Asked, order: OrderId) -> Result<Pressed, Trouble> {
         let session = self.session(asked).await?;
-        let cancelled = self.shop.cancel_order(&session, order).await;
+        let cancelled = self.shop.orders.cancel(session.token.expose_secret(), order).await;
         self.accepted(asked, cancelled).await?;
         let reply = self.orders(asked, 0).await?;
         Ok(Pressed { reply, notice: Some(replies::cancelled(asked.language)) })

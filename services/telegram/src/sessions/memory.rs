@@ -5,12 +5,12 @@ use moka::{Expiry, future::Cache};
 use shop_core::Clock;
 use teloxide::types::ChatId;
 
-use super::{Session, Sessions};
+use super::session::{Session, Sessions};
 
-/// More chats than one process without a Redis is meant for; the least used session makes room.
+/// More chats than a process without Redis is meant for; when there are more, the least used sessions are dropped.
 const MAX_SESSIONS: u64 = 100_000;
 
-/// Sessions of this process alone: a restart logs everybody out.
+/// Sessions that only this process knows: a restart logs everybody out.
 pub(crate) struct MemorySessions {
     cache: Cache<ChatId, Session>,
     clock: Clock,
@@ -24,7 +24,7 @@ impl MemorySessions {
     }
 }
 
-/// Lets the cache drop what nobody asks for any more; what is handed out is decided in `get`, by the clock.
+/// Lets the cache drop expired sessions. Whether a session is still valid is decided in `get`, by the clock.
 struct EndsWithToken(Clock);
 
 impl EndsWithToken {

@@ -1,45 +1,21 @@
-//! Who is logged in: for each private chat a token and its expiry, and nothing else. A password never gets here.
+//! Who is logged in: a token and its expiry for each private chat, and nothing else. Passwords never get here.
 
 mod memory;
 mod redis;
+mod session;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use shop_core::Clock;
 use shop_runtime::config::{RedisUrl, SecretString};
-use teloxide::types::ChatId;
 
-pub(crate) use self::{memory::MemorySessions, redis::RedisSessions};
-
-/// What a chat may present to the shop, and until when.
-#[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) token: SecretString,
-    pub(crate) expires_at: DateTime<Utc>,
-}
-
-/// Where sessions are kept. An expired one is never handed out.
-#[async_trait]
-pub(crate) trait Sessions: Send + Sync {
-    /// The chat's session, if it has one that is still good.
-    async fn get(&self, chat: ChatId) -> anyhow::Result<Option<Session>>;
-
-    /// Keeps `session` for `chat` until it expires, in the place of an earlier one.
-    async fn put(&self, chat: ChatId, session: &Session) -> anyhow::Result<()>;
-
-    /// Forgets the chat's session.
-    async fn remove(&self, chat: ChatId) -> anyhow::Result<()>;
-
-    /// Whether the store answers.
-    async fn ping(&self) -> anyhow::Result<()>;
-}
+pub(crate) use self::session::{Session, Sessions};
+use self::{memory::MemorySessions, redis::RedisSessions};
 
 /// The store that `url` names: `memory:`, or a Redis, where sessions are sealed with what `secret` makes of it.
 ///
 /// # Errors
-/// The address is malformed. A Redis that is away is no error: it is connected to when it is needed.
+/// The address is malformed. A Redis that cannot be reached is no error: the connection is made when it is needed.
 pub(crate) fn open(url: &RedisUrl, secret: &SecretString, clock: Clock) -> anyhow::Result<Arc<dyn Sessions>> {
     Ok(match url.expose() {
         None => Arc::new(MemorySessions::new(clock)),
@@ -53,6 +29,7 @@ mod tests {
 
     use chrono::TimeDelta;
     use shop_runtime::config::ExposeSecret as _;
+    use teloxide::types::ChatId;
 
     use super::*;
 
@@ -67,7 +44,7 @@ mod tests {
         session.map(|session| session.token.expose_secret().to_owned())
     }
 
-    /// What every store promises. The time is the system's, because a Redis has a clock of its own.
+    /// What every store guarantees. It uses the system's time, because Redis has a clock of its own.
     async fn keeps_the_contract(sessions: &dyn Sessions) {
         let clock = Clock::system();
         sessions.ping().await.unwrap();

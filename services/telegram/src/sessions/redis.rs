@@ -14,19 +14,19 @@ use shop_runtime::{
 };
 use teloxide::types::ChatId;
 
-use super::{Session, Sessions};
+use super::session::{Session, Sessions};
 
 /// How long one command may take; a person is waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A value of more bytes than this is not read to its end, and so not believed: the shop's tokens are 4 KiB at most.
+/// In bytes. A longer value is cut off, and then not accepted: the shop's tokens have 4 KiB at most.
 const MAX_SESSION: usize = 16 * 1024;
 
 /// Sessions in a Redis, which forgets each when its token expires.
 pub(crate) struct RedisSessions {
     connection: RedisConnection,
     seal: Seal,
-    /// Values that were not believed.
+    /// Counts values that were not accepted.
     disbelieved: Periodically,
     clock: Clock,
 }
@@ -38,16 +38,16 @@ impl RedisSessions {
         Ok(Self { connection, seal, disbelieved: Periodically::new(Duration::from_secs(30)), clock })
     }
 
-    /// The session that a value of `chat`'s key holds, when the bot has put it there: a stranger's would make somebody order in
-    /// a stranger's name.
+    /// The session in a value of `chat`'s key, if this bot has put it there. With a session of somebody else's making, a customer would
+    /// order in another person's name.
     fn read(&self, chat: ChatId, value: &[u8]) -> Option<Session> {
-        // Serde's error would quote what it stumbled over, and that may be the token.
+        // Serde's error would quote the value that it could not read, and that may be the token.
         let Stored { token, expires_at, seal } = serde_json::from_slice(value).ok()?;
         let session = Session { token: SecretString::from(token), expires_at };
         self.seal.is_of(&seal, &sealed(chat, &session).each_ref().map(Vec::as_slice)).then_some(session)
     }
 
-    /// Removes what is no session.
+    /// Removes a value that is not a session.
     async fn discard(&self, chat: ChatId) -> anyhow::Result<()> {
         if let Some(times) = self.disbelieved.due() {
             tracing::warn!(
@@ -59,7 +59,7 @@ impl RedisSessions {
     }
 }
 
-/// What a session's seal is made of: it is good for its own chat alone.
+/// What a session's seal is made of: it is valid for one chat only.
 fn sealed(chat: ChatId, session: &Session) -> [Vec<u8>; 3] {
     let expires_at = session.expires_at.timestamp_micros();
     [chat.to_string().into(), session.token.expose_secret().into(), expires_at.to_string().into()]
@@ -120,7 +120,7 @@ impl Sessions for RedisSessions {
     }
 
     async fn remove(&self, chat: ChatId) -> anyhow::Result<()> {
-        self.connection.clone().del(key(chat)).await.context("the session was not forgotten")?;
+        self.connection.clone().del(key(chat)).await.context("the session was not removed")?;
         Ok(())
     }
 

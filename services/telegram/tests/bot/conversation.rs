@@ -102,7 +102,7 @@ async fn products_are_put_together_and_ordered_by_buttons() {
     let street = Street::open().await;
     street.log_in().await;
     let list = street.say("/products").await;
-    assert!(list.text.contains("1. Thing <1> — 500.00\u{a0}₽\nNice & useful\nin stock: 5"), "{list:?}");
+    assert!(list.text.contains("1. Thing <1> — RUB\u{a0}500.00\nNice & useful\nin stock: 5"), "{list:?}");
     assert!(list.button("9 ·").is_none(), "a page is short: {list:?}");
 
     street.press(&list, "➕ 1 ·").await;
@@ -118,12 +118,12 @@ async fn products_are_put_together_and_ordered_by_buttons() {
     let filled = street.now(&list);
     assert!(
         filled.text.ends_with(
-            "Your order\nThing <1> × 1 — 500.00\u{a0}₽\nThing <9> × 2 — 3,000.00\u{a0}₽\nTotal: 3,500.00\u{a0}₽"
+            "Your order\nThing <1> × 1 — RUB\u{a0}500.00\nThing <9> × 2 — RUB\u{a0}3,000.00\nTotal: RUB\u{a0}3,500.00"
         ),
         "{filled:?}"
     );
 
-    assert_eq!(street.press(&filled, "✅ Order for 3,500.00").await, None);
+    assert_eq!(street.press(&filled, "✅ Order for RUB\u{a0}3,500.00").await, None);
     let receipt = street.now(&list);
     assert!(receipt.text.starts_with("Thank you! Your order is placed."), "{receipt:?}");
     let (_, body) = street.shop.state().asked[0].clone();
@@ -147,10 +147,10 @@ async fn a_changed_price_is_shown_before_anything_is_ordered() {
     let list = street.say("/products").await;
     street.press(&list, "➕ 1 ·").await;
     street.shop.state().products[0]["price"] = json!(600.0);
-    let notice = street.press(&street.now(&list), "✅ Order for 500.00").await;
+    let notice = street.press(&street.now(&list), "✅ Order for RUB\u{a0}500.00").await;
     assert!(notice.is_some_and(|notice| notice.starts_with("Prices have changed.")));
     assert!(street.shop.state().orders.is_empty());
-    assert_eq!(street.press(&street.now(&list), "✅ Order for 600.00").await, None);
+    assert_eq!(street.press(&street.now(&list), "✅ Order for RUB\u{a0}600.00").await, None);
     assert_eq!(street.shop.state().orders.len(), 1);
 }
 
@@ -176,7 +176,7 @@ async fn an_order_is_typed_listed_and_cancelled() {
     street.log_in().await;
     let receipt = street.say("/order 1:2,2:1").await;
     assert!(receipt.text.starts_with("Thank you! Your order is placed."), "{receipt:?}");
-    assert!(receipt.text.contains("2,500.00\u{a0}₽\nThing <1> × 2 — 1,000.00\u{a0}₽"), "{receipt:?}");
+    assert!(receipt.text.contains("RUB\u{a0}2,500.00\nThing <1> × 2 — RUB\u{a0}1,000.00"), "{receipt:?}");
     let (_, body) = street.shop.state().asked[0].clone();
     assert_eq!(
         body,
@@ -221,9 +221,9 @@ async fn an_order_that_cannot_be_is_explained() {
     for (words, answer) in [
         ("/order", "Write what to order after the command."),
         ("/order 1:2,<b>x</b>", "I do not understand <b>x</b>."),
-        ("/order 1:0", "Of product 1 one can order 1 to 1000."),
+        ("/order 1:0", "You can order 1 to 1000 of product 1."),
         ("/order 99", "There is no product 99. See /products."),
-        ("/order 1:6", "Of product 1 there are only 5 left."),
+        ("/order 1:6", "Only 5 of product 1 are left."),
     ] {
         let answered = street.say(words).await;
         assert!(answered.text.starts_with(answer), "{words}: {answered:?}");
