@@ -32,7 +32,7 @@ pub struct OnBehalf<'a> {
 }
 
 impl OnBehalf<'_> {
-    /// Nobody's but our own.
+    /// For a call that is made for nobody else: neither an address nor a device is sent.
     pub const OURSELVES: OnBehalf<'static> = OnBehalf { peer: &Peer::Unknown, device: None };
 }
 
