@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
 use shop_messaging::HeaderValue;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::trace;
+use crate::{SqlxConnection, sql::append::APPEND, store::Statement, trace};
 
 /// An event to be published once the transaction that appends it has committed.
 #[derive(Clone, Debug)]
@@ -62,25 +60,21 @@ impl NewMessage {
         event_type = message.event_type,
     )
 )]
-pub async fn append(connection: &impl ConnectionTrait, message: &NewMessage) -> Result<(), DbErr> {
-    let backend = connection.get_database_backend();
-    let values = [
-        message.id.into(),
-        message.aggregate_type.as_str().into(),
-        message.aggregate_id.as_str().into(),
-        message.aggregate_version.into(),
-        message.event_type.as_str().into(),
-        message.routing_key.as_str().into(),
-        message.payload.as_str().into(),
-        trace::headers(&message.headers).into(),
-        message.created_at.into(),
-    ];
-    let insert = if backend == DbBackend::Postgres { INSERT } else { INSERT_SQLITE };
-    connection.execute_raw(Statement::from_sql_and_values(backend, insert, values)).await?;
+#[cfg(feature = "sea-orm")]
+pub async fn append(
+    connection: &impl sea_orm::ConnectionTrait,
+    message: &NewMessage,
+) -> Result<(), sea_orm::DbErr> {
+    let headers = trace::headers(&message.headers);
+    let insert = insert(message, &headers).for_sea_orm(connection.get_database_backend());
+    connection.execute_raw(insert).await?;
     Ok(())
 }
 
-/// [`append`] for services that use sqlx alone: `connection` is the transaction, `&mut *transaction`.
+/// `append` for services that use sqlx alone: `connection` is the transaction, `&mut *transaction`.
+///
+/// Hold the aggregate's row lock before: ids are given out here, and only the lock makes the order of ids the order
+/// of commits. Nothing is published unless the transaction commits.
 ///
 /// # Errors
 /// The database refuses the row or is away; the transaction should be rolled back.
@@ -93,25 +87,27 @@ pub async fn append(connection: &impl ConnectionTrait, message: &NewMessage) -> 
         event_type = message.event_type,
     )
 )]
-pub async fn append_sqlx(connection: &mut PgConnection, message: &NewMessage) -> Result<(), sqlx::Error> {
-    sqlx::query(INSERT)
-        .bind(message.id)
-        .bind(&message.aggregate_type)
-        .bind(&message.aggregate_id)
-        .bind(message.aggregate_version)
-        .bind(&message.event_type)
-        .bind(&message.routing_key)
-        .bind(&message.payload)
-        .bind(trace::headers(&message.headers))
-        .bind(message.created_at)
-        .execute(connection)
-        .await?;
+pub async fn append_sqlx<'c>(
+    connection: impl Into<SqlxConnection<'c>>,
+    message: &NewMessage,
+) -> Result<(), sqlx::Error> {
+    let (mut connection, headers): (SqlxConnection<'c>, _) =
+        (connection.into(), trace::headers(&message.headers));
+    connection.execute(&insert(message, &headers)).await?;
     Ok(())
 }
 
-const INSERT: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, \
-     event_type, routing_key, payload, headers, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, CAST($7 AS json), CAST($8 AS json), $9)";
-const INSERT_SQLITE: &str = "INSERT INTO outbox_messages (message_id, aggregate_type, aggregate_id, aggregate_version, \
-     event_type, routing_key, payload, headers, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+fn insert<'v>(message: &'v NewMessage, headers: &'v str) -> Statement<'v> {
+    let values = [
+        message.id.into(),
+        message.aggregate_type.as_str().into(),
+        message.aggregate_id.as_str().into(),
+        message.aggregate_version.into(),
+        message.event_type.as_str().into(),
+        message.routing_key.as_str().into(),
+        message.payload.as_str().into(),
+        headers.into(),
+        message.created_at.into(),
+    ];
+    Statement::new(APPEND, values)
+}

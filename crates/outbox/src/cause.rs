@@ -3,51 +3,23 @@
 
 use std::{io, time::Duration};
 
-use sea_orm::{ConnAcquireErr, DbBackend, DbErr, RuntimeErr};
-use sqlx::{Connection as _, Error, PgConnection};
+use sqlx::{Connection as _, Error, PgConnection, PgPool};
 
-use crate::Store;
+use crate::{Pool, Store, StoreError};
 
 /// How long a connection of our own may take to say what is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is behind `error` of the database of `store`.
-pub(crate) async fn cause(store: &Store, error: &DbErr) -> String {
-    let database = store.database();
-    match error {
-        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
-            if database.get_database_backend() == DbBackend::Postgres =>
-        {
-            behind_the_wait(store).await
-        }
-        error => driver(error).map_or_else(|| error.to_string(), words),
+pub(crate) async fn cause(store: &Store, error: &StoreError) -> String {
+    match store.pool() {
+        Pool::Postgres(pool) if error.is_pool_timeout() => behind_the_wait(store, pool).await,
+        _ => words(error.driver()),
     }
 }
 
-/// Whether `error` says that a table is not there.
-pub(crate) fn is_missing_table(error: &DbErr) -> bool {
-    let Some(Error::Database(error)) = driver(error) else { return false };
-    match error.code().as_deref() {
-        // undefined_table
-        Some("42P01") => true,
-        // SQLITE_ERROR, which is the only code that SQLite has for it.
-        Some("1") => error.message().starts_with("no such table"),
-        _ => false,
-    }
-}
-
-/// The driver's own error behind `error`, if it is one.
-fn driver(error: &DbErr) -> Option<&Error> {
-    match error {
-        DbErr::Conn(RuntimeErr::SqlxError(driver))
-        | DbErr::Exec(RuntimeErr::SqlxError(driver))
-        | DbErr::Query(RuntimeErr::SqlxError(driver)) => Some(driver),
-        _ => None,
-    }
-}
-
-async fn behind_the_wait(store: &Store) -> String {
-    let options = store.database().get_postgres_connection_pool().connect_options();
+async fn behind_the_wait(store: &Store, pool: &PgPool) -> String {
+    let options = pool.connect_options();
     let asked = async {
         let mut connection = PgConnection::connect_with(&options).await?;
         connection.ping().await?;
@@ -110,7 +82,6 @@ fn meaning(code: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::ConnectionTrait as _;
 
     use super::*;
 
@@ -129,29 +100,12 @@ mod tests {
         assert_eq!(meaning("28P01"), Some("it refuses the password"));
     }
 
-    #[tokio::test]
-    async fn a_table_that_is_not_there_is_told_from_a_column_that_is_not() {
-        let sqlite = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
-        let postgres = match shop_testing::postgres().await {
-            Some(postgres) => Some((sea_orm::Database::connect(&postgres.url).await.unwrap(), postgres)),
-            None => None,
-        };
-        for database in [Some(&sqlite), postgres.as_ref().map(|(database, _)| database)].into_iter().flatten()
-        {
-            let asked = async |sql| database.execute_unprepared(sql).await.unwrap_err();
-            assert!(is_missing_table(&asked("SELECT 1 FROM outbox_messages").await));
-            assert!(is_missing_table(&asked("DELETE FROM outbox_messages").await));
-            assert!(!is_missing_table(&asked("SELECT nothing_of_that_name").await));
-        }
-    }
-
     /// The words for a database at `url`, whatever its pool says.
     async fn told(url: String) -> String {
-        let mut options = sea_orm::ConnectOptions::new(url);
-        options.connect_lazy(true).acquire_timeout(Duration::from_secs(1)).sqlx_logging(false);
-        let database = sea_orm::Database::connect(options).await.unwrap();
-        let error = database.ping().await.unwrap_err();
-        let told = cause(&Store::new(database, "publisher"), &error).await;
+        let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(Duration::from_secs(1));
+        let store = Store::new(pool.connect_lazy(&url).unwrap(), "publisher");
+        let error = store.ping().await.unwrap_err();
+        let told = cause(&store, &error).await;
         println!("{error}\n  {told}");
         told
     }

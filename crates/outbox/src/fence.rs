@@ -87,13 +87,21 @@ pub(crate) struct Lease {
     /// How long the database's lease lasts.
     own: Tenure,
     /// How long the right lasts that somebody else has granted, where the database does not decide who publishes.
-    given: Option<Tenure>,
+    tenure: Option<Tenure>,
+}
+
+/// Whether a write found this publisher still in its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Fence {
+    Holds,
+    Lost,
 }
 
 impl Lease {
     /// A lease on `epoch` that ends with the first of the two.
-    pub(crate) fn new(epoch: i64, own: Tenure, given: Option<Tenure>) -> Self {
-        Self { epoch, own, given }
+    pub(crate) fn new(epoch: i64, own: Tenure, tenure: Option<Tenure>) -> Self {
+        Self { epoch, own, tenure }
     }
 
     pub(crate) fn renewed(&self, asked: Duration, lasting: Duration) {
@@ -107,21 +115,21 @@ impl Lease {
 
     /// How long it may still be relied on; zero when it has expired.
     pub(crate) fn remaining(&self) -> Duration {
-        let given = self.given.as_ref().map_or(Duration::MAX, Tenure::remaining);
-        self.own.remaining().min(given)
+        let tenure = self.tenure.as_ref().map_or(Duration::MAX, Tenure::remaining);
+        self.own.remaining().min(tenure)
     }
 
     /// Waits for its end.
     pub(crate) async fn ended(&self) {
-        let given = async {
-            match &self.given {
-                Some(given) => given.ended().await,
+        let tenure = async {
+            match &self.tenure {
+                Some(tenure) => tenure.ended().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = self.own.ended() => {}
-            () = given => {}
+            () = tenure => {}
         }
     }
 }
@@ -158,10 +166,10 @@ mod tests {
 
     #[test]
     fn a_lease_ends_with_the_first_of_its_two_tenures() {
-        let given = Tenure::new(boottime(), LASTING / 2);
-        let lease = Lease::new(1, Tenure::new(boottime(), LASTING), Some(given.clone()));
+        let tenure = Tenure::new(boottime(), LASTING / 2);
+        let lease = Lease::new(1, Tenure::new(boottime(), LASTING), Some(tenure.clone()));
         assert!(!lease.remaining().is_zero() && lease.remaining() <= LASTING / 2);
-        given.end();
+        tenure.end();
         assert!(lease.remaining().is_zero());
         let lease = Lease::new(1, Tenure::new(boottime(), LASTING), None);
         lease.clone().revoke();

@@ -5,23 +5,30 @@
 //! that: whichever delivery commits first wins, and any other finds the id taken.
 //!
 //! ```
-//! use sea_orm::{DatabaseConnection, DbErr, TransactionTrait as _};
 //! use shop_messaging::Message;
 //! use shop_outbox::inbox::{self, Receipt};
+//! use sqlx::PgPool;
 //!
-//! async fn handle(database: &DatabaseConnection, message: &Message) -> Result<(), DbErr> {
-//!     let transaction = database.begin().await?;
-//!     if inbox::receive(&transaction, "mailer", message.id).await? == Receipt::New {
+//! async fn handle(database: &PgPool, message: &Message) -> Result<(), sqlx::Error> {
+//!     let mut transaction = database.begin().await?;
+//!     if inbox::receive_sqlx(&mut *transaction, "mailer", message.id).await? == Receipt::New {
 //!         // … the effect, in the same transaction …
 //!     }
 //!     transaction.commit().await
 //! }
 //! ```
+//!
+//! With sea-orm it is `inbox::receive(&transaction, …)` (feature `sea-orm`).
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, Value};
 use uuid::Uuid;
+
+use crate::{
+    Pool, SqlxConnection, StoreError,
+    sql::inbox::{FORGET, RECEIVE},
+    store::Statement,
+};
 
 /// Whether a message has been here before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,41 +47,63 @@ pub enum Receipt {
 ///
 /// # Errors
 /// The database refuses the row or is away; the transaction should be rolled back and the message delivered again.
+#[cfg(feature = "sea-orm")]
 pub async fn receive(
-    connection: &impl ConnectionTrait,
+    connection: &impl sea_orm::ConnectionTrait,
     consumer: &str,
     message_id: Uuid,
-) -> Result<Receipt, DbErr> {
-    let insert = "INSERT INTO inbox_messages (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    let values = [consumer.into(), message_id.into()];
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), insert, values);
-    let inserted = connection.execute_raw(statement).await?.rows_affected();
-    Ok(if inserted == 1 { Receipt::New } else { Receipt::Duplicate })
+) -> Result<Receipt, sea_orm::DbErr> {
+    let receive = receive_statement(consumer, message_id).for_sea_orm(connection.get_database_backend());
+    Ok(receipt(connection.execute_raw(receive).await?.rows_affected()))
 }
 
-/// Forgets at most `chunk` messages of all consumers that were received longer than `retention` ago; answers how many.
+/// `receive` for services that use sqlx alone: `connection` is the transaction, `&mut *transaction`.
+///
+/// # Errors
+/// The database refuses the row or is away; the transaction should be rolled back and the message delivered again.
+pub async fn receive_sqlx<'c>(
+    connection: impl Into<SqlxConnection<'c>>,
+    consumer: &str,
+    message_id: Uuid,
+) -> Result<Receipt, sqlx::Error> {
+    let mut connection: SqlxConnection<'c> = connection.into();
+    Ok(receipt(connection.execute(&receive_statement(consumer, message_id)).await?))
+}
+
+fn receive_statement(consumer: &str, message_id: Uuid) -> Statement<'_> {
+    Statement::new(RECEIVE, [consumer.into(), message_id.into()])
+}
+
+fn receipt(inserted: u64) -> Receipt {
+    if inserted == 1 { Receipt::New } else { Receipt::Duplicate }
+}
+
+/// Forgets at most `chunk` messages of all consumers that were received longer than `retention` ago; returns how many.
 ///
 /// Keep them for longer than a message can take to arrive again: the outbox's retention, and whatever may be replayed from
 /// a dead-letter queue.
 ///
 /// # Errors
 /// The database is away.
-pub async fn forget(database: &DatabaseConnection, retention: Duration, chunk: u32) -> Result<u64, DbErr> {
-    let backend = database.get_database_backend();
-    let seconds = retention.as_secs_f64();
-    let (delete, age): (_, Value) = if backend == DbBackend::Postgres {
-        let delete = "DELETE FROM inbox_messages WHERE (consumer, message_id) IN (
-                SELECT consumer, message_id FROM inbox_messages
-                WHERE received_at < clock_timestamp() - make_interval(secs => $1)
-                ORDER BY received_at LIMIT $2)";
-        (delete, seconds.into())
-    } else {
-        let delete = "DELETE FROM inbox_messages WHERE (consumer, message_id) IN (
-                SELECT consumer, message_id FROM inbox_messages
-                WHERE received_at < strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-' || $1 || ' seconds')
-                ORDER BY received_at LIMIT $2)";
-        (delete, format!("{seconds:.3}").into())
-    };
-    let statement = Statement::from_sql_and_values(backend, delete, [age, i64::from(chunk).into()]);
-    Ok(database.execute_raw(statement).await?.rows_affected())
+#[cfg(feature = "sea-orm")]
+pub async fn forget(
+    database: &impl sea_orm::ConnectionTrait,
+    retention: Duration,
+    chunk: u32,
+) -> Result<u64, sea_orm::DbErr> {
+    let forget = forget_statement(retention, chunk).for_sea_orm(database.get_database_backend());
+    Ok(database.execute_raw(forget).await?.rows_affected())
+}
+
+/// `forget` for services that use sqlx alone.
+///
+/// # Errors
+/// The database is away.
+pub async fn forget_sqlx(pool: &Pool, retention: Duration, chunk: u32) -> Result<u64, StoreError> {
+    let mut connection = pool.acquire().await?;
+    Ok(connection.sqlx().execute(&forget_statement(retention, chunk)).await?)
+}
+
+fn forget_statement(retention: Duration, chunk: u32) -> Statement<'static> {
+    Statement::new(FORGET, [retention.into(), i64::from(chunk).into()])
 }

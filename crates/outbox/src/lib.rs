@@ -3,13 +3,15 @@
 //!
 //! Nothing here knows what the events are about, so any service can use it:
 //!
-//! 1. its migrations include [`migration::migrations`];
-//! 2. its transactions, holding the aggregate's row lock, call [`append`];
-//! 3. a [`Publisher`] runs beside it, in the same process or in another;
+//! 1. its migrations include those of [`migration`];
+//! 2. its transactions, holding the aggregate's row lock, call `append` (sea-orm's) or [`append_sqlx`];
+//! 3. a [`Publisher`] of its [`Store`] runs beside it, in the same process or in another;
 //! 4. its consumers keep an [`inbox`].
 //!
 //! A row is `pending` until the broker has confirmed it, then `sent`; a row that the broker keeps refusing becomes
 //! `dead` and holds back its own aggregate, and no other, until somebody redrives or discards it.
+//!
+//! The features `sea-orm`, `sqlite`, `metrics` and `tracing` are on by default, and each can be left out.
 #![warn(missing_docs)]
 
 mod append;
@@ -18,26 +20,32 @@ mod fence;
 pub mod inbox;
 mod metrics;
 pub mod migration;
-mod operate;
 mod options;
 mod publisher;
 mod retry;
+mod sql;
 mod store;
 mod trace;
+mod transaction;
 mod wake;
 
-pub use append::{NewMessage, append, append_sqlx};
+#[cfg(feature = "sea-orm")]
+pub use append::append;
+pub use append::{NewMessage, append_sqlx};
 pub use fence::{Tenure, boottime};
-pub use metrics::{OutboxMetrics, OutboxMetricsFamily};
-pub use operate::{
-    DiscardError, FullRow, InvalidRowKey, Leader, Overview, RowFilter, RowKey, RowStatus, RowSummary,
-};
+pub use metrics::OutboxMetrics;
+#[cfg(feature = "metrics")]
+pub use metrics::OutboxMetricsFamily;
 pub use options::{Bounds, Options, RetryPolicy};
 pub use publisher::{Progress, Publisher, Trouble, until_counted_again};
 pub use shop_messaging::HeaderValue;
-pub use store::{SESSION, Stats, Store};
+pub use store::{
+    CONNECTIONS, DiscardError, FullRow, InvalidRowKey, Leader, Overview, Pool, RowFilter, RowKey, RowStatus,
+    RowSummary, SESSION, SqlxConnection, Stats, Store, StoreError, tune,
+};
+pub use transaction::Transaction;
 
 /// The examples of the README are compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "sea-orm"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -2,11 +2,10 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
-use sqlx::postgres::PgListener;
+use sqlx::{PgPool, postgres::PgListener};
 use tokio::{sync::Notify, time::timeout};
 
-use crate::retry::jittered;
+use crate::{Pool, Store, StoreError, retry::jittered, sql::lease::RELEASED};
 
 /// What a notification can be about.
 #[derive(Debug, Default)]
@@ -17,22 +16,21 @@ pub(crate) struct Woken {
     pub(crate) lease: Notify,
 }
 
-/// The payload of the notification that the lease is free; that of a commit is empty.
-pub(crate) const RELEASED: &str = "released";
-
 /// How long a connection is listened to that says nothing. The server behind it may be none any more (it was demoted, and lives),
 /// so it then goes back to the pool, which looks at it before it is used again.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Listens for as long as it is polled, and tells `woken` of every notification.
+/// Listens for as long as it is polled, on a connection of the store's pool, and passes every notification on to `woken`.
 ///
-/// A pooler that does not pass LISTEN on answers it and never notifies: nothing is lost, polling goes on underneath.
-pub(crate) async fn listen(database: &DatabaseConnection, woken: &Woken) -> Infallible {
-    if database.get_database_backend() != DbBackend::Postgres {
-        return std::future::pending().await;
-    }
+/// A pooler that does not pass LISTEN on accepts it and never notifies: nothing is lost, polling goes on underneath.
+pub(crate) async fn listen(store: &Store, woken: &Woken) -> Infallible {
+    let pool = match store.pool() {
+        Pool::Postgres(pool) => pool,
+        #[cfg(feature = "sqlite")]
+        Pool::Sqlite(_) => return std::future::pending().await,
+    };
     loop {
-        match listen_once(database, woken).await {
+        match listen_once(store, pool, woken).await {
             Ok(Silent) => continue,
             Err(error) => tracing::debug!(error = format!("{error:#}"), "not listening, only polling"),
         }
@@ -43,23 +41,17 @@ pub(crate) async fn listen(database: &DatabaseConnection, woken: &Woken) -> Infa
 /// Nothing was heard for a while.
 struct Silent;
 
-async fn listen_once(database: &DatabaseConnection, woken: &Woken) -> Result<Silent, DbErr> {
-    let schema = Statement::from_string(DbBackend::Postgres, "SELECT current_schema()::text AS schema");
-    let row = database.query_one_raw(schema).await?;
-    let row = row.ok_or_else(|| DbErr::RecordNotFound("the schema".to_owned()))?;
-    let channel = format!("outbox.{}", row.try_get::<String>("", "schema")?);
-    let driver = |error: sqlx::Error| DbErr::Custom(error.to_string());
-    let mut listener =
-        PgListener::connect_with(database.get_postgres_connection_pool()).await.map_err(driver)?;
-    listener.listen(&channel).await.map_err(driver)?;
+async fn listen_once(store: &Store, pool: &PgPool, woken: &Woken) -> Result<Silent, StoreError> {
+    let channel = store.channel().await?;
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(&channel).await?;
     // What happened while nobody listened.
     woken.work.notify_one();
     woken.lease.notify_one();
     loop {
         let Ok(heard) = timeout(SILENCE, listener.try_recv()).await else { return Ok(Silent) };
         // `None`: the connection broke, and notifications may have been missed.
-        let heard = heard.map_err(driver)?;
-        let notification = heard.ok_or_else(|| DbErr::Custom("the connection broke".to_owned()))?;
+        let notification = heard?.ok_or_else(|| sqlx::Error::Protocol("the connection broke".to_owned()))?;
         let about = if notification.payload() == RELEASED { &woken.lease } else { &woken.work };
         about.notify_one();
     }

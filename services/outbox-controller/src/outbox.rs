@@ -13,18 +13,17 @@ use shop_runtime::{
 /// The name under which publishers of the orders' outbox exclude each other, in its database and at the broker.
 const PUBLISHER: &str = "publisher";
 
-/// Connections to an outbox's database, at most.
-const CONNECTIONS: u32 = 5;
-
-/// How sessions to the outbox in `schema` are opened: for claims, marks and chores, and one that listens.
+/// How sessions to the outbox in `schema` are opened: as many, and with the settings, that the store needs.
 pub(crate) fn sessions(schema: &str) -> Settings {
-    Settings::from(schema).session(&shop_outbox::SESSION).connections(CONNECTIONS)
+    Settings::from(schema).session(&shop_outbox::SESSION).connections(shop_outbox::CONNECTIONS)
 }
 
 /// The outbox in `database`.
 pub(crate) fn store(database: &Database) -> Store {
-    let known = database.clone();
-    Store::new(database.connection().clone(), PUBLISHER).refusing(move || known.trouble())
+    let (asked, noticing) = (database.clone(), database.clone());
+    Store::new(database.connection().clone(), PUBLISHER)
+        .refusing(move || asked.trouble())
+        .noticing(move |_| noticing.doubt())
 }
 
 /// The queue by which publishers of one outbox exclude each other at their broker. Its name contains a digest of the database's

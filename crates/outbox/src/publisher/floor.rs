@@ -15,11 +15,10 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::DbErr;
 use tokio::time::Instant;
 
 use crate::{
-    Store,
+    Store, StoreError,
     store::{Unsettled, Writer},
 };
 
@@ -55,7 +54,7 @@ impl Floor {
     }
 }
 
-async fn look(store: &Store, survey: &mut Survey) -> Result<i64, DbErr> {
+async fn look(store: &Store, survey: &mut Survey) -> Result<i64, StoreError> {
     // In this order: the rows of a transaction that no longer holds a lock are visible to any statement that begins later.
     survey.writers(store.writers().await?);
     Ok(survey.unsettled(store.unsettled().await?))

@@ -7,15 +7,14 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, MaybeDone, maybe_done},
 };
-use sea_orm::DbErr;
 
 use crate::{
-    Store,
+    Store, StoreError,
     fence::Lease,
     store::{Fence, Marks},
 };
 
-type Outcome = Result<Fence, DbErr>;
+type Outcome = Result<Fence, StoreError>;
 
 /// The mark on its way, if there is one. It makes progress only [`beside`](Marking::beside) something else, or when it
 /// is waited for.

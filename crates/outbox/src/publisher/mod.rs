@@ -100,9 +100,9 @@ impl Publisher {
     /// Without a `tenure` the database decides who publishes. With one somebody else does: the lease in the database is taken from any
     /// other holder, for as long as the tenure lasts. Either way the epoch in the database keeps all others from marking.
     async fn run_under(&mut self, tenure: Option<&Tenure>, stop: &CancellationToken) {
-        let (database, woken) = (self.store.database().clone(), self.woken.clone());
+        let (store, woken) = (self.store.clone(), self.woken.clone());
         tokio::select! {
-            never = wake::listen(&database, &woken) => match never {},
+            never = wake::listen(&store, &woken) => match never {},
             () = self.take_turns(tenure, stop) => {}
         }
     }

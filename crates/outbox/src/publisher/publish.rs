@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::DbErr;
 use shop_messaging::{PublishError, Verdict};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -16,7 +15,7 @@ use super::{
     turn::{Answered, Claim, End, Look, Moment, Step, Turn},
 };
 use crate::{
-    Store,
+    Store, StoreError,
     fence::Lease,
     metrics::Outcome,
     store::{Fence, Row},
@@ -132,7 +131,7 @@ impl Publisher {
     }
 
     /// Takes the outcome of a mark.
-    fn marked(&self, turn: &mut Turn, outcome: Result<Fence, DbErr>) -> Result<(), Obstacle> {
+    fn marked(&self, turn: &mut Turn, outcome: Result<Fence, StoreError>) -> Result<(), Obstacle> {
         self.metrics.published.inc_by(turn.marked(&outcome) as u64);
         match outcome {
             Err(error) if turn.is_stopping() => {
@@ -192,7 +191,7 @@ impl Publisher {
 }
 
 /// Asks the next writer to notify, if it is time to, and claims rows from `floor` on, if there is room for them.
-async fn look_for_more(store: &Store, look: &Look, floor: i64) -> Result<Vec<Row>, DbErr> {
+async fn look_for_more(store: &Store, look: &Look, floor: i64) -> Result<Vec<Row>, StoreError> {
     if look.ask_to_be_woken {
         store.set_asleep(true).await?;
     }
@@ -202,7 +201,7 @@ async fn look_for_more(store: &Store, look: &Look, floor: i64) -> Result<Vec<Row
     }
 }
 
-async fn take(store: &Store, claim: &Claim, floor: i64) -> Result<Vec<Row>, DbErr> {
+async fn take(store: &Store, claim: &Claim, floor: i64) -> Result<Vec<Row>, StoreError> {
     store.claim(floor, claim.count, claim.bytes, &claim.except).await
 }
 

@@ -2,7 +2,6 @@
 
 use shop_messaging::Message;
 use tracing::{Span, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::{store::Row, trace};
 
@@ -28,7 +27,6 @@ pub(super) fn span(row: &Row) -> Span {
         outbox.aggregate_id = row.aggregate.id,
         outbox.attempt = row.attempts + 1,
     );
-    // An error would only say that the span is disabled by the filter.
-    let _ = span.set_parent(trace::parent(&row.message.headers));
+    trace::follow(&span, &row.message.headers);
     span
 }

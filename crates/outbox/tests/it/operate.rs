@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use chrono::DateTime;
 use sea_orm::TransactionTrait as _;
-use shop_outbox::{DiscardError, OutboxMetrics, Publisher, RowFilter, RowKey, RowStatus, Store};
+use shop_outbox::{DiscardError, OutboxMetrics, Publisher, RowFilter, RowKey, RowStatus};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -20,10 +20,6 @@ on_both!(
     all_dead_rows_are_redriven_in_chunks,
     the_overview_tells_who_publishes,
 );
-
-async fn store(fixture: &Fixture) -> Store {
-    Store::new(fixture.another_connection().await, "publisher")
-}
 
 /// Appends version 1 to `versions` of `aggregate`, the first of them dead.
 async fn dead_and_held_back(fixture: &Fixture, aggregate: &str, versions: i64) -> Uuid {
@@ -47,7 +43,7 @@ async fn rows_are_listed_by_status_in_pages(fixture: Fixture) {
     for aggregate in ["a", "b", "c"] {
         dead_and_held_back(&fixture, aggregate, 2).await;
     }
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let page = store.list(&RowFilter { limit: 2, ..RowFilter::default() }).await.unwrap();
     assert_eq!(page.iter().map(|row| row.aggregate_id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((page[0].attempts, page[0].last_error.as_deref()), (3, Some("returned")));
@@ -70,7 +66,7 @@ async fn rows_are_listed_by_status_in_pages(fixture: Fixture) {
 
 async fn a_row_is_shown_whole_by_either_of_its_names(fixture: Fixture) {
     let message = dead_and_held_back(&fixture, "a", 2).await;
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let row = store.find(RowKey::Message(message)).await.unwrap().unwrap();
     assert_eq!(row.payload, r#"{"aggregate":"a","version":1,"amount":2500.00}"#);
     assert_eq!(row.summary.status, RowStatus::Dead);
@@ -90,7 +86,7 @@ async fn a_redriven_row_is_sent_and_its_aggregate_follows_in_order(fixture: Fixt
     transaction.commit().await.unwrap();
     fixture.append("a", 2).await;
     fixture.append("a", 3).await;
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let publisher = Publisher::new(
         store.clone(),
         fixture.broker.publisher(Fixture::transport(false)),
@@ -124,7 +120,7 @@ async fn a_discarded_row_is_handed_over_and_lets_its_aggregate_go_on(fixture: Fi
     fixture.until("sent", 1).await;
     assert_eq!(fixture.count("pending").await, 2, "they are held back");
 
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let shown = store.find(RowKey::Message(message)).await.unwrap().unwrap();
     let mut recorded = Vec::new();
     let record = |rows: &[_]| {
@@ -152,7 +148,7 @@ async fn rows_that_are_not_dead_are_never_touched(fixture: Fixture) {
         .await;
     fixture.execute("UPDATE outbox_messages SET attempts = 1 WHERE aggregate_id = 'waits'").await;
     let before = fixture.rows().await;
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let keys = [RowKey::Id(1), RowKey::Id(2), RowKey::Id(3), RowKey::Message(Uuid::nil())];
     for _ in 0..2 {
         assert!(store.redrive(&keys).await.unwrap().is_empty());
@@ -165,7 +161,7 @@ async fn rows_that_are_not_dead_are_never_touched(fixture: Fixture) {
 
 async fn a_row_that_cannot_be_recorded_is_kept(fixture: Fixture) {
     let message = dead_and_held_back(&fixture, "a", 1).await;
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let full = |_: &[_]| Err(io::Error::from(io::ErrorKind::StorageFull));
     let refused = store.discard(&[RowKey::Message(message)], full).await;
     assert!(matches!(refused, Err(DiscardError::NotRecorded(_))), "{refused:?}");
@@ -178,7 +174,7 @@ async fn all_dead_rows_are_redriven_in_chunks(fixture: Fixture) {
     for aggregate in ["a", "b", "c", "d", "e"] {
         dead_and_held_back(&fixture, aggregate, 1).await;
     }
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let (mut after, mut chunks) = (0, Vec::new());
     while let Some(last) = {
         let rows = store.redrive_next(after, 2).await.unwrap();
@@ -198,7 +194,7 @@ async fn all_dead_rows_are_redriven_in_chunks(fixture: Fixture) {
 }
 
 async fn the_overview_tells_who_publishes(fixture: Fixture) {
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     let overview = store.overview().await.unwrap();
     assert_eq!((overview.sent, overview.leader), (0, None));
 
@@ -229,7 +225,7 @@ async fn a_sleeping_publisher_is_woken_by_a_redrive_and_by_a_discard() {
     options.poll_interval = Duration::from_secs(60);
     let mut running = fixture.run(options).await;
     running.leading().await;
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     for arrivals in [2, 3] {
         // Long enough that it listens, and has found nothing to do.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -254,9 +250,9 @@ async fn of_several_operators_at_once_one_redrives_each_row() {
         dead_and_held_back(&fixture, &aggregate.to_string(), 1).await;
     }
     let tasks: Vec<_> = (0..4)
-        .map(|operator| (operator, fixture.another_connection()))
-        .map(async |(operator, connection)| {
-            let store = Store::new(connection.await, "publisher");
+        .map(|operator| (operator, fixture.store()))
+        .map(async |(operator, store)| {
+            let store = store.await;
             let mut ids: Vec<i64> = (1..=40).collect();
             ids.rotate_left(operator * 10);
             let keys: Vec<RowKey> = ids.into_iter().map(RowKey::Id).collect();

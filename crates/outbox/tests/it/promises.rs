@@ -85,7 +85,7 @@ async fn a_writers_own_headers_arrive_and_the_outboxs_win(fixture: Fixture) {
 
 async fn an_unroutable_event_becomes_dead_and_holds_back_only_its_aggregate(fixture: Fixture) {
     let queue = fixture.queue("changes", "thing.*").await;
-    let store = shop_outbox::Store::new(fixture.another_connection().await, "publisher");
+    let store = fixture.store().await;
     let transport = fixture.broker.publisher(Fixture::transport(false));
     let publisher = shop_outbox::Publisher::new(
         store,

@@ -15,7 +15,7 @@ use shop_messaging::{
     Broker, Delivery, EventLog, Failure, HeaderValue, PublisherOptions, Subscription,
     in_process::InProcessBroker,
 };
-use shop_outbox::{NewMessage, Options, OutboxMetrics, Publisher, SESSION, Store, Tenure};
+use shop_outbox::{NewMessage, Options, OutboxMetrics, Publisher, Store, Tenure};
 use shop_testing::{TestBroker, TestDatabase};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,12 @@ impl Fixture {
         Self { database, broker, url, _guards: guards }
     }
 
-    /// A pool of its own to the same database.
+    /// The outbox as a publisher or an operator opens it: with a pool of its own.
+    pub(crate) async fn store(&self) -> Store {
+        Store::connect(&self.url, "publisher").await.unwrap()
+    }
+
+    /// A pool of a writer's, to the same database.
     pub(crate) async fn another_connection(&self) -> DatabaseConnection {
         connect(&self.url).await
     }
@@ -109,7 +114,7 @@ impl Fixture {
     }
 
     pub(crate) async fn publisher(&self, options: Options) -> Publisher {
-        let store = Store::new(self.another_connection().await, "publisher");
+        let store = self.store().await;
         Publisher::new(store, self.broker.publisher(Self::transport(true)), options, OutboxMetrics::default())
     }
 
@@ -124,7 +129,7 @@ impl Fixture {
         transport: PublisherOptions,
         options: Options,
     ) -> Running {
-        let store = Store::new(self.another_connection().await, "publisher");
+        let store = self.store().await;
         Running::start(Publisher::new(store, broker.publisher(transport), options, OutboxMetrics::default()))
     }
 
@@ -237,7 +242,6 @@ async fn connect(url: &str) -> DatabaseConnection {
         .max_connections(if url.starts_with("sqlite") { 1 } else { 5 })
         .acquire_timeout(Duration::from_secs(5))
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(|postgres| postgres.options(SESSION))
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(5))
         });

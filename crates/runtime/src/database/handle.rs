@@ -81,6 +81,12 @@ impl Database {
         self.state.trouble()
     }
 
+    /// Looks at every connection before it is used, for a while: for code that sends statements through the pool alone, where
+    /// nobody sees them fail.
+    pub fn doubt(&self) {
+        self.state.doubt();
+    }
+
     /// What is known of the server.
     pub(super) fn state(&self) -> &State {
         &self.state

@@ -6,7 +6,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, QueryResult, Statement,
 };
 use shop_messaging::{Broker, PublisherOptions};
-use shop_outbox::{Options, OutboxMetrics, Publisher, Store};
+use shop_outbox::{Options, OutboxMetrics, Pool, Publisher, Store};
 use shop_testing::{Held, Proxy, TestBroker, TestDatabase};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -194,12 +194,13 @@ impl<'a> Run<'a> {
         self.incarnations += 1;
         let incarnation = self.incarnations;
         let holder = format!("publisher-{slot}.{incarnation}");
-        let (database, broker) = match (&self.slots[slot].networks, &self.real) {
+        let (store, broker) = match (&self.slots[slot].networks, &self.real) {
             (Some((broker, database)), Some(_)) => {
-                let database = connect(&named(database.url(), &holder)).await;
-                (database, Broker::open(broker.url(), None).unwrap())
+                // The database may be away when a publisher starts.
+                let pool = Pool::lazily(&named(database.url(), &holder)).unwrap();
+                (Store::new(pool, "publisher"), Broker::open(broker.url(), None).unwrap())
             }
-            _ => (self.fixture.another_connection().await, self.fixture.broker.clone()),
+            _ => (self.fixture.store().await, self.fixture.broker.clone()),
         };
         let transport = PublisherOptions {
             fence: Some("events.publisher".to_owned()),
@@ -207,7 +208,7 @@ impl<'a> Run<'a> {
             ..PublisherOptions::new(EXCHANGE, PUBLISHER)
         };
         let publisher = Publisher::new(
-            Store::new(database, "publisher"),
+            store,
             broker.publisher(transport),
             self.options(&holder),
             OutboxMetrics::default(),
@@ -513,7 +514,7 @@ fn named(url: &str, name: &str) -> String {
     format!("{url}{separator}application_name={name}")
 }
 
-/// As a service does it, but for the first connection: a database may be away when a publisher starts.
+/// As a service does it, but for the first connection: the database may be away.
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(5).acquire_timeout(Duration::from_secs(5)).connect_lazy(true).sqlx_logging(false);

@@ -1,7 +1,7 @@
 use std::{fmt, sync::atomic::AtomicU64};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelSetEncoder},
+    encoding::{EncodeLabelSet, LabelSetEncoder},
     metrics::{
         counter::Counter,
         family::Family,
@@ -11,7 +11,9 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// What a publisher tells Prometheus. Clones share the numbers.
+use super::labels::{Outcome, Source};
+
+/// What a publisher reports to Prometheus. Clones share the numbers.
 #[derive(Clone, Debug)]
 pub struct OutboxMetrics {
     /// What tells it from others in the same family.
@@ -50,34 +52,11 @@ pub(crate) struct ConfirmLabels {
     outcome: Outcome,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub(crate) enum Outcome {
-    Ack,
-    Nack,
-    Returned,
-    Refused,
-    /// No answer before the deadline: it may have arrived.
-    TimedOut,
-    /// The connection broke before the answer: it may have arrived.
-    Unknown,
-}
-
-impl Outcome {
-    const ALL: [Self; 6] =
-        [Self::Ack, Self::Nack, Self::Returned, Self::Refused, Self::TimedOut, Self::Unknown];
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ErrorLabels {
     #[prometheus(flatten)]
     of: Of,
     source: Source,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub(crate) enum Source {
-    Broker,
-    Database,
 }
 
 /// Registers each metric of `$all` under its name, with its description: for one publisher and for many alike.
@@ -222,7 +201,7 @@ impl OutboxMetricsFamily {
         }
     }
 
-    /// Forgets the publisher `name`: its numbers are told no more.
+    /// Forgets the publisher `name`: its numbers are reported no longer.
     pub fn remove(&self, name: &str) {
         let of = Of(Some(name.to_owned()));
         self.pending.remove(&of);

@@ -1,14 +1,18 @@
-//! The trace context on its way through a row and into a message: W3C `traceparent` and `tracestate`.
+//! The trace context on its way through a row and into a message: W3C `traceparent` and `tracestate`. Without the feature
+//! `tracing` there is none, and headers pass as they are.
+
+#[cfg(feature = "tracing")]
+mod context;
+#[cfg(not(feature = "tracing"))]
+#[path = "no_context.rs"]
+mod context;
 
 use std::collections::BTreeMap;
 
-use opentelemetry::{
-    Context, global,
-    propagation::{Extractor, Injector},
-};
 use shop_messaging::HeaderValue;
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+pub(crate) use self::context::{follow, inject};
 
 /// `headers` and the current span's context as a JSON object, for the row.
 pub(crate) fn headers(headers: &BTreeMap<String, HeaderValue>) -> String {
@@ -27,41 +31,6 @@ pub(crate) fn read(headers: &str) -> BTreeMap<String, HeaderValue> {
         other => other.as_i64().map_or_else(|| HeaderValue::Text(other.to_string()), HeaderValue::Number),
     };
     all.into_iter().map(|(name, found)| (name, value(found))).collect()
-}
-
-/// The context that a row's headers carry.
-pub(crate) fn parent(headers: &BTreeMap<String, HeaderValue>) -> Context {
-    global::get_text_map_propagator(|propagator| propagator.extract(&Carrier(headers)))
-}
-
-/// Writes `span`'s context into a message's headers; without one, what is there stays.
-pub(crate) fn inject(span: &Span, headers: &mut BTreeMap<String, HeaderValue>) {
-    global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&span.context(), &mut CarrierMut(headers));
-    });
-}
-
-struct Carrier<'a>(&'a BTreeMap<String, HeaderValue>);
-
-impl Extractor for Carrier<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.as_text()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(String::as_str).collect()
-    }
-}
-
-struct CarrierMut<'a>(&'a mut BTreeMap<String, HeaderValue>);
-
-impl Injector for CarrierMut<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        // An empty `tracestate` says nothing.
-        if !value.is_empty() {
-            self.0.insert(key.to_owned(), value.into());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,29 @@
+//! What the numbers are told apart by.
+
+/// What became of a message at the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "metrics", derive(prometheus_client::encoding::EncodeLabelValue))]
+pub(crate) enum Outcome {
+    Ack,
+    Nack,
+    Returned,
+    Refused,
+    /// No answer before the deadline: it may have arrived.
+    TimedOut,
+    /// The connection broke before the answer: it may have arrived.
+    Unknown,
+}
+
+#[cfg(feature = "metrics")]
+impl Outcome {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Ack, Self::Nack, Self::Returned, Self::Refused, Self::TimedOut, Self::Unknown];
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "metrics", derive(prometheus_client::encoding::EncodeLabelValue))]
+pub(crate) enum Source {
+    Broker,
+    Database,
+}

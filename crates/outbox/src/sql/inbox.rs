@@ -1,0 +1,21 @@
+//! A consumer's inbox.
+
+use super::Sql;
+
+/// Takes the message `$2` in for the consumer `$1`; no row is written if it has been taken in before.
+pub(crate) const RECEIVE: Sql =
+    Sql::same("INSERT INTO inbox_messages (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+
+/// Removes `$2` messages at most, the oldest first, that were received more than `$1` ago.
+pub(crate) const FORGET: Sql = Sql {
+    postgres: "
+DELETE FROM inbox_messages WHERE (consumer, message_id) IN (
+    SELECT consumer, message_id FROM inbox_messages
+    WHERE received_at < clock_timestamp() - make_interval(secs => $1)
+    ORDER BY received_at LIMIT $2)",
+    sqlite: "
+DELETE FROM inbox_messages WHERE (consumer, message_id) IN (
+    SELECT consumer, message_id FROM inbox_messages
+    WHERE received_at < strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-' || $1 || ' seconds')
+    ORDER BY received_at LIMIT $2)",
+};

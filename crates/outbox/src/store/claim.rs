@@ -1,0 +1,95 @@
+//! Which rows may be sent now.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use shop_messaging::{HeaderValue, Message};
+use uuid::Uuid;
+
+use super::{Store, StoreError, connection::Record, statement::Statement};
+use crate::{sql::claim::CLAIM, trace};
+
+/// What is published in order: the type and the id of an aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Aggregate {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+}
+
+/// A claimed row.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: i64,
+    pub(crate) aggregate: Aggregate,
+    pub(crate) attempts: u32,
+    /// Its headers hold the trace context in which it was appended.
+    pub(crate) message: Message,
+}
+
+impl Store {
+    /// The oldest rows that may be sent now: `count` and `bytes` of payload at most, `floor` the lowest id to look
+    /// at, none of `except`.
+    ///
+    /// There is no cursor: a transaction that commits late shows its lower ids to the next call. A row is held
+    /// back while an older row of its aggregate is dead or waits for its next try.
+    pub(crate) async fn claim(
+        &self,
+        floor: i64,
+        count: usize,
+        bytes: usize,
+        except: &[i64],
+    ) -> Result<Vec<Row>, StoreError> {
+        let values = [floor.into(), except.into(), (count as i64).into(), (bytes as i64).into()];
+        let claimed = self.fetch_all(Statement::new(CLAIM, values)).await?;
+        Ok(claimed.iter().map(Row::read).collect::<Result<_, _>>()?)
+    }
+}
+
+impl Row {
+    fn read(row: &Record) -> Result<Self, sqlx::Error> {
+        let aggregate = Aggregate { kind: row.get("aggregate_type")?, id: row.get("aggregate_id")? };
+        let version: i64 = row.get("aggregate_version")?;
+        let mut headers = trace::read(&row.get::<String>("headers")?);
+        headers.extend([
+            ("aggregate_type".to_owned(), HeaderValue::from(aggregate.kind.as_str())),
+            ("aggregate_id".to_owned(), aggregate.id.as_str().into()),
+            ("aggregate_version".to_owned(), version.into()),
+        ]);
+        Ok(Self {
+            id: row.get("id")?,
+            attempts: u32::try_from(row.get::<i32>("attempts")?).unwrap_or_default(),
+            message: Message {
+                id: row.get::<Uuid>("message_id")?,
+                kind: row.get("event_type")?,
+                routing_key: row.get("routing_key")?,
+                app_id: String::new(),
+                timestamp: row.get::<DateTime<Utc>>("created_at")?,
+                headers,
+                payload: Bytes::from(row.get::<String>("payload")?),
+            },
+            aggregate,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A row that nobody wrote to a database, for the tests of pure code.
+    pub(crate) fn row(id: i64, aggregate: &str, size: usize) -> Row {
+        Row {
+            id,
+            aggregate: Aggregate { kind: "test".to_owned(), id: aggregate.to_owned() },
+            attempts: 0,
+            message: Message {
+                id: Uuid::nil(),
+                kind: "tested".to_owned(),
+                routing_key: "test.tested".to_owned(),
+                app_id: "test".to_owned(),
+                timestamp: DateTime::UNIX_EPOCH,
+                headers: Default::default(),
+                payload: Bytes::from(vec![b' '; size]),
+            },
+        }
+    }
+}

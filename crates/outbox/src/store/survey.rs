@@ -1,0 +1,70 @@
+//! What the outbox holds: for people, and for the publisher's bound on ids.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::{Store, StoreError, statement::Statement};
+use crate::sql::survey as sql;
+
+/// Pending rows are counted up to this many: the number is for people, and a count must stay cheap.
+pub(super) const COUNT_UP_TO: i64 = 100_000;
+
+/// What an operator wants to know of an outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Stats {
+    /// Rows that wait, 100,000 at most.
+    pub pending: i64,
+    /// Rows that were given up.
+    pub dead: i64,
+    /// How long the oldest waiting row has waited, in seconds.
+    pub oldest_pending_seconds: f64,
+}
+
+/// A transaction that has written to the outbox and has not ended: its virtual id.
+pub(crate) type Writer = String;
+
+/// The ends of what is not settled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsettled {
+    /// The lowest id of a row that is pending or dead.
+    pub(crate) oldest: Option<i64>,
+    /// The highest id of any row; all ids below it have been given out.
+    pub(crate) newest: i64,
+}
+
+impl Store {
+    /// The transactions that may have written rows which nobody sees yet.
+    pub(crate) async fn writers(&self) -> Result<HashSet<Writer>, StoreError> {
+        if !self.is_postgres() {
+            return Ok(HashSet::new());
+        }
+        let writers = self.fetch_all(Statement::postgres(sql::WRITERS, [])).await?;
+        Ok(writers.iter().map(|row| row.get("writer")).collect::<Result<_, _>>()?)
+    }
+
+    /// Where the rows that may still be sent begin, and where all rows end.
+    pub(crate) async fn unsettled(&self) -> Result<Unsettled, StoreError> {
+        let row = self.fetch_one(Statement::new(sql::UNSETTLED, [])).await?;
+        let ends: [Option<i64>; 2] = [row.get("pending")?, row.get("dead")?];
+        Ok(Unsettled { oldest: ends.into_iter().flatten().min(), newest: row.get("newest")? })
+    }
+
+    /// What the outbox holds now.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn stats(&self) -> Result<Stats, StoreError> {
+        let row = self.fetch_one(Statement::new(sql::STATS, [COUNT_UP_TO.into()])).await?;
+        Ok(Stats {
+            pending: row.get("pending")?,
+            dead: row.get("dead")?,
+            oldest_pending_seconds: row.get::<f64>("oldest")?.max(0.0),
+        })
+    }
+
+    /// How many rows were sent and are kept, 100,000 at most.
+    pub(super) async fn sent(&self) -> Result<i64, StoreError> {
+        Ok(self.fetch_one(Statement::new(sql::SENT, [COUNT_UP_TO.into()])).await?.get("sent")?)
+    }
+}

@@ -1,0 +1,96 @@
+//! Transactions of sea-orm's and of sqlx's, for code that does not care which: a consumer's.
+
+use sqlx::Postgres;
+#[cfg(feature = "sqlite")]
+use sqlx::Sqlite;
+use uuid::Uuid;
+
+use crate::{
+    NewMessage, append_sqlx,
+    inbox::{self, Receipt},
+};
+
+/// An open transaction: what is appended and received in it commits together with whatever else is written there. Dropped, it is
+/// rolled back.
+pub trait Transaction: Send + Sized {
+    /// Why the database did not do what it was asked.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Appends an event, as `append` does.
+    ///
+    /// # Errors
+    /// The database refuses the row or is away; the transaction should be rolled back.
+    fn append(&mut self, message: &NewMessage) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Takes a message into the inbox of `consumer`, as `inbox::receive` does.
+    ///
+    /// # Errors
+    /// The database refuses the row or is away; the transaction should be rolled back.
+    fn receive(
+        &mut self,
+        consumer: &str,
+        message_id: Uuid,
+    ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
+
+    /// Keeps what was written.
+    ///
+    /// # Errors
+    /// Nothing was kept; or the connection broke just now, and nobody knows.
+    fn commit(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Keeps nothing.
+    ///
+    /// # Errors
+    /// The connection is broken, which comes to the same.
+    fn rollback(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+#[cfg(feature = "sea-orm")]
+impl Transaction for sea_orm::DatabaseTransaction {
+    type Error = sea_orm::DbErr;
+
+    async fn append(&mut self, message: &NewMessage) -> Result<(), Self::Error> {
+        crate::append(&*self, message).await
+    }
+
+    async fn receive(&mut self, consumer: &str, message_id: Uuid) -> Result<Receipt, Self::Error> {
+        inbox::receive(&*self, consumer, message_id).await
+    }
+
+    async fn commit(self) -> Result<(), Self::Error> {
+        Self::commit(self).await
+    }
+
+    async fn rollback(self) -> Result<(), Self::Error> {
+        Self::rollback(self).await
+    }
+}
+
+/// For sqlx's transactions, which are alike.
+macro_rules! of_sqlx {
+    ($database:ty) => {
+        impl Transaction for sqlx::Transaction<'static, $database> {
+            type Error = sqlx::Error;
+
+            async fn append(&mut self, message: &NewMessage) -> Result<(), Self::Error> {
+                append_sqlx(self, message).await
+            }
+
+            async fn receive(&mut self, consumer: &str, message_id: Uuid) -> Result<Receipt, Self::Error> {
+                inbox::receive_sqlx(self, consumer, message_id).await
+            }
+
+            async fn commit(self) -> Result<(), Self::Error> {
+                Self::commit(self).await
+            }
+
+            async fn rollback(self) -> Result<(), Self::Error> {
+                Self::rollback(self).await
+            }
+        }
+    };
+}
+
+of_sqlx!(Postgres);
+#[cfg(feature = "sqlite")]
+of_sqlx!(Sqlite);
