@@ -8,17 +8,18 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{chart, deny, footprint, generate, shell, test};
+use crate::{chart, deny, features, footprint, generate, shell, test};
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// The steps; those that fail quickly come first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("format", format),
     ("snapshots", snapshots),
     ("dependencies", deny::run),
     ("chart", chart::check),
     ("lints", lints),
+    ("features", features::check),
     ("generated files", || generate::run(&generate::Arguments { check: true })),
     ("footprint", footprint::hold_debug),
     ("tests", || test::run(&test::Arguments::default())),

@@ -6,6 +6,7 @@ mod chart;
 mod ci;
 mod deny;
 mod docker;
+mod features;
 mod footprint;
 mod generate;
 mod images;
