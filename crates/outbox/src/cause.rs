@@ -5,33 +5,45 @@ use std::{io, time::Duration};
 
 use sqlx::{Connection as _, Error, PgConnection, PgPool};
 
-use crate::{Pool, Store, StoreError};
+use crate::{Pool, Refusal, Store, StoreError};
 
 /// How long a connection of our own may take to say what is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What is behind an error of the outbox's database.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// For people.
+    pub(crate) words: String,
+    /// The database is there, and the outbox is not.
+    pub(crate) no_outbox: bool,
+}
+
 /// What is behind `error` of the database of `store`.
-pub(crate) async fn cause(store: &Store, error: &StoreError) -> String {
+pub(crate) async fn cause(store: &Store, error: &StoreError) -> Cause {
     match store.pool() {
         Pool::Postgres(pool) if error.is_pool_timeout() => behind_the_wait(store, pool).await,
-        _ => words(error.driver()),
+        _ => Cause { words: words(error.driver()), no_outbox: error.is_missing_table() },
     }
 }
 
-async fn behind_the_wait(store: &Store, pool: &PgPool) -> String {
+async fn behind_the_wait(store: &Store, pool: &PgPool) -> Cause {
     let options = pool.connect_options();
     let asked = async {
         let mut connection = PgConnection::connect_with(&options).await?;
         connection.ping().await?;
         connection.close().await
     };
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(())) => store.refusal().unwrap_or_else(|| {
-            "it takes a connection, but none of the publisher's own has become free".to_owned()
-        }),
+    let words = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(())) => match store.refusal() {
+            Some(Refusal::NoOutbox(words)) => return Cause { words, no_outbox: true },
+            Some(Refusal::Other(words)) => words,
+            None => "it takes a connection, but none of the publisher's own has become free".to_owned(),
+        },
         Ok(Err(error)) => words(&error),
         Err(_) => format!("no answer within {PATIENCE:?}"),
-    }
+    };
+    Cause { words, no_outbox: false }
 }
 
 /// What an operator can act on comes first, the driver's own words after it.
@@ -100,12 +112,32 @@ mod tests {
         assert_eq!(meaning("28P01"), Some("it refuses the password"));
     }
 
+    #[tokio::test]
+    async fn whoever_made_the_pool_says_what_its_connections_are_refused_for() {
+        let Some(postgres) = shop_testing::postgres().await else { return };
+        let pool =
+            sqlx::postgres::PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(1));
+        let pool = pool.connect_lazy(&postgres.url).unwrap();
+        let _all = pool.acquire().await.unwrap();
+        for (refusal, no_outbox) in [
+            (Refusal::NoOutbox("there is no schema".to_owned()), true),
+            (Refusal::Other("the server takes no writes".to_owned()), false),
+        ] {
+            let words = match &refusal {
+                Refusal::NoOutbox(words) | Refusal::Other(words) => words.clone(),
+            };
+            let store = Store::new(pool.clone(), "publisher").refusing(move || Some(refusal.clone()));
+            let error = store.ping().await.unwrap_err();
+            assert_eq!(cause(&store, &error).await, Cause { words, no_outbox });
+        }
+    }
+
     /// The words for a database at `url`, whatever its pool says.
     async fn told(url: String) -> String {
         let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(Duration::from_secs(1));
         let store = Store::new(pool.connect_lazy(&url).unwrap(), "publisher");
         let error = store.ping().await.unwrap_err();
-        let told = cause(&store, &error).await;
+        let told = cause(&store, &error).await.words;
         println!("{error}\n  {told}");
         told
     }

@@ -40,8 +40,8 @@ pub use options::{Bounds, Options, RetryPolicy};
 pub use publisher::{Progress, Publisher, Trouble, until_counted_again};
 pub use shop_messaging::HeaderValue;
 pub use store::{
-    CONNECTIONS, DiscardError, FullRow, InvalidRowKey, Leader, Overview, Pool, RowFilter, RowKey, RowStatus,
-    RowSummary, SESSION, SqlxConnection, Stats, Store, StoreError, tune,
+    CONNECTIONS, DiscardError, FullRow, InvalidRowKey, Leader, Overview, Pool, Refusal, RowFilter, RowKey,
+    RowStatus, RowSummary, SESSION, SqlxConnection, Stats, Store, StoreError, tune,
 };
 pub use transaction::Transaction;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use shop_outbox::Store;
+use shop_outbox::{Refusal, Store};
 use shop_runtime::{
     config::DatabaseUrl,
     database::{Database, Settings},
@@ -22,7 +22,10 @@ pub(crate) fn sessions(schema: &str) -> Settings {
 pub(crate) fn store(database: &Database) -> Store {
     let (asked, noticing) = (database.clone(), database.clone());
     Store::new(database.connection().clone(), PUBLISHER)
-        .refusing(move || asked.trouble())
+        .refusing(move || {
+            let why = asked.trouble()?;
+            Some(if asked.has_vanished() { Refusal::NoOutbox(why) } else { Refusal::Other(why) })
+        })
         .noticing(move |_| noticing.doubt())
 }
 

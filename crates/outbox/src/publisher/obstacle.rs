@@ -1,7 +1,10 @@
 use shop_messaging::PublishError;
 
 use super::trouble::Trouble;
-use crate::{Store, StoreError, cause::cause};
+use crate::{
+    Store, StoreError,
+    cause::{Cause, cause},
+};
 
 /// What a publisher cannot work without, failing.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +17,6 @@ pub(super) enum Obstacle {
 
 /// What `error` of the outbox's database is for people.
 pub(super) async fn database_trouble(store: &Store, error: &StoreError) -> Trouble {
-    let words = cause(store, error).await;
-    if error.is_missing_table() { Trouble::NoOutbox(words) } else { Trouble::Database(words) }
+    let Cause { words, no_outbox } = cause(store, error).await;
+    if no_outbox { Trouble::NoOutbox(words) } else { Trouble::Database(words) }
 }

@@ -12,8 +12,17 @@ pub struct Store {
     failures: Option<Arc<Failures>>,
 }
 
+/// Why a pool throws its connections away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// What the outbox is kept in is not there, such as its schema.
+    NoOutbox(String),
+    /// Anything else.
+    Other(String),
+}
+
 /// Says why the pool throws connections away.
-type Refusals = dyn Fn() -> Option<String> + Send + Sync;
+type Refusals = dyn Fn() -> Option<Refusal> + Send + Sync;
 
 /// Takes notice of a statement that failed.
 type Failures = dyn Fn(&StoreError) + Send + Sync;
@@ -46,7 +55,7 @@ impl Store {
     /// Has `refusals` say why the pool throws connections away, if it does: the driver keeps silent about a pool that looks at
     /// each of them.
     #[must_use]
-    pub fn refusing(mut self, refusals: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+    pub fn refusing(mut self, refusals: impl Fn() -> Option<Refusal> + Send + Sync + 'static) -> Self {
         self.refusals = Some(Arc::new(refusals));
         self
     }
@@ -59,7 +68,7 @@ impl Store {
     }
 
     /// Why no connection of the pool can be had, if whoever made it knows.
-    pub(crate) fn refusal(&self) -> Option<String> {
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.refusals.as_ref().and_then(|refusals| refusals())
     }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What became of a window.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     pub(crate) sent: Vec<i64>,
     pub(crate) failed: Vec<Failure>,
@@ -27,7 +27,7 @@ impl Marks {
 }
 
 /// A row that the broker did not take.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Failure {
     pub(crate) id: i64,
     pub(crate) error: String,

@@ -25,7 +25,7 @@ pub(crate) use self::{
 pub use self::{
     connection::SqlxConnection,
     error::StoreError,
-    handle::Store,
+    handle::{Refusal, Store},
     lease::Leader,
     operate::{DiscardError, Overview},
     pool::{CONNECTIONS, Pool, SESSION, tune},

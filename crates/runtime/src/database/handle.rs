@@ -81,6 +81,11 @@ impl Database {
         self.state.trouble()
     }
 
+    /// Whether [`trouble`](Self::trouble) is that the schema, or a table of it, is not there.
+    pub fn has_vanished(&self) -> bool {
+        self.state.has_vanished()
+    }
+
     /// Looks at every connection before it is used, for a while: for code that sends statements through the pool alone, where
     /// nobody sees them fail.
     pub fn doubt(&self) {

@@ -198,8 +198,9 @@ fn refused(state: &State, error: &sqlx::Error) {
     match Refusal::of(error) {
         Some(refusal) => state.refused(refusal),
         None => {
-            state.note_failure(Failure::of_driver(error));
-            state.troubled(error.to_string());
+            let failure = Failure::of_driver(error);
+            state.note_failure(failure);
+            state.troubled(error.to_string(), failure == Failure::Vanished);
         }
     }
 }

@@ -80,7 +80,7 @@ impl Probe {
                     None => state.untroubled(),
                     Some(unready) => {
                         state.doubt();
-                        state.troubled(unready.to_string());
+                        state.troubled(unready.to_string(), matches!(unready, Unready::Vanished(_)));
                     }
                 }
                 *seen = Seen { session, at: Some(Instant::now()), outcome };

@@ -60,6 +60,8 @@ fn without_password(options: &PgConnectOptions) -> Url {
 #[derive(Debug, Default)]
 struct Trouble {
     why: Option<String>,
+    /// What is kept in the database is not there: its schema, or a table of it.
+    vanished: bool,
     told: Option<Instant>,
 }
 
@@ -158,27 +160,33 @@ impl State {
 
     /// A connection was refused.
     pub(super) fn refused(&self, refusal: &Refusal) {
-        self.troubled(refusal.to_string());
+        self.troubled(refusal.to_string(), matches!(refusal, Refusal::NoSchema(_)));
         self.doubt();
     }
 
-    /// No connection can be had.
-    pub(super) fn troubled(&self, why: String) {
+    /// No connection can be had, or what the service keeps there has `vanished`.
+    pub(super) fn troubled(&self, why: String, vanished: bool) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if trouble.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
             tracing::warn!(schema = self.settings.schema, why, "the database cannot be used");
             trouble.told = Some(Instant::now());
         }
         trouble.why = Some(why);
+        trouble.vanished = vanished;
     }
 
     /// A connection was had, and it is as it should be.
     pub(super) fn untroubled(&self) {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).why = None;
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        (trouble.why, trouble.vanished) = (None, false);
     }
 
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).why.clone()
+    }
+
+    pub(super) fn has_vanished(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).vanished
     }
 
     pub(super) fn needs(&self, migrations: Vec<String>) {

@@ -39,6 +39,7 @@ async fn a_pooler_that_shares_sessions_is_refused_in_words_by_services_and_tools
         assert!(insert(&lazy, 1, "").await.is_err(), "{mode:?}");
         let why = lazy.trouble().unwrap_or_default();
         assert!(why.contains("set pool_mode = session"), "{mode:?}: {why}");
+        assert!(!lazy.has_vanished(), "{mode:?}");
     }
     assert_eq!(number(&postgres.url, "SELECT count(*) FROM things.things").await, 0);
 }

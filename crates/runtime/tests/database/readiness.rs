@@ -78,6 +78,7 @@ async fn another_schema_is_refused() {
     assert!(format!("{missing:#}").contains("there is no schema \"things\""), "{missing:#}");
     let lazy = database::lazily(&url, SCHEMA).unwrap();
     assert!(lazy.check().await.is_err());
+    assert!(lazy.has_vanished(), "{:?}", lazy.trouble());
 }
 
 #[tokio::test]

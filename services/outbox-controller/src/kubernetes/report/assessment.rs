@@ -169,8 +169,6 @@ pub(super) fn nobody_leads(before: &[Condition], now: &Time) -> Vec<Condition> {
 fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
     match trouble {
         Trouble::NoOutbox(error) => no_outbox(plan, error),
-        // The pool says so in words only.
-        Trouble::Database(error) if error.contains("there is no schema") => no_outbox(plan, error),
         Trouble::Database(error) => (
             "DatabaseUnreachable",
             format!(
@@ -288,7 +286,7 @@ mod tests {
         for (trouble, reason) in [
             (Trouble::Database("connection refused".to_owned()), "DatabaseUnreachable"),
             (Trouble::NoOutbox("relation \"outbox_publishers\" does not exist".to_owned()), "OutboxNotFound"),
-            (Trouble::Database("there is no schema \"ordres\"".to_owned()), "OutboxNotFound"),
+            (Trouble::NoOutbox("there is no schema \"ordres\"".to_owned()), "OutboxNotFound"),
             (Trouble::Broker("the broker is away".to_owned()), "BrokerUnreachable"),
             (Trouble::Rival("another publisher is connected".to_owned()), "AnotherPublisher"),
             (Trouble::Predecessor("the broker keeps a connection".to_owned()), "Starting"),
