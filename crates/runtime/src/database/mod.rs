@@ -30,7 +30,7 @@ pub use self::{
     failure::Failure,
     handle::Database,
     schema::migrate,
-    settings::{MAX_CONNECTIONS, Settings},
+    settings::{MAX_CONNECTIONS, SERVICE_CONNECTIONS, Settings},
     transaction::{Transaction, begin},
 };
 use crate::{

@@ -3,8 +3,12 @@
 use super::options;
 use crate::config::DatabaseUrl;
 
-/// How many connections a service holds at most, beside the one that readiness asks through.
+/// How many connections a service works with at most.
 pub const MAX_CONNECTIONS: u32 = 10;
+
+/// How many connections the process of a service holds at most: its pool's, and the one that readiness asks through. A start has
+/// fewer for itself, before the pool is there.
+pub const SERVICE_CONNECTIONS: u32 = MAX_CONNECTIONS + 1;
 
 /// What a pool's sessions are like.
 #[derive(Clone, Debug)]

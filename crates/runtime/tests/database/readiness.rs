@@ -6,9 +6,10 @@ use shop_runtime::{
     Lifecycle, Scope,
     database::{self, Failure},
 };
+use shop_testing::servers::Durability;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Migrator, SCHEMA, administer, ids, insert, migrated, until};
+use crate::support::{Migrator, SCHEMA, administer, ids, insert, migrated, number, text, until};
 
 #[tokio::test]
 async fn a_service_whose_pool_is_taken_is_ready_and_says_that_it_has_too_much_to_do() {
@@ -27,6 +28,29 @@ async fn a_service_whose_pool_is_taken_is_ready_and_says_that_it_has_too_much_to
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     drop(taken);
     insert(&database, 1, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_busy_service_holds_no_more_connections_than_are_written_down() {
+    let Some(postgres) = shop_testing::private_postgres(Durability::Fast).await else { return };
+    let url = postgres.url.parse().unwrap();
+    let lifecycle = Lifecycle::new();
+    let scope = Scope::new("test_service", &lifecycle);
+    let database = database::open::<Migrator>(&url, SCHEMA, &scope).await.unwrap();
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'things'";
+    let busy = (0..40).map(|_| text(&database, "SELECT pg_sleep(0.3)::text"));
+    let looking = async {
+        let mut most = 0;
+        for _ in 0..15 {
+            database.check().await.unwrap();
+            most = most.max(number(&postgres.url, held).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        most
+    };
+    let (_, most) = tokio::join!(futures_util::future::join_all(busy), looking);
+    assert_eq!(most, i64::from(database::SERVICE_CONNECTIONS));
+    lifecycle.stop();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod autoscaling;
+mod connections;
 mod dev_infra;
 mod hand_changes;
 mod names;
