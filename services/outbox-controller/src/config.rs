@@ -82,6 +82,20 @@ pub struct Config {
     /// Where to serve /health, /livez, /readyz and /metrics
     #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
+    /// The outbox to publish
+    #[command(flatten)]
+    pub outbox: OutboxConfig,
+    /// More outboxes to publish. Only a process that hosts several services has them: no variable can name them.
+    #[arg(skip)]
+    pub others: Vec<OutboxConfig>,
+}
+
+/// An outbox, and how it is published.
+#[derive(Args, Clone, Debug)]
+pub struct OutboxConfig {
+    /// What health and metrics call it, in a process that may publish several.
+    #[arg(skip)]
+    pub name: Option<&'static str>,
     /// The outbox
     #[command(flatten)]
     pub database: DatabaseConfig,
@@ -94,6 +108,9 @@ pub struct Config {
     /// A queue that keeps the last 10,000 events; `none`: no such queue, and events that no other queue takes become dead
     #[arg(long, env = "OUTBOX_EVENT_LOG", default_value = "shop_events.log", value_parser = queue)]
     pub event_log: String,
+    /// Queues that must exist before anything is published, separated by commas: those of the consumers that must miss no event
+    #[arg(long, env = "OUTBOX_REQUIRED_QUEUES", value_delimiter = ',', value_parser = queue)]
+    pub required_queues: Vec<String>,
     /// The AMQP app_id of every message: who publishes
     #[arg(long, env = "OUTBOX_APP_ID", default_value = "order_service", value_parser = short)]
     pub app_id: String,
@@ -148,16 +165,28 @@ pub struct Config {
 }
 
 impl Config {
-    /// Listens on `listen`, with the outbox in `database_url` and a broker inside the process. It checks for messages often, because
-    /// on SQLite nothing wakes it.
-    pub fn embedded(listen: SocketAddr, database_url: DatabaseUrl) -> Self {
+    /// Listens on `listen` and publishes these outboxes of a process that hosts their services.
+    pub fn embedded(listen: SocketAddr, outbox: OutboxConfig, others: Vec<OutboxConfig>) -> Self {
+        Self { listen, outbox, others }
+    }
+
+    pub(crate) fn outboxes(&self) -> impl Iterator<Item = &OutboxConfig> {
+        std::iter::once(&self.outbox).chain(&self.others)
+    }
+}
+
+impl OutboxConfig {
+    /// The outbox `name` of the service `app_id`, in its `database`, with a broker inside the process. The publisher checks for
+    /// messages often, because on SQLite nothing wakes it.
+    pub fn embedded(name: &'static str, app_id: &str, database: DatabaseConfig) -> Self {
         Self {
-            listen,
-            database: DatabaseConfig { database_url, schema: "orders".to_owned() },
+            name: Some(name),
+            database,
             rabbitmq_url: BusUrl::EMBEDDED,
             exchange: EXCHANGE.to_owned(),
             event_log: "shop_events.log".to_owned(),
-            app_id: "order_service".to_owned(),
+            required_queues: Vec::new(),
+            app_id: app_id.to_owned(),
             batch_size: Options::BATCH_SIZE.default,
             poll_interval_ms: 50,
             lease_seconds: LEASE_SECONDS.min,

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use shop_messaging::{EventLog, PublisherOptions};
-use shop_outbox::{OutboxMetrics, Publisher};
+use shop_outbox::{OutboxMetrics, OutboxMetricsFamily, Publisher};
 use shop_runtime::{
     Scope, Service,
     database::{self, Database},
@@ -26,7 +26,7 @@ use shop_runtime::{
 };
 use tokio::sync::watch;
 
-pub use config::{Config, DatabaseConfig};
+pub use config::{Config, DatabaseConfig, OutboxConfig};
 pub use kubernetes::{KubernetesConfig, KubernetesController};
 pub use tools::Tool;
 
@@ -40,27 +40,21 @@ impl Service for OutboxController {
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
-        let schema = &config.database.schema;
-        let database = database::connect(&config.database.database_url, outbox::sessions(schema)).await?;
-        database::follow(&database, &config.database.database_url, &scope);
-        let transport = scope.bus.open(&config.rabbitmq_url)?.publisher(PublisherOptions {
-            event_log: (config.event_log != "none").then(|| EventLog::new(config.event_log.clone())),
-            fence: Some(outbox::fence(&config.exchange, &config.database.database_url, schema)),
-            heartbeat: Some(outbox::heartbeat(config.lease())),
-            ..PublisherOptions::new(config.exchange.clone(), scope.name)
-        });
-        let metrics = OutboxMetrics::default();
-        scope.metrics.register(|registry| metrics.register(registry));
-
-        let holder = format!("{}/{}", scope.name, scope.clock.new_id());
-        let store = outbox::store(&database);
-        let publisher = Publisher::new(store, transport, config.options(holder), metrics);
-        depends_on(&scope.health, &database, publisher.progress());
-        let stopping = scope.lifecycle.stopping();
-        scope.lifecycle.spawn("outbox publisher", async move {
-            publisher.run(stopping).await;
-            Ok(())
-        });
+        let family = OutboxMetricsFamily::default();
+        if config.outboxes().any(|outbox| outbox.name.is_some()) {
+            scope.metrics.register(|registry| family.register(registry));
+        }
+        for outbox in config.outboxes() {
+            let metrics = match outbox.name {
+                Some(name) => family.of(name),
+                None => {
+                    let metrics = OutboxMetrics::default();
+                    scope.metrics.register(|registry| metrics.register(registry));
+                    metrics
+                }
+            };
+            publish(outbox, metrics, &scope).await?;
+        }
         let router = http::router(Router::new(), &scope, http::Limits::default());
         http::bind_and_serve(config.listen, router, &scope).await
     }
@@ -70,10 +64,39 @@ impl Service for OutboxController {
     }
 }
 
+/// Publishes one outbox, until the process stops.
+async fn publish(outbox: &OutboxConfig, metrics: OutboxMetrics, scope: &Scope) -> anyhow::Result<()> {
+    let DatabaseConfig { database_url, schema } = &outbox.database;
+    let database = database::connect(database_url, outbox::sessions(schema)).await?;
+    database::follow(&database, database_url, scope);
+    let transport = scope.bus.open(&outbox.rabbitmq_url)?.publisher(PublisherOptions {
+        event_log: (outbox.event_log != "none").then(|| EventLog::new(outbox.event_log.clone())),
+        required_queues: outbox.required_queues.clone(),
+        fence: Some(outbox::fence(&outbox.exchange, database_url, schema)),
+        heartbeat: Some(outbox::heartbeat(outbox.lease())),
+        ..PublisherOptions::new(outbox.exchange.clone(), scope.name)
+    });
+    let holder = format!("{}/{}", scope.name, scope.clock.new_id());
+    let publisher = Publisher::new(outbox::store(&database), transport, outbox.options(holder), metrics);
+    depends_on(&scope.health, outbox.name, &database, publisher.progress());
+    let stopping = scope.lifecycle.stopping();
+    scope.lifecycle.spawn("outbox publisher", async move {
+        publisher.run(stopping).await;
+        Ok(())
+    });
+    Ok(())
+}
+
 /// Ready means: at work, or able to take over. A broker that is away only degrades, because the publisher waits for it.
-fn depends_on(health: &Health, database: &Database, progress: watch::Receiver<shop_outbox::Progress>) {
-    health.requires("database", database.readiness());
-    health.uses("publishing", move || {
+fn depends_on(
+    health: &Health,
+    outbox: Option<&str>,
+    database: &Database,
+    progress: watch::Receiver<shop_outbox::Progress>,
+) {
+    let named = |what: &str| outbox.map_or_else(|| what.to_owned(), |outbox| format!("{outbox}_{what}"));
+    health.requires(named("database"), database.readiness());
+    health.uses(named("publishing"), move || {
         let trouble = progress.borrow().trouble.clone();
         async move { trouble.map_or(Ok(()), |trouble| Err(trouble.into())) }
     });

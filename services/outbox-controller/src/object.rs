@@ -107,6 +107,11 @@ pub struct OutboxPublisherSpec {
     pub database: DatabaseSpec,
     /// Where its messages go.
     pub broker: BrokerSpec,
+    /// Queues that must exist at the broker before anything is published: those of the consumers that must miss no event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = each_short())]
+    pub required_queues: Vec<String>,
     /// The AMQP `app_id` of every message: who publishes. The name of this object if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
@@ -325,6 +330,11 @@ fn not_reserved() -> Rule {
 /// AMQP's short texts are counted in bytes, a schema's in characters.
 fn short() -> Rule {
     Rule::new("size(bytes(self)) <= 255").message(SHORT)
+}
+
+/// The same for each text of a list.
+fn each_short() -> Rule {
+    Rule::new("self.all(text, size(bytes(text)) <= 255)").message(SHORT)
 }
 
 fn default_batch_size() -> i32 {

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use outbox_controller::{Config, OutboxController};
+use outbox_controller::{Config, DatabaseConfig, OutboxConfig, OutboxController};
 use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use shop_messaging::in_process::InProcessBroker;
@@ -70,9 +70,11 @@ async fn until_sent(database: &Database, count: i64) {
 }
 
 async fn publish(url: &str, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
-    let mut config = Config::embedded(SocketAddr::from(([127, 0, 0, 1], 0)), url.parse().unwrap());
+    let database = DatabaseConfig { database_url: url.parse().unwrap(), schema: "orders".to_owned() };
+    let mut outbox = OutboxConfig::embedded("orders", "order_service", database);
     // So long that only a notification explains an event that is sent at once.
-    config.poll_interval_ms = 10_000;
+    outbox.poll_interval_ms = 10_000;
+    let config = Config::embedded(SocketAddr::from(([127, 0, 0, 1], 0)), outbox, Vec::new());
     let bus = Bus::of_process(InProcessBroker::default().into());
     OutboxController::start(config, Scope { bus, ..Scope::new(OutboxController::NAME, lifecycle) }).await
 }

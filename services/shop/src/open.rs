@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use auth::Auth;
 use catalog::Catalog;
 use order::Order;
-use outbox_controller::OutboxController;
+use outbox_controller::{DatabaseConfig, OutboxConfig, OutboxController};
 use shop_messaging::in_process::SqliteBroker;
 use shop_runtime::{
     Bus, Lifecycle, Scope, Service,
@@ -117,7 +117,9 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
     start::<Telegram>(telegram, front, &inner, bus).await?;
 
     // Last: the order service has made the tables by now, and every service has declared the queues that it consumes from.
-    let outbox = outbox_controller::Config::embedded(config.outbox, database("orders")?);
+    let orders = DatabaseConfig { database_url: database("orders")?, schema: "orders".to_owned() };
+    let orders = OutboxConfig::embedded("orders", Order::NAME, orders);
+    let outbox = outbox_controller::Config::embedded(config.outbox, orders, Vec::new());
     let outbox = start::<OutboxController>(outbox, back, &inner, bus).await?;
 
     let admin = config.admin_email.to_string();

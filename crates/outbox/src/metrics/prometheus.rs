@@ -28,6 +28,7 @@ pub struct OutboxMetrics {
     pub(crate) blocked: Counter<f64, AtomicU64>,
     pub(crate) epoch: Gauge,
     pub(crate) leader: Gauge,
+    pub(crate) queues_missing: Gauge,
     pub(crate) retired: Counter,
     pub(crate) errors: Family<ErrorLabels, Counter>,
 }
@@ -85,6 +86,11 @@ macro_rules! describe {
         );
         registry.register("epoch", "The fencing epoch of this publisher's last lease", all.epoch.clone());
         registry.register("is_leader", "1 while this publisher holds the lease", all.leader.clone());
+        registry.register(
+            "queues_missing",
+            "Required queues that do not exist at the broker: nothing is published meanwhile",
+            all.queues_missing.clone(),
+        );
         registry.register("retired", "Sent rows removed after their retention", all.retired.clone());
         registry.register("errors", "Failures of what the publisher depends on", all.errors.clone());
     };
@@ -104,6 +110,7 @@ impl Default for OutboxMetrics {
             blocked: Counter::default(),
             epoch: Gauge::default(),
             leader: Gauge::default(),
+            queues_missing: Gauge::default(),
             retired: Counter::default(),
             errors: Family::default(),
         }
@@ -152,6 +159,7 @@ pub struct OutboxMetricsFamily {
     blocked: Family<Of, Counter<f64, AtomicU64>>,
     epoch: Family<Of, Gauge>,
     leader: Family<Of, Gauge>,
+    queues_missing: Family<Of, Gauge>,
     retired: Family<Of, Counter>,
     errors: Family<ErrorLabels, Counter>,
 }
@@ -169,6 +177,7 @@ impl Default for OutboxMetricsFamily {
             blocked: Family::default(),
             epoch: Family::default(),
             leader: Family::default(),
+            queues_missing: Family::default(),
             retired: Family::default(),
             errors: Family::default(),
         }
@@ -195,6 +204,7 @@ impl OutboxMetricsFamily {
             blocked: self.blocked.get_or_create_owned(&of),
             epoch: self.epoch.get_or_create_owned(&of),
             leader: self.leader.get_or_create_owned(&of),
+            queues_missing: self.queues_missing.get_or_create_owned(&of),
             retired: self.retired.get_or_create_owned(&of),
             errors: self.errors.clone(),
             of,
@@ -213,6 +223,7 @@ impl OutboxMetricsFamily {
         self.blocked.remove(&of);
         self.epoch.remove(&of);
         self.leader.remove(&of);
+        self.queues_missing.remove(&of);
         self.retired.remove(&of);
         for outcome in Outcome::ALL {
             self.confirms.remove(&ConfirmLabels { of: of.clone(), outcome });

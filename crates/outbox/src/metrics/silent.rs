@@ -19,6 +19,7 @@ pub struct OutboxMetrics {
     pub(crate) blocked: Nothing,
     pub(crate) epoch: Nothing,
     pub(crate) leader: Nothing,
+    pub(crate) queues_missing: Nothing,
     pub(crate) retired: Nothing,
 }
 

@@ -25,6 +25,7 @@ impl Publisher {
                     ))
                 }
             }
+            Obstacle::Broker(PublishError::QueuesMissing(queues)) => Trouble::QueuesMissing(queues.clone()),
             Obstacle::Broker(error) => Trouble::Broker(error.to_string()),
         }
     }
@@ -33,7 +34,9 @@ impl Publisher {
     pub(super) fn report(&self, trouble: Trouble, failures: u32, pause: Duration) {
         self.metrics.failed(match trouble {
             Trouble::Database(_) | Trouble::NoOutbox(_) => Source::Database,
-            Trouble::Broker(_) | Trouble::Predecessor(_) | Trouble::Rival(_) => Source::Broker,
+            Trouble::Broker(_) | Trouble::QueuesMissing(_) | Trouble::Predecessor(_) | Trouble::Rival(_) => {
+                Source::Broker
+            }
         });
         // The first is news, and so is one that lasts; the many between are not.
         if failures.is_power_of_two() {
@@ -43,6 +46,10 @@ impl Publisher {
     }
 
     pub(super) fn trouble(&self, trouble: Option<Trouble>) {
+        self.metrics.queues_missing.set(match &trouble {
+            Some(Trouble::QueuesMissing(queues)) => queues.len() as i64,
+            _ => 0,
+        });
         self.progress.send_if_modified(|progress| {
             let publishing = progress.publishing && trouble.is_none();
             let changed = progress.trouble != trouble || progress.publishing != publishing;
@@ -55,6 +62,7 @@ impl Publisher {
     /// The database and the broker are there, and nobody is in the way.
     pub(super) fn all_is_well(&mut self) {
         self.rivalry.let_in();
+        self.metrics.queues_missing.set(0);
         if self.rivalry.is_recent() {
             return;
         }

@@ -14,6 +14,9 @@ pub enum Trouble {
     /// The broker is away, refuses, or does not answer.
     #[error("{0}")]
     Broker(String),
+    /// These queues must exist at the broker before anything is published.
+    #[error("nothing is published before these queues exist at the broker: {}", .0.join(", "))]
+    QueuesMissing(Vec<String>),
     /// The broker still keeps the connection of the publisher before, which may have been this one: it ends by itself.
     #[error("{0}")]
     Predecessor(String),
@@ -28,7 +31,9 @@ impl Trouble {
         let longest = match self {
             // The other's connection ends soon, by itself or by the broker's heartbeats.
             Self::Rival(_) | Self::Predecessor(_) => Duration::from_millis(500),
-            Self::Database(_) | Self::NoOutbox(_) | Self::Broker(_) => Duration::from_secs(5),
+            Self::Database(_) | Self::NoOutbox(_) | Self::Broker(_) | Self::QueuesMissing(_) => {
+                Duration::from_secs(5)
+            }
         };
         retry::pause(Duration::from_millis(200), longest, failures, seed)
     }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use sea_orm::TransactionTrait as _;
+use shop_messaging::PublisherOptions;
+use shop_outbox::Trouble;
 use tokio::time::Instant;
 
-use crate::support::{Fixture, message};
+use crate::support::{Fixture, Running, message};
 
 on_both!(
     every_committed_event_arrives_once_and_in_order,
@@ -14,6 +16,7 @@ on_both!(
     a_writers_own_headers_arrive_and_the_outboxs_win,
     an_unroutable_event_becomes_dead_and_holds_back_only_its_aggregate,
     an_event_that_cannot_be_encoded_is_dead_at_once,
+    nothing_is_published_before_its_consumers_queue_exists,
     two_publishers_publish_nothing_twice,
     a_stopped_publisher_hands_over_at_once,
     a_crashed_publisher_is_replaced_after_its_lease,
@@ -100,7 +103,7 @@ async fn an_unroutable_event_becomes_dead_and_holds_back_only_its_aggregate(fixt
     for version in 1..=5 {
         fixture.append("fine", version).await;
     }
-    let running = crate::support::Running::start(publisher);
+    let running = Running::start(publisher);
     queue.until(5).await;
     fixture.until("dead", 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -122,6 +125,35 @@ async fn an_event_that_cannot_be_encoded_is_dead_at_once(fixture: Fixture) {
     fixture.until("dead", 1).await;
     running.stop().await;
     assert_eq!(fixture.rows().await[0], ("dead".to_owned(), 1));
+}
+
+async fn nothing_is_published_before_its_consumers_queue_exists(fixture: Fixture) {
+    let required_queues = vec!["stock".to_owned(), "mail".to_owned()];
+    let transport = PublisherOptions { required_queues, ..Fixture::transport(true) };
+    let mut running = fixture.run_through(&fixture.broker, transport, Fixture::options("one")).await;
+    for version in 1..=3 {
+        fixture.append("a", version).await;
+    }
+    let missing = async |running: &mut Running, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let trouble = Some(Trouble::QueuesMissing(names));
+        let told = running.progress.wait_for(|progress| progress.trouble == trouble);
+        tokio::time::timeout(Duration::from_secs(20), told).await.unwrap().unwrap();
+    };
+    missing(&mut running, &["stock", "mail"]).await;
+    let stock = fixture.queue("stock", "#").await;
+    missing(&mut running, &["mail"]).await;
+    assert_eq!(fixture.rows().await, vec![("pending".to_owned(), 0); 3], "no row is to blame");
+
+    let mail = fixture.queue("mail", "#").await;
+    fixture.until("sent", 3).await;
+    for queue in [&stock, &mail] {
+        queue.until(3).await;
+        queue.assert_ordered();
+    }
+    let well = running.progress.wait_for(|progress| progress.publishing && progress.trouble.is_none());
+    tokio::time::timeout(Duration::from_secs(20), well).await.unwrap().unwrap();
+    running.stop().await;
 }
 
 async fn two_publishers_publish_nothing_twice(fixture: Fixture) {

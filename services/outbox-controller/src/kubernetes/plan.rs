@@ -21,6 +21,7 @@ pub(super) struct Plan {
     pub(super) paused: bool,
     exchange: String,
     event_log: Option<String>,
+    required_queues: Vec<String>,
     app_id: String,
     batch_size: usize,
     poll_interval: Duration,
@@ -53,6 +54,7 @@ pub(super) fn build(valid: Valid<'_>) -> Result<Plan, Problem> {
         paused: spec.paused,
         exchange: spec.broker.exchange.clone(),
         event_log: spec.broker.event_log.clone(),
+        required_queues: spec.required_queues.clone(),
         app_id: spec.app_id.clone().or_else(|| object.metadata.name.clone()).unwrap_or_default(),
         batch_size: numbers.batch_size,
         poll_interval: durations.poll_interval,
@@ -83,6 +85,7 @@ impl Plan {
     pub(super) fn transport(&self, name: String, lease: Duration) -> PublisherOptions {
         PublisherOptions {
             event_log: self.event_log.as_ref().map(EventLog::new),
+            required_queues: self.required_queues.clone(),
             fence: Some(outbox::fence(&self.exchange, &self.database, &self.schema)),
             heartbeat: Some(outbox::heartbeat(lease)),
             ..PublisherOptions::new(self.exchange.clone(), name)

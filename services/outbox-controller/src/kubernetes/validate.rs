@@ -103,7 +103,9 @@ fn names(spec: &OutboxPublisherSpec) -> Result<(), Problem> {
             return Err(invalid(field, object::NOT_RESERVED));
         }
     }
-    for (field, text) in [("appId", spec.app_id.as_ref()), ("broker.eventLog", event_log)] {
+    let texts = [("appId", spec.app_id.as_ref()), ("broker.eventLog", event_log)];
+    let queues = spec.required_queues.iter().map(|queue| ("requiredQueues", Some(queue)));
+    for (field, text) in texts.into_iter().chain(queues) {
         match text.map_or(1, String::len) {
             0 => return Err(invalid(field, "it is empty")),
             1..=SHORT => {}
@@ -190,6 +192,7 @@ pub(super) mod tests {
             ("broker.exchange", vec![json!("amq.topic"), json!("amq.")]),
             ("broker.eventLog", vec![json!("amq.gen-1"), json!(""), json!("я".repeat(128))]),
             ("appId", vec![json!(""), json!("я".repeat(128))]),
+            ("requiredQueues", vec![json!([""]), json!(["stock", "я".repeat(128)])]),
         ] {
             for value in values {
                 let problem = field(name, value.clone());

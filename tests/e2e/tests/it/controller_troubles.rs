@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shop_testing::Held;
 
 use crate::support::{
-    Controlled, Process,
+    Controlled, Process, Tap,
     controlled::{ORDERS, publishes},
     outbox::until,
 };
@@ -101,6 +101,24 @@ async fn a_broker_that_is_away_or_silent_is_named() {
     controlled.outbox.append(5, 5).await;
     warned(&controlled, ORDERS, "BrokerUnreachable", &["no answer"]).await;
     network.hold(Held::Nothing);
+    well_again(&controlled, ORDERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_published_before_the_required_queues_exist() {
+    let Some(controlled) = Controlled::empty().await else { return };
+    let controller = controlled.controller("one", &[]).await;
+    let mut object = controlled.object();
+    object["spec"]["requiredQueues"] = json!(["tap", "stock", "mail"]);
+    controlled.apply(&object).await;
+    controlled.outbox.append(5, 5).await;
+    reported(&controlled, ORDERS, "QueuesMissing", &["spec.requiredQueues", "stock, mail;"]).await;
+    let broker = Tap::connect(&controlled.outbox.rabbitmq.url).await;
+    broker.declare("stock").await;
+    warned(&controlled, ORDERS, "QueuesMissing", &[": mail;"]).await;
+    assert_eq!(controlled.outbox.sent().await, 0);
+    assert_eq!(controller.metric("outbox_queues_missing{outboxpublisher=\"orders\"}").await, 1.0);
+    broker.declare("mail").await;
     well_again(&controlled, ORDERS).await;
 }
 
@@ -245,6 +263,8 @@ async fn a_spec_that_contradicts_itself_is_reported_and_disturbs_no_other() {
         ("retention", json!("99999999999999999999h"), "retention"),
         ("database", json!({ "secretRef": { "name": "database,key=uri" } }), "secretRef.name"),
         ("appId", json!(""), "appId"),
+        ("requiredQueues", json!(["stock", "stock"]), "requiredQueues"),
+        ("requiredQueues", json!(["я".repeat(128)]), "at most 255 bytes"),
         ("database", json!({}), "secretRef"),
     ] {
         let mut refused = controlled.object();

@@ -2,9 +2,10 @@
 
 use std::{fs, process::Stdio};
 
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 use tokio::process::Command;
 
-use crate::support::{Real, Shop, Tap};
+use crate::support::{Real, Shop, Tap, outbox::until};
 
 /// Runs `examples.sh` unchanged: curl's own configuration maps the usual ports to this shop's.
 async fn run_examples(shop: &Shop) -> String {
@@ -61,6 +62,29 @@ async fn they_run_word_for_word_against_the_services_on_real_backends() {
     let _publisher = shop.publisher().await;
     assert_examples_work(&run_examples(&shop).await);
     assert_eq!(tap.take(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_embedded_shop_has_published_is_in_its_bus_after_kill_9() {
+    let mut shop = Shop::embedded(&[]).await;
+    let id = shop.place_order("buyer@example.com").await;
+    let file = |name: &str| format!("sqlite://{}", shop.path().join(".shop").join(name).display());
+    let orders = Database::connect(file("orders.db")).await.unwrap();
+    until("the event is published", async || {
+        let sent = "SELECT 1 FROM outbox_messages WHERE status = 'sent'";
+        let sent = Statement::from_string(DbBackend::Sqlite, sent);
+        orders.query_one_raw(sent).await.unwrap().is_some()
+    })
+    .await;
+    let bus = file("bus.db");
+    shop.processes[0].kill9();
+    let bus = Database::connect(bus).await.unwrap();
+    let events =
+        "SELECT kind, CAST(payload AS text) AS payload FROM messages WHERE queue = 'shop_events.log'";
+    let events = bus.query_all_raw(Statement::from_string(DbBackend::Sqlite, events)).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].try_get::<String>("", "kind").unwrap(), "order_created");
+    assert!(events[0].try_get::<String>("", "payload").unwrap().contains(&id));
 }
 
 #[tokio::test]

@@ -185,6 +185,15 @@ fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
                 plan.broker
             ),
         ),
+        Trouble::QueuesMissing(queues) => (
+            "QueuesMissing",
+            format!(
+                "nothing is published before these queues of spec.requiredQueues exist at the broker {:?}: {}; a consuming service \
+                 declares its queues when it starts, and with `migrate`",
+                plan.broker,
+                queues.join(", ")
+            ),
+        ),
         Trouble::Predecessor(error) => (STARTING, error.clone()),
         Trouble::Rival(error) => {
             ("AnotherPublisher", format!("{error}; an outbox is published by one object or process alone"))
@@ -288,6 +297,7 @@ mod tests {
             (Trouble::NoOutbox("relation \"outbox_publishers\" does not exist".to_owned()), "OutboxNotFound"),
             (Trouble::NoOutbox("there is no schema \"ordres\"".to_owned()), "OutboxNotFound"),
             (Trouble::Broker("the broker is away".to_owned()), "BrokerUnreachable"),
+            (Trouble::QueuesMissing(vec!["stock".to_owned()]), "QueuesMissing"),
             (Trouble::Rival("another publisher is connected".to_owned()), "AnotherPublisher"),
             (Trouble::Predecessor("the broker keeps a connection".to_owned()), "Starting"),
         ] {

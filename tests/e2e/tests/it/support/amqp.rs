@@ -50,6 +50,12 @@ impl Tap {
         Self { channel, _connection: connection }
     }
 
+    /// Makes a queue that nothing is bound to.
+    pub(crate) async fn declare(&self, queue: &str) {
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(queue.into(), durable, FieldTable::default()).await.unwrap();
+    }
+
     /// Takes messages until there are `count`, and then any that follow within half a second.
     pub(crate) async fn take(&self, count: usize) -> Vec<BasicGetMessage> {
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -103,6 +103,7 @@ fn when_the_channel_is_closed_the_rows_go_out_one_by_one_and_only_the_row_at_fau
 fn a_failure_that_says_nothing_of_a_row_blames_none() {
     for error in [
         PublishError::ExchangeMissing("NOT_FOUND".to_owned()),
+        PublishError::QueuesMissing(vec!["stock".to_owned()]),
         PublishError::Disconnected("reset".to_owned()),
         PublishError::TimedOut(LEASE),
         PublishError::Blocked("memory".to_owned()),
