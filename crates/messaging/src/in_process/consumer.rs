@@ -49,13 +49,13 @@ pub(super) async fn consume<Q: Queues>(
     let concurrency = usize::from(subscription.concurrency.max(1));
     handler.consuming();
     // Dropped last: the next becomes active when all that this one had is back in the queue.
-    let _active = match subscription.ordered {
-        true => match stop.run_until_cancelled(activation(queues, queue)).await {
-            Some(active) => Some(active),
-            None => return,
-        },
-        false => None,
-    };
+    let mut _active = None;
+    if subscription.ordered {
+        _active = stop.run_until_cancelled(activation(queues, queue)).await;
+        if _active.is_none() {
+            return;
+        }
+    }
     let handling = Handling::new(handler, subscription, stop);
     let mut in_hand = FuturesUnordered::new();
     let mut settled = Vec::new();
