@@ -6,7 +6,7 @@
 //! 1. its migrations include those of [`migration`];
 //! 2. its transactions, holding the aggregate's row lock, call `append` (sea-orm's) or [`append_sqlx`];
 //! 3. a [`Publisher`] of its [`Store`] runs beside it, in the same process or in another;
-//! 4. its consumers keep an [`inbox`].
+//! 4. its consumers are handlers in the room [`consumer`], or keep an [`inbox`] of their own.
 //!
 //! A row is `pending` until the broker has confirmed it, then `sent`; a row that the broker keeps refusing becomes
 //! `dead` and holds back its own aggregate, and no other, until somebody redrives or discards it.
@@ -16,6 +16,7 @@
 
 mod append;
 mod cause;
+pub mod consumer;
 mod fence;
 pub mod inbox;
 mod metrics;

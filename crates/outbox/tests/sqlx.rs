@@ -6,16 +6,17 @@ use std::{path::Path, time::Duration};
 
 use chrono::DateTime;
 use shop_messaging::{
-    Broker, Delivery, Failure, PublisherOptions, Subscription, in_process::InProcessBroker,
+    Broker, Delivery, Failure, Message, PublisherOptions, Subscription, in_process::InProcessBroker,
 };
 use shop_outbox::{
     NewMessage, Options, OutboxMetrics, Pool, Publisher, RowFilter, RowStatus, SESSION, SqlxConnection,
     Store, Transaction, append_sqlx,
+    consumer::{self, Consumer, Database, Effect, Handler, Received},
     inbox::{self, Receipt},
     migration, tune,
 };
 use shop_testing::TestDatabase;
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -218,8 +219,8 @@ async fn a_database_without_the_tables_is_told_from_one_that_fails_otherwise() {
 }
 
 enum Either {
-    Postgres(sqlx::pool::PoolConnection<sqlx::Postgres>),
-    Sqlite(sqlx::pool::PoolConnection<sqlx::Sqlite>),
+    Postgres(sqlx::pool::PoolConnection<Postgres>),
+    Sqlite(sqlx::pool::PoolConnection<Sqlite>),
 }
 
 impl Either {
@@ -244,4 +245,84 @@ async fn whoever_made_the_pool_is_shown_each_statement_that_fails() {
     migration::apply(&Pool::connect(&url(folder.path())).await.unwrap()).await.unwrap();
     store.stats().await.unwrap();
     assert!(seen.try_recv().is_err(), "nothing failed");
+}
+
+/// Keeps what it is told, and announces it, in the transaction of the inbox.
+struct Keep;
+
+macro_rules! keeps {
+    ($database:ty) => {
+        impl Handler<sqlx::Transaction<'static, $database>> for Keep {
+            type Event = serde_json::Value;
+            const EVENT_TYPE: &'static str = "thing_changed";
+            const ROUTING_KEY: &'static str = "thing.changed";
+
+            async fn handle(
+                &self,
+                transaction: &mut sqlx::Transaction<'static, $database>,
+                received: Received<serde_json::Value>,
+            ) -> Result<Effect, Failure> {
+                let insert = sqlx::query("INSERT INTO effects (version) VALUES ($1)");
+                let insert = insert.bind(received.payload["version"].as_i64());
+                insert.execute(&mut **transaction).await.map_err(Failure::retry)?;
+                if received.attempt == 1 {
+                    Err(Failure::retry("once more"))
+                } else {
+                    Ok(Effect::done().announcing(event(2)))
+                }
+            }
+        }
+    };
+}
+
+keeps!(Postgres);
+keeps!(Sqlite);
+
+/// Of one message, delivered twice and failing once, one effect and one event are kept.
+async fn consumes<D: Database>(database: D, pool: Pool, effects: impl AsyncFn() -> i64)
+where
+    Keep: Handler<D::Transaction>,
+{
+    let broker = Broker::from(InProcessBroker::default());
+    let subscription = Subscription { ordered: true, ..Subscription::new("events", "keeper", ["thing.*"]) };
+    broker.declare(&subscription).await.unwrap();
+    let NewMessage { id, event_type: kind, routing_key, payload, headers, created_at: timestamp, .. } =
+        event(1);
+    let app_id = "tests".to_owned();
+    let message = Message { id, kind, routing_key, app_id, timestamp, headers, payload: payload.into() };
+    let mut publisher = broker.publisher(PublisherOptions::new("events", "tests"));
+    publisher.publish(&[message.clone(), message], Duration::from_secs(5)).await.unwrap();
+
+    let consumer =
+        Consumer::new(broker, database, subscription, consumer::Options::default()).on(Keep).unwrap();
+    let (mut progress, stop) = (consumer.progress(), CancellationToken::new());
+    let consuming = tokio::task::spawn(consumer.run(stop.clone()));
+    let handled = progress.wait_for(|progress| progress.last_handled.is_some());
+    tokio::time::timeout(Duration::from_secs(20), handled).await.unwrap().unwrap();
+    stop.cancel();
+    consuming.await.unwrap();
+    assert_eq!(effects().await, 1);
+    let pending = RowFilter { status: RowStatus::Pending, ..RowFilter::default() };
+    assert_eq!(Store::new(pool, "publisher").list(&pending).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_on_postgresql_writes_in_a_transaction_of_sqlx() {
+    let Some((pool, _database)) = postgres().await else { return };
+    let Pool::Postgres(database) = pool.clone() else { panic!("it is a PostgreSQL") };
+    sqlx::query("CREATE TABLE effects (version bigint)").execute(&database).await.unwrap();
+    let count =
+        async || sqlx::query_scalar("SELECT count(*) FROM effects").fetch_one(&database).await.unwrap();
+    consumes(database.clone(), pool, count).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_in_a_file_writes_in_a_transaction_of_sqlx() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = sqlite(folder.path()).await;
+    let Pool::Sqlite(database) = pool.clone() else { panic!("it is a file") };
+    sqlx::query("CREATE TABLE effects (version bigint)").execute(&database).await.unwrap();
+    let count =
+        async || sqlx::query_scalar("SELECT count(*) FROM effects").fetch_one(&database).await.unwrap();
+    consumes(database.clone(), pool, count).await;
 }

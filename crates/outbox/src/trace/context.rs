@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use opentelemetry::{
-    global,
+    Context, global,
     propagation::{Extractor, Injector},
+    trace::TraceContextExt as _,
 };
 use shop_messaging::HeaderValue;
 use tracing::Span;
@@ -12,9 +13,17 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Makes `span` a part of the trace whose context `headers` carry.
 pub(crate) fn follow(span: &Span, headers: &BTreeMap<String, HeaderValue>) {
-    let context = global::get_text_map_propagator(|propagator| propagator.extract(&Carrier(headers)));
     // An error would only say that the span is disabled by the filter.
-    let _ = span.set_parent(context);
+    let _ = span.set_parent(context(headers));
+}
+
+/// Links `span`, which is of another trace, to the span whose context `headers` carry.
+pub(crate) fn link(span: &Span, headers: &BTreeMap<String, HeaderValue>) {
+    span.add_link(context(headers).span().span_context().clone());
+}
+
+fn context(headers: &BTreeMap<String, HeaderValue>) -> Context {
+    global::get_text_map_propagator(|propagator| propagator.extract(&Carrier(headers)))
 }
 
 /// Writes `span`'s context into a message's headers; without one, what is there stays.

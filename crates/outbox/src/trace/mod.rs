@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use shop_messaging::HeaderValue;
 use tracing::Span;
 
-pub(crate) use self::context::{follow, inject};
+pub(crate) use self::context::{follow, inject, link};
 
 /// `headers` and the current span's context as a JSON object, for the row.
 pub(crate) fn headers(headers: &BTreeMap<String, HeaderValue>) -> String {

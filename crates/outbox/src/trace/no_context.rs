@@ -7,4 +7,6 @@ use tracing::Span;
 
 pub(crate) fn follow(_: &Span, _: &BTreeMap<String, HeaderValue>) {}
 
+pub(crate) fn link(_: &Span, _: &BTreeMap<String, HeaderValue>) {}
+
 pub(crate) fn inject(_: &Span, _: &mut BTreeMap<String, HeaderValue>) {}

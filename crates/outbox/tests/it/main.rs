@@ -21,6 +21,7 @@ macro_rules! on_both {
     };
 }
 
+mod consumer;
 mod faults;
 mod inbox;
 mod model;

@@ -1,0 +1,136 @@
+//! A room for consumers: a handler says what an event changes, and the room does the rest.
+//!
+//! A [`Handler`] is a type with its event, its context (the fields of the type) and an effect, in a transaction that it is given.
+//! A [`Consumer`] has one queue and the handlers of the events in it. For each message it
+//!
+//! - begins a transaction, takes the message into the [`inbox`](crate::inbox), lets the handler write its effect, appends the events that
+//!   the handler announces, and commits. A message that was handled before is acknowledged without effect, so a crash at any
+//!   moment costs nothing but a second delivery;
+//! - continues the trace of the message;
+//! - cuts a handler short that takes too long, and treats a panic as a failure;
+//! - tries again after growing pauses, and sets aside what it cannot handle or cannot read;
+//! - keeps the order of each aggregate's messages, with one replica or several (`Subscription::ordered`, ADR 25);
+//! - counts, and reports whether it makes [`Progress`].
+//!
+//! Beside that it forgets old messages of the inbox.
+//!
+//! ```
+//! use shop_messaging::{Broker, Failure, Subscription, in_process::InProcessBroker};
+//! use shop_outbox::consumer::{Consumer, Effect, Handler, Options, Received};
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize)]
+//! struct AccountRenamed {
+//!     name: String,
+//! }
+//!
+//! struct Greet {
+//!     greeting: &'static str,
+//! }
+//!
+//! impl Handler<sea_orm::DatabaseTransaction> for Greet {
+//!     type Event = AccountRenamed;
+//!     const EVENT_TYPE: &'static str = "account_renamed";
+//!     const ROUTING_KEY: &'static str = "account.renamed";
+//!
+//!     async fn handle(
+//!         &self,
+//!         transaction: &mut sea_orm::DatabaseTransaction,
+//!         event: Received<AccountRenamed>,
+//!     ) -> Result<Effect, Failure> {
+//!         // … `transaction` writes that the account is to be greeted by its new name …
+//!         let _ = (transaction, self.greeting, event.payload.name);
+//!         Ok(Effect::done())
+//!     }
+//! }
+//!
+//! # fn consumer(database: sea_orm::DatabaseConnection) -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = Broker::open("amqp://guest:guest@localhost", None)?;
+//! let subscription = Subscription { ordered: true, ..Subscription::new("accounts", "greeter", ["account.*"]) };
+//! let consumer = Consumer::new(broker, database, subscription, Options::default())
+//!     .on(Greet { greeting: "Hello" })?;
+//! let progress = consumer.progress();
+//! # Ok(())
+//! # }
+//! ```
+
+mod database;
+mod handler;
+mod metrics;
+mod options;
+mod progress;
+mod retention;
+mod room;
+mod span;
+
+use shop_messaging::{Broker, Subscription};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    database::Database,
+    handler::{Effect, Handler, Misplaced, Received},
+    metrics::ConsumerMetrics,
+    options::{Options, Trace, Unknown},
+    progress::{Progress, Stuck, Trouble},
+};
+use self::{handler::Handlers, room::Room};
+
+/// A queue, the handlers of what is in it, and the database that they write to.
+pub struct Consumer<D: Database> {
+    broker: Broker,
+    subscription: Subscription,
+    handlers: Handlers<D::Transaction>,
+    database: D,
+    options: Options,
+    metrics: ConsumerMetrics,
+    progress: watch::Sender<Progress>,
+}
+
+impl<D: Database> Consumer<D> {
+    /// A consumer without handlers. It does nothing until [`Consumer::run`]. The queue's name is also its name in the inbox.
+    pub fn new(broker: Broker, database: D, subscription: Subscription, options: Options) -> Self {
+        let metrics = ConsumerMetrics::new(&subscription.queue);
+        let progress = watch::Sender::new(Progress::begun(Instant::now()));
+        Self { broker, subscription, handlers: Handlers::default(), database, options, metrics, progress }
+    }
+
+    /// Registers the handler of one type of event.
+    ///
+    /// # Errors
+    /// There is a handler of that event already, or the subscription does not bring such events.
+    pub fn on<H: Handler<D::Transaction>>(mut self, handler: H) -> Result<Self, Misplaced> {
+        self.handlers.add(&self.subscription, handler)?;
+        self.metrics.expect(H::EVENT_TYPE);
+        Ok(self)
+    }
+
+    /// What it consumes from.
+    pub fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// What it counts, to be registered.
+    pub fn metrics(&self) -> &ConsumerMetrics {
+        &self.metrics
+    }
+
+    /// Follows the consumer from outside.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Consumes until `stop`: then takes no more, lets the handlers finish what they have begun, and returns. Nothing else ends it: a
+    /// broker or a database that is away is waited for.
+    ///
+    /// Dropping the future is like a crash: what the handlers have is rolled back, and delivered again.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { broker, subscription, handlers, database, options, metrics, progress } = self;
+        let retention = retention::keep(database.clone(), options.retention, metrics.clone());
+        let room = Room::new(&subscription, handlers, database, options, metrics, progress);
+        tokio::select! {
+            never = retention => match never { },
+            () = broker.consume(subscription, room, stop) => {}
+        }
+    }
+}
