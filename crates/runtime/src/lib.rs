@@ -8,6 +8,8 @@ pub mod auth;
 mod bus;
 pub mod client;
 pub mod config;
+#[cfg(feature = "consumer")]
+pub mod consumer;
 pub mod database;
 pub mod health;
 pub mod http;
@@ -20,6 +22,7 @@ mod periodically;
 pub mod redis;
 pub mod seal;
 mod service;
+pub mod table;
 pub mod telemetry;
 
 pub use bus::{Bus, BusUrl};

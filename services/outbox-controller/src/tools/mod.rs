@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand};
 use kube::CustomResourceExt as _;
 use shop_outbox::{DiscardError, FullRow, RowFilter, RowKey, RowStatus, RowSummary, Store};
-use shop_runtime::{Tools, database};
+use shop_runtime::{Tools, database, table::json_lines};
 
 use crate::{config::DatabaseConfig, object::OutboxPublisher, outbox};
 
@@ -158,7 +158,7 @@ impl Show {
             eprintln!("{}: no such row", self.row);
             return Ok(ExitCode::FAILURE);
         };
-        print(&if self.output.json { text::json_lines([&row])? } else { text::row(&row) })?;
+        print(&if self.output.json { json_lines([&row])? } else { text::row(&row) })?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -193,7 +193,7 @@ impl Redrive {
 impl Discard {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let store = open(&self.database).await?;
-        let record = |rows: &[FullRow]| print(&text::json_lines(rows)?);
+        let record = |rows: &[FullRow]| print(&json_lines(rows)?);
         let rows = match store.discard(&self.rows, record).await {
             Err(DiscardError::Database(error)) => return Err(error).context(UNUSABLE),
             rows => rows?,
@@ -207,14 +207,14 @@ impl Discard {
 impl Stats {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let overview = open(&self.database).await?.overview().await.context(UNUSABLE)?;
-        print(&if self.output.json { text::json_lines([&overview])? } else { text::overview(&overview) })?;
+        print(&if self.output.json { json_lines([&overview])? } else { text::overview(&overview) })?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Output {
     fn rows(&self, rows: &[RowSummary]) -> io::Result<()> {
-        print(&if self.json { text::json_lines(rows)? } else { text::rows(rows) })
+        print(&if self.json { json_lines(rows)? } else { text::rows(rows) })
     }
 }
 

@@ -1,25 +1,12 @@
 //! Rows as text, for people and for scripts.
 
-use std::io;
-
-use chrono::{DateTime, Utc};
-use serde::Serialize;
 use shop_outbox::{FullRow, Overview, RowStatus, RowSummary};
+use shop_runtime::table::{columns, fields, time};
 
 /// An error takes no more of a line than this.
 const LONGEST_ERROR: usize = 60;
 /// As far as the outbox counts.
 const COUNTED: i64 = 100_000;
-
-/// One JSON object a line.
-pub(super) fn json_lines<T: Serialize>(items: impl IntoIterator<Item = T>) -> io::Result<String> {
-    let mut text = String::new();
-    for item in items {
-        text.push_str(&serde_json::to_string(&item)?);
-        text.push('\n');
-    }
-    Ok(text)
-}
 
 /// A table of rows of one status; nothing for no rows.
 pub(super) fn rows(rows: &[RowSummary]) -> String {
@@ -86,39 +73,11 @@ pub(super) fn overview(overview: &Overview) -> String {
     ])
 }
 
-fn fields<const N: usize>(fields: [(&str, Option<String>); N]) -> String {
-    let lines = fields.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?]));
-    columns(&lines.collect::<Vec<_>>())
-}
-
-/// Each column as wide as its widest cell.
-fn columns(lines: &[Vec<String>]) -> String {
-    let lines: Vec<Vec<String>> =
-        lines.iter().map(|line| line.iter().map(|cell| harmless(cell)).collect()).collect();
-    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
-    let width =
-        |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|c| c.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
-    lines.iter().fold(String::new(), |text, line| {
-        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        text + cells.collect::<Vec<_>>().join("  ").trim_end() + "\n"
-    })
-}
-
-/// A terminal obeys control characters, and what is shown was written by others.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(LONGEST_ERROR) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// The two largest units: `3 d 4 h`.
@@ -148,13 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_lines_up_and_gives_a_terminal_no_orders() {
-        let lines = [["ID", "ERROR"], ["1", "\u{1b}[2Jwiped"], ["1234", ""]];
-        insta::assert_snapshot!(columns(&lines.map(|line| line.map(str::to_owned).to_vec())), @"
-        ID    ERROR
-        1      [2Jwiped
-        1234
-        ");
+    fn a_long_error_is_shortened() {
         assert_eq!(shortened(&"я".repeat(100)).chars().count(), LONGEST_ERROR + 1);
     }
 }
