@@ -140,8 +140,8 @@ impl Session {
     /// Looks for the dead letter with `id`, among those that there are now.
     async fn search(&self, id: Uuid) -> Result<Searched, BrokerError> {
         let mut passed = None;
-        for _ in 0..bounded(self.count()).await? {
-            let Some(got) = bounded(self.get()).await? else { break };
+        // To the end: what is held by this session does not come again, and the count of a queue may be late.
+        while let Some(got) = bounded(self.get()).await? {
             let got = got.delivery;
             if id_of(&got) == id {
                 return Ok(Searched { found: Some(got), passed });
