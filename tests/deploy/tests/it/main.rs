@@ -3,6 +3,7 @@
 
 mod bake;
 mod compose;
+mod contributing;
 mod dockerfile;
 mod observability;
 mod skaffold;

@@ -35,8 +35,17 @@ pub(crate) fn strings(value: &Value) -> Vec<&str> {
 
 /// All `.rs` files that are compiled into services.
 pub(crate) fn sources() -> Vec<String> {
+    sources_in(&["crates", "services"])
+}
+
+/// All `.rs` files.
+pub(crate) fn sources_and_tests() -> Vec<String> {
+    sources_in(&["crates", "services", "tests", "xtask"])
+}
+
+fn sources_in(folders: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join("crates"), root().join("services")];
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
