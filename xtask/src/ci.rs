@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{chart, deny, features, footprint, generate, shell, test};
+use crate::{chart, circles, deny, features, footprint, generate, shell, test};
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
@@ -16,6 +16,7 @@ type Step = (&'static str, fn() -> anyhow::Result<()>);
 const STEPS: [Step; 9] = [
     ("format", format),
     ("snapshots", snapshots),
+    ("circles", circles::run),
     ("dependencies", deny::run),
     ("chart", chart::check),
     ("lints", lints),

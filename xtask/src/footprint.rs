@@ -11,9 +11,8 @@ use clap::Args;
 use shop_testing::servers::{Durability, Kind};
 
 use crate::{
-    backends,
-    images::{self, SERVICES, SHOP},
-    shell,
+    backends, shell,
+    targets::{self, SERVICES, SHOP},
 };
 
 /// The limit for an image in total, uncompressed.
@@ -42,7 +41,7 @@ const BUDGETS: [Budget; 7] = [
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The tag of the images; `cargo xtask images` builds them
-    #[arg(long, default_value = images::TAG)]
+    #[arg(long, default_value = targets::TAG)]
     tag: String,
     /// How often to start each service
     #[arg(long, default_value = "5")]
@@ -52,7 +51,7 @@ pub(crate) struct Arguments {
 /// Measures the images, and runs their binaries on real backends.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let targets: Vec<&str> = SERVICES.into_iter().chain([SHOP]).collect();
-    let names = images::names(&targets, &arguments.tag, None)?;
+    let names = targets::names(&targets, &arguments.tag, None)?;
     hold(&names)?;
 
     let starting = backends::start(&[Kind::Postgres, Kind::Redis, Kind::RabbitMq], Durability::Fast);

@@ -2,19 +2,13 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, builder::PossibleValuesParser};
 
-use crate::{footprint, shell};
-
-/// The images that compose and the chart run; targets of the Dockerfile, packages and binaries have the same names.
-pub(crate) const SERVICES: [&str; 6] = ["auth", "catalog", "order", "web", "telegram", "outbox-controller"];
-
-/// … and the image that contains them all.
-pub(crate) const SHOP: &str = "shop";
-
-/// The tag of the images built here, for this machine.
-pub(crate) const TAG: &str = "dev";
+use crate::{
+    footprint, shell,
+    targets::{SERVICES, SHOP, TAG, names},
+};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -61,19 +55,6 @@ impl Compiler {
             println!("this machine does not run Linux, so Docker compiles, which takes minutes");
         }
         if dev && cfg!(target_os = "linux") { Self::Host } else { Self::Docker }
-    }
-}
-
-/// Target and name of each image.
-pub(crate) fn names<'a>(
-    targets: &[&'a str],
-    tag: &str,
-    name: Option<&str>,
-) -> anyhow::Result<Vec<(&'a str, String)>> {
-    match (name, targets) {
-        (Some(name), [target]) => Ok(vec![(target, name.to_owned())]),
-        (Some(_), _) => bail!("--name goes with one target"),
-        (None, _) => Ok(targets.iter().map(|target| (*target, format!("shop/{target}:{tag}"))).collect()),
     }
 }
 
@@ -176,21 +157,4 @@ fn compile(dry_run: bool) -> anyhow::Result<()> {
     }
     fs::create_dir_all(context(SHOP).join("data"))?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_has_the_name_that_compose_and_the_chart_know() {
-        assert_eq!(names(&["auth"], TAG, None).unwrap(), [("auth", "shop/auth:dev".to_owned())]);
-    }
-
-    #[test]
-    fn one_name_cannot_be_that_of_two_images() {
-        let named = names(&["auth"], TAG, Some("registry.example.com/auth:1")).unwrap();
-        assert_eq!(named, [("auth", "registry.example.com/auth:1".to_owned())]);
-        assert!(names(&["auth", "web"], TAG, Some("registry.example.com/auth:1")).is_err());
-    }
 }

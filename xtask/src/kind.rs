@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use shop_testing::servers;
 
 use crate::{
-    images::{self, SERVICES, TAG},
-    shell,
+    images, shell,
+    targets::{self, SERVICES, TAG},
 };
 
 /// The cluster's name in `k8s/kind.yaml`, and its name for kubectl and helm.
@@ -93,7 +93,7 @@ impl Steps {
         if is_new {
             self.run("kind", &["create", "cluster", "--config", "k8s/kind.yaml", "--wait", "3m"])?;
         }
-        let names = images::names(&SERVICES, TAG, None)?;
+        let names = targets::names(&SERVICES, TAG, None)?;
         images::build(&names, images::Compiler::of(up.dev), self.dry_run)?;
         let load = ["load", "docker-image", "--name", CLUSTER];
         let load: Vec<&str> = load.into_iter().chain(names.iter().map(|(_, name)| name.as_str())).collect();

@@ -4,6 +4,7 @@ mod backends;
 mod bench;
 mod chart;
 mod ci;
+mod circles;
 mod deny;
 mod docker;
 mod features;
@@ -15,6 +16,7 @@ mod kind;
 mod python;
 mod shell;
 mod soak;
+mod targets;
 mod test;
 
 use std::process::ExitCode;
