@@ -1,4 +1,4 @@
-//! The HTTP client of the services: bounded in time, and it carries the trace on.
+//! The HTTP client of the services: with timeouts, and with trace propagation.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::http::origin;
 
-/// A client for calls between services: 2 seconds to connect, 5 in all, no redirects, and no proxy, whatever the environment
+/// A client for calls between services: 2 seconds to connect, 5 in total, no redirects, and no proxy, whatever the environment
 /// says.
 ///
 /// # Errors
@@ -20,18 +20,18 @@ pub fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(2))
         .timeout(Duration::from_secs(5))
-        // Shorter than the servers' patience with an idle connection, so that no request meets one that is closing.
+        // Shorter than the servers keep an idle connection, so that no request is sent on one that is being closed.
         .pool_idle_timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())
-        // Calls within the shop carry passwords and tokens: whatever HTTP_PROXY says, they go to nobody else.
+        // Calls within the shop carry passwords and tokens, so they never go through HTTP_PROXY.
         .no_proxy()
         .user_agent(concat!("shop/", env!("CARGO_PKG_VERSION")))
         .build()?)
 }
 
-/// Sends `request` in a span of its own, and gives the callee its `traceparent`.
+/// Sends `request` in a span of its own, with the `traceparent` for the callee.
 ///
-/// `name` is the span's: `GET /orders/{id}`, with no id in it.
+/// `name` is the span's name: `GET /orders/{id}`, without ids.
 ///
 /// # Errors
 /// The callee cannot be reached, or does not answer in time.

@@ -16,7 +16,7 @@ use std::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-/// A dependency that takes longer than this to answer is not ready.
+/// A dependency that takes longer than this to answer counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 type Probe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
@@ -39,14 +39,14 @@ struct Dependency {
     away: Arc<AtomicBool>,
 }
 
-/// The answer of `/readyz`.
+/// The response of `/readyz`.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
-    /// `ok`, `degraded` (an optional dependency is away), `unavailable` or `stopping`.
+    /// `ok`, `degraded` (an optional dependency is unavailable), `unavailable` or `stopping`.
     pub status: &'static str,
     /// The service's name.
     pub service: &'static str,
-    /// Each dependency: `ok` or `unavailable`. Why, is in the log.
+    /// Each dependency: `ok` or `unavailable`. The log says why.
     pub dependencies: BTreeMap<Cow<'static, str>, &'static str>,
 }
 
@@ -79,7 +79,7 @@ impl Health {
         self.depends(name.into(), true, Arc::new(move || Box::pin(probe())));
     }
 
-    /// Adds a dependency without which the service answers, if slower or with less.
+    /// Adds a dependency without which the service still works, but slower or with fewer functions.
     pub fn uses<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
         &self,
         name: impl Into<Cow<'static, str>>,

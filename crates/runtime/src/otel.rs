@@ -1,7 +1,7 @@
-//! What the standard `OTEL_*` variables say: where spans go and how, and which of the variables nobody heeds here.
+//! What the standard `OTEL_*` variables say: where and how spans are sent, and which of the variables have no effect here.
 //!
-//! The exporter and the SDK read many of them by themselves; this module decides what they leave open, and knows which
-//! values they would pass over in silence.
+//! The exporter and the SDK read many of them by themselves. This module decides the rest, and knows which values they would
+//! silently ignore.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ pub(crate) struct Destination {
     /// The whole address, path included.
     pub(crate) endpoint: String,
     pub(crate) protocol: Protocol,
-    /// A file with the certificates of who may have signed the collector's, beside those that the system trusts.
+    /// A file with certificate authorities for the collector, in addition to those that the system trusts.
     pub(crate) authorities: Option<String>,
 }
 
-/// What the variables come to.
+/// What the variables configure.
 #[derive(Debug)]
 pub(crate) struct Otel {
     /// `None`: nowhere.
     pub(crate) destination: Option<Destination>,
-    /// Whether callers' traces are taken up, and callees given ours.
+    /// Whether traces are continued from callers and passed on to callees.
     pub(crate) propagates: bool,
-    /// What is set and not heeded, in words; without values that may be secret.
+    /// What is set but ignored, in words, without values that may be secret.
     pub(crate) ignored: Vec<String>,
 }
 
-/// The variables whose name begins with `OTEL_`; an empty one is an unset one.
+/// The variables whose names begin with `OTEL_`. An empty one counts as unset.
 pub(crate) struct Variables(BTreeMap<String, String>);
 
-/// Heeded by the SDK or the exporter whatever they say.
+/// Used by the SDK or the exporter, whatever the value.
 const HEEDED: [&str; 7] = [
     "OTEL_SERVICE_NAME",
     "OTEL_RESOURCE_ATTRIBUTES",
@@ -43,7 +43,7 @@ const HEEDED: [&str; 7] = [
     "OTEL_TRACES_SAMPLER_ARG",
 ];
 
-/// Heeded when they are a number.
+/// Used if the value is a number.
 const NUMBERS: [&str; 9] = [
     "OTEL_EXPORTER_OTLP_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
@@ -66,7 +66,7 @@ const SAMPLERS: [&str; 6] = [
 ];
 
 impl Variables {
-    /// Those of this process.
+    /// The variables of this process.
     pub(crate) fn of_the_process() -> Self {
         let variables = std::env::vars_os();
         Self::from_iter(
@@ -84,10 +84,10 @@ impl Variables {
         names.into_iter().find_map(|name| self.get(&name).map(|value| (name.clone(), value)))
     }
 
-    /// What they come to, with `endpoint` for OTEL_EXPORTER_OTLP_ENDPOINT.
+    /// Reads them, with `endpoint` for OTEL_EXPORTER_OTLP_ENDPOINT.
     ///
     /// # Errors
-    /// An endpoint is no address.
+    /// An endpoint is not an address.
     pub(crate) fn read(&self, endpoint: Option<&str>) -> anyhow::Result<Otel> {
         let mut ignored = self.misunderstood();
         let exporters = self.exporters(&mut ignored);
@@ -117,7 +117,7 @@ impl Variables {
         if names.contains(&"otlp") { Exporters::Otlp { asked: true } } else { Exporters::None }
     }
 
-    /// The endpoint for traces is used as it is, the one for all signals gets their path.
+    /// The endpoint for traces is used as it is; the one for all signals gets the path of traces.
     fn endpoint(&self, of_all_signals: Option<&str>) -> anyhow::Result<Option<String>> {
         let (name, endpoint) = match (self.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), of_all_signals) {
             (Some(endpoint), _) => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.to_owned()),
@@ -154,7 +154,7 @@ impl Variables {
         Destination { endpoint, protocol, authorities }
     }
 
-    /// Variables that nobody reads, or with values that the SDK would take for none.
+    /// Variables that nothing reads, or whose values the SDK would ignore.
     fn misunderstood(&self) -> Vec<String> {
         let with_value = |name: &str, value: &str, why: &str| Some(format!("{name}={value} ({why})"));
         let told = |(name, value): (&String, &String)| match (name.as_str(), value.as_str()) {
@@ -180,7 +180,7 @@ impl Variables {
                     with_value(name, &others.join(","), "there is tracecontext")
                 }
             }
-            // Judged where they are read.
+            // Checked where they are read.
             ("OTEL_TRACES_EXPORTER", _) => None,
             ("OTEL_METRICS_EXPORTER" | "OTEL_LOGS_EXPORTER", "none") => None,
             ("OTEL_METRICS_EXPORTER" | "OTEL_LOGS_EXPORTER", value) => {
@@ -208,7 +208,7 @@ impl Variables {
     }
 }
 
-/// Judged in [`Variables::destination`].
+/// Checked in [`Variables::destination`].
 const OF_THE_EXPORTER: [&str; 4] = ["ENDPOINT", "PROTOCOL", "COMPRESSION", "CERTIFICATE"];
 
 impl FromIterator<(String, String)> for Variables {
@@ -221,7 +221,7 @@ impl FromIterator<(String, String)> for Variables {
 }
 
 enum Exporters {
-    /// OTLP; by its own name, so that it has a default endpoint.
+    /// OTLP. If it was asked for by name, it has a default endpoint.
     Otlp {
         asked: bool,
     },

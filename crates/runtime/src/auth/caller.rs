@@ -9,8 +9,8 @@ use super::{
 };
 use crate::http::{Documented, Problem};
 
-/// The authenticated caller of a request; as an argument of a handler it makes a token necessary, as
-/// `Option<Caller>` optional (a token that is there must be valid all the same).
+/// The authenticated caller of a request. As a handler's argument, `Caller` requires a token; with `Option<Caller>` the token is
+/// optional, but must be valid if it is there.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The account.
@@ -24,18 +24,18 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether the caller keeps the shop.
+    /// Whether the caller is an admin.
     pub fn is_admin(&self) -> bool {
         self.roles.contains(&Role::Admin)
     }
 
-    /// The answer to a request without a token that needs one.
+    /// The response to a request that needs a token but has none.
     pub fn missing() -> Problem {
         Problem::unauthorized("Send a token: `Authorization: Bearer <token>`.")
     }
 }
 
-/// A caller with [`Role::Admin`]; anybody else gets 401 or 403.
+/// A caller with [`Role::Admin`]. Anybody else gets 401 or 403.
 #[derive(Clone, Debug)]
 pub struct Admin(pub Caller);
 

@@ -27,14 +27,14 @@ pub struct Claims {
     pub exp: i64,
     /// [`ISSUER`].
     pub iss: String,
-    /// [`AUDIENCE`]; a token of a version before this claim has none.
+    /// [`AUDIENCE`]. Tokens of versions before this claim have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
     /// The token's own id.
     pub jti: Uuid,
 }
 
-/// Whom a token is for: one, or several (RFC 7519, section 4.1.3).
+/// The audience of a token, or several (RFC 7519, section 4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
@@ -55,8 +55,8 @@ impl Audience {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Buys.
+    /// Places orders.
     Customer,
-    /// Keeps the catalog and sees every order.
+    /// Manages the catalog and sees every order.
     Admin,
 }

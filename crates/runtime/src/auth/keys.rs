@@ -34,7 +34,7 @@ pub struct TokenConfig {
 }
 
 impl TokenConfig {
-    /// HS256 with `secret`, and no key beside it.
+    /// HS256 with `secret`, and no second key.
     pub fn with_secret(secret: impl Into<SecretString>) -> Self {
         Self {
             jwt_algorithm: Algorithm::HS256,
@@ -66,8 +66,8 @@ const UNSUPPORTED: &str = "expected HS256, HS384, HS512, RS256, ES256 or EdDSA";
 /// The key of an HS algorithm.
 ///
 /// # Errors
-/// Shorter than the hash's output, which RFC 7518 (section 3.2) forbids, or one that can be guessed. The
-/// documentation's example is accepted in a demonstration alone.
+/// It is shorter than the hash's output, which RFC 7518 (section 3.2) forbids, or can be guessed. The documentation's example
+/// is accepted only in a demonstration.
 pub fn hmac_secret(config: &TokenConfig) -> anyhow::Result<&[u8]> {
     let algorithm = config.jwt_algorithm;
     let secret = config.jwt_secret.as_ref();
@@ -93,7 +93,7 @@ fn strong<'a>(
 /// Reads a public key of an asymmetric algorithm, which `variable` holds as PEM.
 ///
 /// # Errors
-/// It is not one: what it is instead, and how to make one of it.
+/// It is not one. The message says what it is instead, and how to convert it.
 pub fn public_key(variable: &str, pem: &str, algorithm: Algorithm) -> anyhow::Result<DecodingKey> {
     let pem = Pem::public(pem, algorithm).map_err(|why| anyhow::anyhow!("{variable} {why}"))?.to_string();
     let pem = pem.as_bytes();
@@ -105,7 +105,7 @@ pub fn public_key(variable: &str, pem: &str, algorithm: Algorithm) -> anyhow::Re
     key.map_err(|_| anyhow::anyhow!("{variable} is a public key that {algorithm:?} cannot use"))
 }
 
-/// The key beside the one that signs: the next one before a rotation, the last one after it.
+/// The second key while keys are rotated: the next one before the change, the previous one after it.
 ///
 /// # Errors
 /// It is malformed, or too short.

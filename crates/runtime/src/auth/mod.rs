@@ -1,4 +1,4 @@
-//! Who is calling: verifying the tokens that `auth_service` gives out, and the extractors that hand the caller on.
+//! Who is calling: verification of the tokens that `auth_service` issues, and extractors for the caller.
 
 mod caller;
 mod claims;

@@ -9,21 +9,21 @@ use super::{
 };
 use crate::http::Problem;
 
-/// How far the clocks of two machines may be apart, in seconds.
+/// How far the clocks of two machines may differ, in seconds.
 const LEEWAY: u64 = 5;
 
-/// Tokens are at most this long, in bytes; a longer header is refused unread.
+/// The longest token, in bytes. Anything longer is refused unread.
 const MAX_TOKEN: usize = 4096;
 
-/// Verifies tokens with one algorithm, and one key, or two while keys are rotated.
+/// Verifies tokens with one algorithm and one key, or two keys while they are rotated.
 #[derive(Clone)]
 pub struct TokenVerifier(Arc<Verifier>);
 
 struct Verifier {
     keys: Vec<DecodingKey>,
     validation: Validation,
-    /// Since then every token that is issued says what it is and whom it is for. One from before may lack it for what is left
-    /// of its life, so that an update logs nobody out.
+    /// Tokens issued since then must state their type and audience. Older ones may lack both until they expire, so that an
+    /// update logs nobody out.
     strict_since: i64,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Debug for TokenVerifier {
 }
 
 impl TokenVerifier {
-    /// A verifier of what `config` says.
+    /// A verifier with the keys in `config`.
     ///
     /// # Errors
     /// The key for the algorithm is missing, malformed or too short.
@@ -69,7 +69,7 @@ impl TokenVerifier {
         Ok(Self::with_keys(iter::once(key).chain(other_key(config)?), algorithm))
     }
 
-    /// A verifier with keys that are at hand.
+    /// A verifier with these keys.
     pub fn with_keys(keys: impl IntoIterator<Item = DecodingKey>, algorithm: Algorithm) -> Self {
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[ISSUER]);
@@ -77,7 +77,7 @@ impl TokenVerifier {
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = LEEWAY;
-        // Looked at last, by `Verifier::read`'s callers, which differ in it.
+        // Checked last, by the callers of `Verifier::read`, which differ in this.
         validation.validate_exp = false;
         Self(Arc::new(Verifier { keys: keys.into_iter().collect(), validation, strict_since: now() }))
     }
@@ -94,8 +94,8 @@ impl TokenVerifier {
         Ok(claims)
     }
 
-    /// The claims of a token that is valid, or was until so long ago: it opens nothing any more, and still shows that its
-    /// bearer has logged in.
+    /// The claims of a token that is valid, or expired no longer than `expired_for` ago. Such a token gives no access, but still
+    /// shows that its bearer has logged in.
     pub fn remembers(&self, token: &str, expired_for: TimeDelta) -> Option<Claims> {
         let claims = self.0.read(token).ok()?;
         (!has_expired_before(&claims, now() - expired_for.num_seconds())).then_some(claims)
@@ -103,7 +103,7 @@ impl TokenVerifier {
 }
 
 impl Verifier {
-    /// The claims of a token that is right in everything but, perhaps, its age.
+    /// The claims of a token that is valid, except that it may have expired.
     fn read(&self, token: &str) -> Result<Claims, Refusal> {
         if token.len() > MAX_TOKEN {
             return Err(Refusal::TooLong);
@@ -118,7 +118,7 @@ impl Verifier {
         let longest = i64::from(MAX_LIFETIME_MINUTES) * 60;
         claims.iat <= now() + LEEWAY.cast_signed()
             && claims.exp.saturating_sub(claims.iat) <= longest
-            // The validation has compared it, if it is there.
+            // If it is there, the validation has compared it.
             && (claims.aud.is_some() || self.is_old(claims))
     }
 
@@ -127,8 +127,8 @@ impl Verifier {
     }
 }
 
-/// Whether a header is that of an access token: RFC 9068 calls it `at+jwt`, ours say `JWT`. There is no extension that would be
-/// understood here, so whatever is critical is not (RFC 7515, section 4.1.11).
+/// Whether a header is that of an access token: RFC 9068 calls the type `at+jwt`, ours say `JWT`. No extensions are supported, so
+/// a token with critical ones is refused (RFC 7515, section 4.1.11).
 fn is_token_header(header: &Header, is_old: bool) -> bool {
     let is_typ = match header.typ.as_deref() {
         Some(typ) => {
@@ -183,7 +183,7 @@ mod tests {
         jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(SECRET)).unwrap()
     }
 
-    /// A token whose header and claims are changed in whatever way; `null` takes a member away.
+    /// A token with changes to its header and claims; `null` removes a member.
     fn changed(claims: &Claims, header_changes: &Value, claim_changes: &Value) -> String {
         let mut header = json!({ "alg": "HS256", "typ": "JWT" });
         let mut claims = serde_json::to_value(claims).unwrap();
@@ -323,7 +323,7 @@ mod tests {
             let verifier = TokenVerifier::new(&config(secret, other)).unwrap();
             verifier.verify(&token(Algorithm::HS256, claims)).map_err(|problem| format!("{problem:?}"))
         };
-        // Told of the new one, signed with it, and forgetting the old one.
+        // Knowing the new one, signing with it, and forgetting the old one.
         assert!(verify(SECRET, Some(new), &claims(60)).is_ok());
         assert!(verify(new, Some(SECRET), &claims(60)).is_ok());
         assert!(verify(new, None, &claims(60)).is_err());

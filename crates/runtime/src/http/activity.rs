@@ -1,18 +1,18 @@
-//! What a connection is doing: written by its stream and its exchanges, read by who decides which connection must go.
+//! What a connection is doing. Its stream and its exchanges write it; whoever decides which connection to close reads it.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use tokio::time::Instant;
 
-/// The part of an exchange that a connection is in. The order is the one in which they are given up when places run out.
+/// The phase of an exchange that a connection is in, in the order in which connections are closed when places run out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
-    /// Nothing has ever been sent.
+    /// The client has not sent anything yet.
     Silent,
-    /// All is said; the client is still sending what nobody will read.
+    /// The last response is out; the client is still sending what nobody will read.
     Leaving,
-    /// A request's head has begun and not ended.
+    /// A request's head has begun but is not complete.
     Head,
     /// Between two requests.
     Idle,

@@ -1,4 +1,4 @@
-//! A service's API: its routes together with their OpenAPI description, so that neither is without the other.
+//! A service's API: its routes together with their OpenAPI description.
 
 use axum::Router;
 use utoipa::{
@@ -18,7 +18,7 @@ pub struct Routes {
 }
 
 impl From<Router> for Routes {
-    /// Routes that nobody is told about: pages, or none at all.
+    /// Routes without a description: pages, or none at all.
     fn from(router: Router) -> Self {
         Self { router, api: None }
     }
@@ -33,7 +33,7 @@ impl From<OpenApiRouter> for Routes {
 
 /// What the description of every API has: the schema of a problem, and `bearer`, the scheme of access tokens.
 ///
-/// A description takes it as `#[openapi(modifiers(&CommonParts))]`.
+/// Use it as `#[openapi(modifiers(&CommonParts))]`.
 pub struct CommonParts;
 
 impl Modify for CommonParts {

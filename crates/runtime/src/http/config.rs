@@ -9,7 +9,7 @@ pub struct HttpConfig {
     /// Where to answer /livez, /readyz and /metrics instead of on the API's port, such as [::]:9000
     #[arg(long, env = "PROBE_LISTEN")]
     pub probe_listen: Option<SocketAddr>,
-    /// How long a connection is kept between two requests, in seconds: longer than the balancer in front keeps it
+    /// How long a connection is kept between two requests, in seconds: longer than the load balancer keeps it
     #[arg(
         long,
         env = "HTTP_KEEP_ALIVE_SECONDS",
@@ -17,7 +17,7 @@ pub struct HttpConfig {
         value_parser = clap::value_parser!(u16).range(1..=3600)
     )]
     pub keep_alive_seconds: u16,
-    /// How many connections are open at once; where all are taken, one that says nothing is closed for a new one
+    /// How many connections may be open at once; beyond that, a silent one is closed for a new one
     #[arg(
         long,
         env = "HTTP_MAX_CONNECTIONS",
@@ -25,20 +25,20 @@ pub struct HttpConfig {
         value_parser = clap::value_parser!(u32).range(16..=1_000_000)
     )]
     pub max_connections: u32,
-    /// How many of them one address may have (one /64 network of IPv6); unset: three quarters
+    /// How many of them one address (one /64 network of IPv6) may have; three quarters if unset
     #[arg(
         long,
         env = "HTTP_MAX_CONNECTIONS_PER_PEER",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub max_connections_per_peer: Option<u32>,
-    /// Continue the trace of any caller: set it only where none but the shop's own services can call
+    /// Continue any caller's trace: set it only if nobody but the shop's own services can call
     #[arg(long, env = "TRUST_TRACEPARENT", default_value_t = false, action = ArgAction::Set)]
     pub trust_traceparent: bool,
 }
 
 impl HttpConfig {
-    /// What holds where nothing is set.
+    /// The defaults.
     pub const DEFAULT: Self = Self {
         probe_listen: None,
         keep_alive_seconds: 75,

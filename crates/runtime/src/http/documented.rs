@@ -1,5 +1,5 @@
-//! The problems of an endpoint, as its OpenAPI description lists them: made of the very values that are answered, so that
-//! neither can say what the other does not.
+//! The problems of an endpoint, as its OpenAPI description lists them. They are made of the same values as the responses, so the
+//! description cannot drift.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -18,27 +18,28 @@ use utoipa::{
 use super::{Problem, refusal};
 use crate::database::Failure;
 
-/// Something that an endpoint uses and that may refuse: an extractor, or the type of an error.
+/// Something that an endpoint uses and that may refuse a request: an extractor, or the type of an error.
 pub trait Documented {
-    /// A problem of each type that a client may meet because of it, made of a real refusal or error.
+    /// A problem of each type that a client may get because of it, made of a real refusal or error.
     fn examples() -> Vec<Problem>;
 }
 
-/// The problems of an endpoint, for its description: those of every request, and those of `T`, which is a tuple of all that may
-/// refuse. Where two examples are of one type, the later one is shown.
+/// The problems of an endpoint, for its description: those of every request, and those of `T`, a tuple of everything that may
+/// refuse the request. Of two examples of one type, the later one is shown.
 ///
 /// `responses((status = 200, body = Order), Problems<(DbErr, Caller, NoSuchOrder)>)`
 #[derive(Debug)]
 pub struct Problems<T>(PhantomData<T>);
 
 impl<T: Documented> IntoResponses for Problems<T> {
-    /// One response for each status, and in it an example for each type: utoipa would keep only one of two responses of a status.
+    /// One response for each status, with an example for each type. The parts are combined here, because of two responses with one
+    /// status utoipa would keep only one.
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         responses(of_every_request().into_iter().chain(T::examples()))
     }
 }
 
-/// Whatever a request is for: a malformed head, too much to do, too late, a fault of ours.
+/// The problems that any request may get: a malformed head, an overload, a timeout, a fault of ours.
 fn of_every_request() -> Vec<Problem> {
     vec![
         Problem::bad_request("The query contains a NUL character."),
@@ -50,7 +51,7 @@ fn of_every_request() -> Vec<Problem> {
     ]
 }
 
-/// Of a request that needs the database.
+/// The problems of a request that needs the database.
 impl Documented for DbErr {
     fn examples() -> Vec<Problem> {
         let failures = [Failure::Away, Failure::Overloaded, Failure::Contention, Failure::Full];
@@ -58,7 +59,7 @@ impl Documented for DbErr {
     }
 }
 
-/// What may be missing is documented like what must be there.
+/// An optional part is documented like a required one.
 impl<T: Documented> Documented for Option<T> {
     fn examples() -> Vec<Problem> {
         T::examples()
@@ -96,7 +97,7 @@ fn response(problems: &[Problem]) -> Response {
     }
     let schema: RefOr<Schema> = Ref::from_schema_name("Problem").into();
     let mut response = ResponseBuilder::new().description(description.join("; "));
-    // A header that only some of the types of a status have is not promised for all of them.
+    // Only headers that all types of a status have are promised.
     let shared = problems[0]
         .headers()
         .filter(|name| problems.iter().all(|problem| problem.headers().any(|header| header == *name)));
@@ -121,7 +122,7 @@ fn header_of(name: &HeaderName) -> HeaderBuilder {
 }
 
 impl Problem {
-    /// The body, as an example: of no request, so without a trace.
+    /// The body as an example. It belongs to no request, so it has no trace.
     fn example(&self) -> Value {
         serde_json::to_value(self.body()).unwrap_or_default()
     }

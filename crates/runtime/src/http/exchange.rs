@@ -26,7 +26,7 @@ use super::{
     leftover,
 };
 
-/// What a connection asks.
+/// Handles the requests of one connection.
 pub(super) struct Exchange {
     pub(super) router: Router,
     pub(super) activity: Arc<Activity>,
@@ -53,7 +53,7 @@ impl Service<Request<Incoming>> for Exchange {
     }
 }
 
-/// An answer's content. When all of it has been handed over, the connection is between two requests.
+/// A response's body. Once all of it has been handed over, the connection is between two requests.
 pub(super) struct Watched {
     body: Body,
     activity: Arc<Activity>,

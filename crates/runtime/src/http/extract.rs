@@ -16,7 +16,7 @@ use super::{Documented, Problem, refusal};
 /// How long a body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A JSON body: names the path of what it cannot read; refuses NUL characters, which PostgreSQL cannot keep.
+/// A JSON body. A refusal names the path of what cannot be read. NUL characters are refused, because PostgreSQL cannot store them.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -44,7 +44,7 @@ impl<T: DeserializeOwned> Documented for Json<T> {
             encoded(),
             Problem::invalid("", "missing field `name`"),
         ];
-        // What this very type says of a body that lacks everything, if that is too little.
+        // What this type itself says about an empty object, if it refuses one.
         examples.extend(json_from_slice::<T>(b"{}").err());
         examples
     }
@@ -106,7 +106,7 @@ fn unsupported(expected: &str) -> Problem {
     .detail(format!("Send the body with Content-Type: {expected}."))
 }
 
-/// A coding is not undone: a small body could become a large one.
+/// A body is not decompressed, because a small body could become a large one.
 fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
     let codings = headers.get_all(header::CONTENT_ENCODING).into_iter();
     let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -128,7 +128,7 @@ fn encoded() -> Problem {
     .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
 }
 
-/// A body that trickles in is given up before the request's own deadline would call it the server's fault.
+/// A body that arrives too slowly is refused before the request's deadline would make it look like the server's fault.
 async fn read(request: Request, state: &(impl Send + Sync), patience: Duration) -> Result<Bytes, Problem> {
     refuse_encoded(request.headers())?;
     match tokio::time::timeout(patience, Bytes::from_request(request, state)).await {
@@ -148,7 +148,7 @@ fn unreadable(rejection: &BytesRejection) -> Problem {
     }
 }
 
-/// Reads `body`; the errors are what a client should be told.
+/// Reads `body`. The errors are meant for the client.
 fn json_from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     refuse_nul(body)?;
     let mut deserializer = serde_json::Deserializer::from_slice(body);
@@ -165,7 +165,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::bad_request(format!("The body is not valid JSON: {error}."))
 }
 
-/// Serde's words without the position, which the pointer says better.
+/// Serde's message without the position, because the pointer is better.
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
@@ -182,7 +182,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     })
 }
 
-/// Looks at the text alone: what is in it need not be what a reading of any kind would keep.
+/// Checks the text itself, because a parser may skip parts of it.
 fn refuse_nul(body: &[u8]) -> Result<(), Problem> {
     let mut rest = body;
     // JSON has backslashes in strings only, each with what it escapes behind it.
@@ -196,7 +196,7 @@ fn refuse_nul(body: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Query parameters; unknown ones are ignored unless the type refuses them.
+/// Query parameters. Unknown ones are ignored, unless the type refuses them.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -217,7 +217,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// Path parameters. One that cannot be read names nothing, so it is a 404.
+/// Path parameters. One that cannot be read identifies nothing, so it is a 404.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
@@ -225,7 +225,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // PostgreSQL cannot even be asked for a text with a NUL in it.
+        // PostgreSQL cannot even compare a text that contains a NUL.
         if parts.uri.path().contains("%00") {
             return Err(Problem::not_found("No such thing."));
         }

@@ -1,7 +1,7 @@
-//! What is left of a request's body when the answer is there: a refusal often needs no body.
+//! What is left of a request's body when the response is ready: a refusal often does not need the body.
 //!
-//! A client that keeps its connection sends the next request behind that body. So it is read to its end, if that is near, or
-//! else the answer says that the connection ends with it (RFC 9112, section 9.6).
+//! A client that keeps its connection sends the next request after that body. So the body is read to its end, if that is near;
+//! otherwise the response says that the connection will be closed (RFC 9112, section 9.6).
 
 use std::{
     pin::Pin,

@@ -13,7 +13,7 @@ use rustix::{
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How many connections the kernel holds until they are accepted.
+/// How many connections the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
 /// Listens on `address`. Where the kernel has no IPv6, `[::]` is every IPv4 address.
@@ -21,23 +21,23 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     listen_with(address, open).and_then(|socket| TcpListener::from_std(socket.into()))
 }
 
-/// How long a connection is silent until the kernel asks whether its other side is still there.
+/// How long a connection is silent before the kernel checks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// Prepares an accepted connection. An error means that the client has gone already.
+/// Prepares an accepted connection. An error means that the client has already gone.
 pub(super) fn prepare(stream: &TcpStream, reader_patience: Duration) {
-    // Answers are written in one piece, so waiting to fill a packet gains nothing.
+    // Responses are written in one piece, so waiting to fill a packet gains nothing.
     let _ = stream.set_nodelay(true);
     let socket = SockRef::from(stream);
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4));
-    // For an answer that the kernel has taken as a whole, and that nobody reads.
+    // For a response that the kernel has accepted completely, and that nobody reads.
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(reader_patience));
     #[cfg(not(target_os = "linux"))]
     let _ = reader_patience;
 }
 
-/// How many files the process may have open: as many as the system lets it, which is often far more than it begins with.
+/// Raises the number of files that the process may have open to the system's limit, which is often far higher than the default.
 pub(super) fn open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };

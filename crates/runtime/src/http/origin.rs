@@ -1,6 +1,6 @@
-//! Where a request's trace begins. Whoever may choose a trace's id may choose the one that an error shows, and whoever may say
-//! that a trace is not recorded is not seen. So a caller's `traceparent` is believed if the caller is trusted: because the
-//! setting says that only the shop's own services can call, or because this very process made the call.
+//! Where a request's trace begins. Somebody who can choose a trace's id can choose the id that an error shows, and somebody who can
+//! switch off its recording can hide. So a caller's `traceparent` is used only if the caller is trusted: because the setting
+//! says that only the shop's own services can call, or because this process made the call.
 
 use std::sync::LazyLock;
 
@@ -15,11 +15,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 /// Vouches for the `traceparent` beside it.
 const PROOF: HeaderName = HeaderName::from_static("shop-trace-proof");
 
-/// Known to nobody but this process: several services may be in it. `None` when the system has no randomness to give.
+/// Known only to this process, which may contain several services. `None` if the system has no randomness.
 static KEY: LazyLock<Option<hmac::Key>> =
     LazyLock::new(|| hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok());
 
-/// Vouches for the trace context in the headers of a call, towards services of the same process.
+/// Vouches for the trace context in a call's headers, for services in the same process.
 pub(crate) fn vouch(headers: &mut HeaderMap) {
     let Some(key) = &*KEY else { return };
     if headers.contains_key("traceparent") {
@@ -30,11 +30,12 @@ pub(crate) fn vouch(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes `span` a child of the caller's, if the caller is trusted; else it begins a trace, and only refers to the caller's.
+/// Makes `span` a child of the caller's span if the caller is trusted. Otherwise the span begins a trace, with a link to the
+/// caller's.
 pub(super) fn set_parent(span: &Span, headers: &HeaderMap, trusts_all: bool) {
     let context = global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
     if trusts_all || is_vouched_for(headers) {
-        // An error would only say that the span is disabled by the filter.
+        // The only error is that the filter has disabled the span.
         let _ = span.set_parent(context);
     } else if context.span().span_context().is_valid() {
         span.add_link(context.span().span_context().clone());

@@ -1,4 +1,4 @@
-//! The routes that every service has: health, metrics, OpenAPI and the page to try it.
+//! The routes that every service has: health, metrics, the OpenAPI document and the page to try it.
 
 use axum::{
     Json, Router, middleware,
@@ -13,12 +13,12 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::Problem;
 use crate::{health::Health, metrics::Metrics};
 
-/// The specification's, which is always part of the API.
+/// The specification's health check, which is always part of the API.
 pub(super) fn health(service: &'static str) -> Router {
     Router::new().route("/health", get(move || async move { alive(service) }))
 }
 
-/// What the platform asks for.
+/// What the platform asks: liveness, readiness and metrics.
 pub(super) fn probes(health: Health, metrics: Metrics) -> Router {
     let service = health.service();
     Router::new()
@@ -31,7 +31,7 @@ fn alive(service: &'static str) -> Json<Alive> {
     Json(Alive { status: "ok", service })
 }
 
-/// The answer of `/health`, its members in the specification's order.
+/// The response of `/health`, its members in the specification's order.
 #[derive(Serialize)]
 struct Alive {
     status: &'static str,
@@ -53,7 +53,7 @@ pub(super) fn documentation(api: OpenApi) -> Router {
     pages.route_layer(middleware::map_response(no_such_page))
 }
 
-/// The page answers for whatever is below it, and its own 404 is empty.
+/// The page handles every path below it, and its own 404 is empty.
 async fn no_such_page(response: Response) -> Response {
     if response.status() == StatusCode::NOT_FOUND {
         Problem::not_found("No such path.").into_response()

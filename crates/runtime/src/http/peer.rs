@@ -6,26 +6,26 @@ use std::{
 use axum::extract::ConnectInfo;
 use http::{Extensions, HeaderMap, HeaderName};
 
-/// What a proxy tells of its client in.
+/// The header in which a proxy names its client.
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The longest name of a client that has no address.
+/// The longest name of a client without an address.
 const LONGEST_NAME: usize = 64;
 
-/// Who is at the other end of a request, so that one client's requests can be told from another's.
+/// Who sent a request, so that clients can be told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Somebody at this address.
     Address(IpAddr),
-    /// A name that a proxy has for somebody without an address: `_telegram-1234` (RFC 7239, section 6.3).
+    /// A proxy's name for a client without an address: `_telegram-1234` (RFC 7239, section 6.3).
     Named(String),
-    /// Not known.
+    /// Unknown.
     Unknown,
 }
 
 impl Peer {
-    /// Who sent the request with these `headers`. With `trust_proxy` the connection is a proxy's, and the client is the one that
-    /// this proxy names: the last one in `X-Forwarded-For`, because what is before it was sent by the client itself.
+    /// Who sent the request with these `headers`. With `trust_proxy` the connection belongs to a proxy, and the client is the last
+    /// one in `X-Forwarded-For`, because everything before it was sent by the client itself.
     pub fn of(extensions: &Extensions, headers: &HeaderMap, trust_proxy: bool) -> Self {
         if trust_proxy
             && let Some(last) = headers.get_all(FORWARDED_FOR).iter().next_back()
@@ -51,7 +51,7 @@ impl Peer {
 }
 
 impl fmt::Display for Peer {
-    /// As `X-Forwarded-For` names it.
+    /// The peer as `X-Forwarded-For` names it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),

@@ -1,8 +1,8 @@
-//! The places for connections: how many there are, and who gives up one when all are taken.
+//! The places for connections: how many there are, and who gives one up when all are taken.
 //!
-//! A new connection finds a place as long as any other says nothing: what has never sent a request goes first, then what is idle
-//! between two requests; of equals, one of the peer that has most, the oldest first. Behind a balancer all connections come from a
-//! few peers, so a peer's share is large, and below it only those that wait for nothing are closed.
+//! A new connection gets a place as long as any other is silent. Connections that have never sent a request are closed first, then
+//! those that are idle between two requests; among equals, the oldest one of the peer that has most. Behind a load balancer all
+//! connections come from a few peers, so a peer's share is large, and below it only idle connections are closed.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use super::activity::{Activity, Phase};
 /// How long an exchange may wait for its client before its connection can be taken from a peer that has too many.
 const STUCK: Duration = Duration::from_secs(1);
 
-/// How many silent connections are closed at once: to choose them takes a look at all.
+/// How many silent connections are closed at once, because choosing them means looking at all.
 const BATCH: usize = 64;
 
 #[derive(Debug)]
@@ -50,14 +50,14 @@ pub(super) struct Place {
     id: u64,
 }
 
-/// What becomes of a new connection.
+/// What happens to a new connection.
 #[derive(Debug)]
 pub(super) enum Admission {
-    /// It has a place, for which so many others were closed.
+    /// It gets a place, for which this many others were closed.
     Place(Place, usize),
-    /// All places are taken, and each by an exchange that goes on.
+    /// All places are taken by exchanges that are in progress.
     Full,
-    /// The peer has its share, and each place of it is taken by an exchange that goes on.
+    /// The peer's share is taken by exchanges that are in progress.
     PeerFull,
 }
 
@@ -66,7 +66,7 @@ impl Places {
         Arc::new(Self { total, per_peer, table: Mutex::default(), released: Notify::new() })
     }
 
-    /// A place for a connection from `ip`, which does `activity`.
+    /// A place for a connection from `ip`, which reports its `activity`.
     pub(super) fn admit(self: &Arc<Self>, ip: IpAddr, activity: &Arc<Activity>) -> Admission {
         let peer = peer(ip);
         let mut table = self.table();
@@ -98,12 +98,12 @@ impl Places {
         }
     }
 
-    /// Closes quiet connections, because the process can open no more; answers how many.
+    /// Closes silent connections because the process can open no more, and returns how many.
     pub(super) fn make_room(&self) -> usize {
         self.table().evict(Held::is_quiet)
     }
 
-    /// Waits until a place may be free.
+    /// Waits until a place may have become free.
     pub(super) async fn change(&self) {
         // The other reason is time: an exchange may be stuck by now.
         let _ = tokio::time::timeout(Duration::from_millis(50), self.released.notified()).await;
@@ -128,7 +128,7 @@ impl Drop for Place {
 }
 
 impl Held {
-    /// Whether nothing is lost with it but time.
+    /// Whether closing it costs nothing but time.
     fn is_quiet(&self) -> bool {
         self.activity.phase() != Phase::Busy
     }
@@ -153,7 +153,7 @@ impl Table {
         Some(held)
     }
 
-    /// Ends connections of which `may_go` is true: one, or several if they have never sent anything.
+    /// Closes connections for which `may_go` is true: one, or several if they have never sent anything.
     fn evict(&mut self, may_go: impl Fn(&Held) -> bool) -> usize {
         let mut candidates: Vec<(Phase, usize, Instant, u64)> = self
             .open

@@ -10,7 +10,7 @@ use crate::{Periodically, database::Failure, telemetry};
 /// Where the `type` of a problem is documented.
 const TYPES: &str = "https://shop.dev/problems/";
 
-/// An error as the client is told of it: RFC 9457 problem details. What the operator is told goes to the log.
+/// An error as the client sees it: RFC 9457 problem details. What the operator needs to know goes to the log.
 ///
 /// `type` ends in `slug`, which is stable; `title` belongs to the type; `detail` is about this one request.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Which kind of problem a response is, for whoever counts them.
+/// The kind of problem in a response, for the metrics.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind(pub(super) &'static str);
 
@@ -32,7 +32,7 @@ pub(super) struct Kind(pub(super) &'static str);
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemBody {
-    /// What kind of problem: a stable address, the key for programs.
+    /// The kind of problem, as a stable address for programs.
     #[schema(format = "uri")]
     r#type: String,
     /// The kind of problem, for people.
@@ -61,21 +61,21 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-request", "The request is malformed").detail(detail)
     }
 
-    /// 401, with the challenge that RFC 6750 asks for.
+    /// 401, with the challenge that RFC 6750 requires.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid token is needed")
             .detail(detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
-    /// 403: known, and not allowed.
+    /// 403: the caller is known, but not allowed to do this.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "This is not allowed").detail(detail)
     }
 
     /// 404.
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here").detail(detail)
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address").detail(detail)
     }
 
     /// 422: well-formed, and a value in it cannot be accepted; `pointer` (RFC 6901) names it.
@@ -87,14 +87,14 @@ impl Problem {
             .with("errors", Value::Array(vec![error]))
     }
 
-    /// 503: something that is needed is away; the client may try again after `retry_after` seconds.
+    /// 503: something that is needed is unavailable; the client may try again after `retry_after` seconds.
     pub fn unavailable(detail: impl Into<String>, retry_after: u32) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Please try again in a moment")
             .detail(detail)
             .header(header::RETRY_AFTER, HeaderValue::from(retry_after))
     }
 
-    /// 500: the client learns nothing, the log everything.
+    /// 500: the client learns nothing about `error`; the log does.
     pub fn internal(error: impl Into<anyhow::Error>) -> Self {
         tracing::error!(error = format!("{:#}", error.into()), "a request failed");
         Self::fault()
@@ -105,7 +105,7 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
     }
 
-    /// What was wrong with this very request.
+    /// What was wrong with this one request.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
@@ -123,7 +123,7 @@ impl Problem {
         self
     }
 
-    /// The status it is answered with.
+    /// Its HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -137,12 +137,12 @@ impl Problem {
         self.title
     }
 
-    /// The names of the headers that it brings.
+    /// The names of its headers.
     pub(super) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.headers.iter().map(|(name, _)| name)
     }
 
-    /// The body, of no request yet.
+    /// The body, not yet of any request.
     pub(super) fn body(&self) -> ProblemBody {
         ProblemBody {
             r#type: format!("{TYPES}{}", self.slug),
@@ -184,7 +184,7 @@ impl From<DbErr> for Problem {
             Some(problem) => {
                 static UNDONE: Periodically = Periodically::line();
                 if let Some(count) = UNDONE.due() {
-                    tracing::warn!(%error, count, "the database did not do what it was asked");
+                    tracing::warn!(%error, count, "the database could not carry out a request");
                 }
                 problem
             }
@@ -194,7 +194,7 @@ impl From<DbErr> for Problem {
 }
 
 impl Problem {
-    /// What the client is told of `failure`; `None` where it is a fault.
+    /// The problem that the client gets for `failure`; `None` if it is a fault of ours.
     pub(super) fn of_database(failure: Failure) -> Option<Self> {
         let later = |slug, title, detail: &str, retry_after: u32| {
             Self::new(StatusCode::SERVICE_UNAVAILABLE, slug, title)
@@ -204,19 +204,19 @@ impl Problem {
         Some(match failure {
             Failure::Fault => return None,
             Failure::Away => Self::unavailable("The database cannot be reached.", 2),
-            Failure::ReadOnly => Self::unavailable("The database takes no writes at the moment.", 2),
+            Failure::ReadOnly => Self::unavailable("The database accepts no writes at the moment.", 2),
             Failure::Vanished | Failure::Shared => Self::unavailable("The database is not set up.", 5),
             Failure::Full => {
-                let detail = "The database's disk is full, and nothing was stored.";
-                later("storage-full", "There is no room to store this", detail, 30)
+                let detail = "The database's disk is full, so nothing was stored.";
+                later("storage-full", "There is no space to store this", detail, 30)
             }
             Failure::Contention | Failure::TooSlow => {
-                let detail = "The database did not get to it in time, and nothing was stored.";
-                later("busy", "Others are at the same things", detail, 1)
+                let detail = "The database was too busy to do this in time, so nothing was stored.";
+                later("busy", "Other requests are changing the same data", detail, 1)
             }
             Failure::Overloaded => {
-                let detail = "More is asked of the service than it can do at once.";
-                later("overloaded", "There is too much to do", detail, 1)
+                let detail = "The service has more requests than it can handle at once.";
+                later("overloaded", "The service is overloaded", detail, 1)
             }
         })
     }

@@ -1,5 +1,5 @@
-//! The server's own refusals, whatever a request asks for. To what is no request at all, the HTTP library answers by itself, with
-//! a status and nothing else: that answer goes out as a problem, like every other error.
+//! The server's own refusals, whatever a request is for. If something is not an HTTP request at all, the HTTP library answers by
+//! itself, with a bare status: that answer is replaced by a problem, like every other error.
 
 use axum::{body::to_bytes, response::IntoResponse as _};
 use futures_util::FutureExt as _;
@@ -10,7 +10,7 @@ use super::Problem;
 /// The longest address with its query, in bytes. RFC 9110 asks for 8,000 at least.
 pub(super) const LONGEST_URI: usize = 8 * 1024;
 
-/// Whether `head` is the answer that the HTTP library gives by itself: it has no content, and closes the connection.
+/// Whether `head` is an answer of the HTTP library itself, which has no content and closes the connection.
 pub(super) fn is_automatic(head: &[u8]) -> bool {
     let Some(text) = head.strip_prefix(b"HTTP/1.1 4").and_then(|_| std::str::from_utf8(head).ok()) else {
         return false;
@@ -22,7 +22,7 @@ pub(super) fn is_automatic(head: &[u8]) -> bool {
         && !text.contains("\r\ncontent-type:")
 }
 
-/// What goes out instead of the automatic `head`, to a request with a first line of so many bytes.
+/// What is sent instead of the automatic `head`, to a request whose first line has `first_line` bytes.
 pub(super) fn instead_of(head: &[u8], first_line: usize) -> Vec<u8> {
     let status = head.get(9..12).and_then(|status| StatusCode::from_bytes(status).ok());
     whole(match status {
@@ -47,17 +47,17 @@ pub(super) fn head_too_large() -> Problem {
     )
 }
 
-/// 503: one request more than [`super::Limits`] allow.
+/// 503: more requests at once than [`super::Limits`] allows.
 pub(super) fn too_many_requests() -> Problem {
     Problem::unavailable("Too many requests at once.", 1)
 }
 
-/// 504: a request that took longer than [`super::Limits`] allow.
+/// 504: the request took longer than [`super::Limits`] allows.
 pub(super) fn too_late() -> Problem {
-    Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The answer took too long")
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The request took too long")
 }
 
-/// 408: a head or a body that does not end.
+/// 408: the head or the body does not end.
 pub(super) fn request_timeout() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time")
         .header(header::CONNECTION, HeaderValue::from_static("close"))
@@ -68,10 +68,10 @@ pub(super) fn to_a_slow_head() -> Vec<u8> {
     whole(request_timeout())
 }
 
-/// `problem` as a whole HTTP/1.1 answer, the last of its connection.
+/// `problem` as a complete HTTP/1.1 response, the last on its connection.
 fn whole(problem: Problem) -> Vec<u8> {
     let (mut head, body) = problem.into_response().into_parts();
-    // A problem's body is there already.
+    // A problem's body is complete, so this does not wait.
     let body = to_bytes(body, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default();
     head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -19,14 +19,14 @@ use crate::{
     metrics::{Metrics, ProblemLabels},
 };
 
-/// What a request may cost.
+/// Limits for requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The largest body, in bytes.
     pub body: usize,
     /// The longest time until the response's head; then it is a 504 problem.
     pub time: Duration,
-    /// How many requests are answered at once; one more is a 503 problem.
+    /// How many requests are handled at once; any more get a 503 problem.
     pub in_flight: i64,
 }
 
@@ -41,23 +41,23 @@ impl Default for Limits {
     }
 }
 
-/// What a service answers, and on which port.
+/// A service's routers, by port.
 #[must_use]
 pub struct Routers {
     pub(super) api: Router,
-    /// `None` where the probes are part of the API.
+    /// `None` if the probes are served beside the API.
     pub(super) probes: Option<Router>,
 }
 
 impl Routers {
-    /// The same with the API's router inside of something.
+    /// Wraps the API's router.
     pub fn wrap_api(self, wrap: impl FnOnce(Router) -> Router) -> Self {
         Self { api: wrap(self.api), ..self }
     }
 }
 
-/// All that a service answers: its own routes, the operational ones, and the layers around them. An API brings
-/// `/openapi.json` and `/docs` with it.
+/// All routes of a service: its own, the operational ones, and the layers around them. An API also gets `/openapi.json` and
+/// `/docs`.
 pub fn router(routes: impl Into<Routes>, scope: &Scope, limits: Limits) -> Routers {
     let Routes { router: routes, api } = routes.into();
     let trusts_all = scope.http.trust_traceparent;
@@ -82,7 +82,7 @@ pub fn router(routes: impl Into<Routes>, scope: &Scope, limits: Limits) -> Route
             }
         }))
         .layer(middleware::from_fn_with_state(observed.clone(), observe));
-    // These are asked too often to be traced; a refusal names its trace like every other.
+    // These are requested too often to be traced, but their refusals have a trace like any other.
     let refusal = method_not_allowed.layer(middleware::from_fn_with_state(observed.clone(), observe));
     let untraced = |router: Router| {
         router
@@ -115,7 +115,7 @@ struct Observed {
     trusts_all: bool,
 }
 
-/// Refuses what is no proper request, and traces only that.
+/// Refuses flawed requests, and traces only those.
 async fn refuse_flawed(State(observed): State<Arc<Observed>>, request: Request, next: Next) -> Response {
     match validity::flaw(&request) {
         None => next.run(request).await,
@@ -123,7 +123,7 @@ async fn refuse_flawed(State(observed): State<Arc<Observed>>, request: Request, 
     }
 }
 
-/// Gives a request its span, its metrics, its deadline and its place; what is no proper request is refused.
+/// Gives a request its span, its metrics, its deadline and its place among those in flight. A flawed request is refused.
 async fn observe(State(observed): State<Arc<Observed>>, request: Request, next: Next) -> Response {
     let flaw = validity::flaw(&request);
     let answer = async |request| match flaw {
@@ -133,7 +133,7 @@ async fn observe(State(observed): State<Arc<Observed>>, request: Request, next: 
     traced(&observed, request, answer).await
 }
 
-/// Has `answer` answer in a span that it is counted by.
+/// Runs `answer` in a span, and counts the response.
 async fn traced(
     observed: &Observed,
     request: Request,
@@ -167,8 +167,8 @@ async fn traced(
     response
 }
 
-/// The method as a label. A client may make up any number of methods, and each label is kept for good, so the ones that
-/// nobody knows share one, as OpenTelemetry's conventions want.
+/// The method as a label. Clients can make up any number of methods, and a label is kept forever, so unknown methods share one,
+/// as OpenTelemetry's conventions require.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,4 @@
-//! `/orders/` is `/orders`: a client that writes the slash is told of the address without it, method and content to be kept.
+//! `/orders/` is `/orders`: a client that adds the slash is redirected to the address without it, keeping method and body.
 
 use axum::{
     Router,
@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 
 use super::Problem;
 
-/// Knows which paths there are.
+/// Knows which paths exist.
 #[derive(Clone)]
 pub(super) struct Paths(Router);
 

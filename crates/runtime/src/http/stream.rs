@@ -1,5 +1,5 @@
-//! A connection's bytes, and how long the other side may take with them: to send a head, to be idle between two requests, to
-//! read an answer.
+//! A connection's bytes, and how long the other side may take: to send a head, to be idle between two requests, to read a
+//! response.
 
 use std::{
     io::{self, IoSlice},
@@ -33,15 +33,15 @@ pub(super) struct Patience {
     pub(super) stall: Duration,
 }
 
-/// Who reads slower than this, in bytes a second, is not reading. It counts only while an answer waits, so that a stream of events
-/// may be silent for as long as it likes.
+/// A client that reads fewer bytes per second than this counts as not reading. It is measured only while data waits to be read, so
+/// a stream of events may be silent for any time.
 const SLOWEST_READER: u64 = 1024;
 
-/// How long, and how much, is read and thrown away after the last answer.
+/// How long, and how much, is read and discarded after the last response.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 16 << 20;
 
-/// A connection with patience.
+/// A connection with timeouts.
 pub(super) struct Stream<S> {
     inner: S,
     activity: Arc<Activity>,
@@ -53,12 +53,12 @@ pub(super) struct Stream<S> {
     first_line: Line,
     writing: Alarm,
     answer: Answer,
-    /// An answer of ours that goes out instead of the HTTP library's empty one, and how much of it has gone.
+    /// Our response that replaces the HTTP library's empty one, and how much of it has been sent.
     substitute: Option<(Vec<u8>, usize)>,
     leaving: Option<Leaving>,
 }
 
-/// How an answer is being read.
+/// How a response is being read.
 #[derive(Default)]
 struct Answer {
     exchange: u32,
@@ -89,7 +89,7 @@ struct Leaving {
     read: usize,
 }
 
-/// A timer that is set anew only when it is too late or has gone off: setting one costs more than asking the time.
+/// A timer that is reset only when it is too late or has fired, because resetting costs more than reading the clock.
 #[derive(Default)]
 struct Alarm(Option<Pin<Box<Sleep>>>);
 
@@ -146,7 +146,7 @@ impl<S> Stream<S> {
         self.first_line.read(bytes);
     }
 
-    /// Until when the other side may send nothing, and what it is called when it does.
+    /// Until when the other side may be silent, and the name of the reason if it is silent for longer.
     fn read_deadline(&self) -> Option<(Instant, &'static str)> {
         match self.activity.phase() {
             Phase::Silent => Some((self.began + self.patience.head, "silent")),
@@ -187,7 +187,7 @@ impl<S> Stream<S> {
         io::ErrorKind::TimedOut.into()
     }
 
-    /// Whether `head`, all that is about to be written, is the HTTP library's own answer to what is no request.
+    /// Whether `head`, all that is about to be written, is the HTTP library's own answer to something that is not a request.
     fn is_automatic(&self, head: &[u8]) -> bool {
         self.activity.phase() != Phase::Busy && refusal::is_automatic(head)
     }
@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads and throws away what the client still sends, until it has read the answer and closes its side.
+    /// Reads and discards what the client still sends, until it has read the response and closed its side.
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let leaving = self.leaving.get_or_insert_with(|| Leaving { until: Instant::now() + LINGER, read: 0 });
         self.activity.enter(Phase::Leaving);
@@ -249,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
         let Some((deadline, reason)) = this.read_deadline() else { return Poll::Pending };
         ready!(this.reading.poll(deadline, cx));
         if this.activity.phase() == Phase::Head {
-            // For a person who looks; nothing is lost if the socket does not take it.
+            // For a person who looks; if the socket does not take it, nothing is lost.
             let _ = Pin::new(&mut this.inner).poll_write(cx, &refusal::to_a_slow_head());
         }
         Poll::Ready(Err(this.gives_up(reason)))
@@ -271,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
             && (this.substitute.is_some() || this.is_automatic(head))
         {
             this.substitute.get_or_insert_with(|| (refusal::instead_of(head, this.first_line.length), 0));
-            // The client may send on for long.
+            // The client may go on sending for a long time.
             this.activity.linger();
             ready!(this.poll_substitute(cx))?;
             return Poll::Ready(Ok(head.len()));

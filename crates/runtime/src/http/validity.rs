@@ -1,4 +1,4 @@
-//! What a request must be before anybody looks at what it asks for: RFC 9112, section 3.2.
+//! What a request must satisfy before it is handled: RFC 9112, section 3.2.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -10,7 +10,7 @@ use super::{
     refusal::{self, LONGEST_URI},
 };
 
-/// Why nobody should look at `request`. One that came over no connection, in a test, is taken as it is.
+/// Why `request` must not be handled. A request without a connection, in a test, is not checked.
 pub(super) fn flaw(request: &Request) -> Option<Problem> {
     request.extensions().get::<ConnectInfo<SocketAddr>>()?;
     let uri = request.uri();
@@ -19,7 +19,7 @@ pub(super) fn flaw(request: &Request) -> Option<Problem> {
     } else {
         Problem::bad_request(flaw_of_host(request.version(), request.headers())?)
     };
-    // Who frames one request wrongly may frame the next one so as well.
+    // A client that frames one request wrongly may do so with the next one.
     Some(problem.header(header::CONNECTION, HeaderValue::from_static("close")))
 }
 

@@ -30,16 +30,16 @@ use crate::{
 /// cannot hold it up.
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a client may not read at all.
+/// How long a client may read nothing.
 const READER_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How much of a head, and of what else has arrived and is not looked at yet, a connection may hold, in bytes.
+/// How much a connection may buffer, in bytes: a head, and what has arrived but has not been read yet.
 const LARGEST_HEAD: usize = 64 * 1024;
 
 /// How many connections the port for probes has.
 const PROBES: usize = 64;
 
-/// What one listener takes upon itself.
+/// The limits of one listener.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     connections: usize,
@@ -66,7 +66,7 @@ fn patience(config: &HttpConfig) -> Patience {
     Patience { head: HEAD_PATIENCE, keep_alive, stall: READER_PATIENCE }
 }
 
-/// Binds `address` and serves the API there, and the probes where `PROBE_LISTEN` says; answers the API's bound address (port 0
+/// Binds `address` and serves the API there, and the probes where `PROBE_LISTEN` says. Returns the API's bound address (port 0
 /// chooses a free one).
 ///
 /// # Errors
@@ -112,7 +112,7 @@ fn spawn(
     });
 }
 
-/// `axum::serve` has neither a limit for connections nor patience of any kind, hence this loop.
+/// `axum::serve` has neither a limit for connections nor any timeouts, hence this loop.
 async fn serve_until(
     stopping: CancellationToken,
     listener: TcpListener,
@@ -160,7 +160,7 @@ fn protocol(patience: Patience) -> http1::Builder {
         .header_read_timeout(patience.keep_alive + patience.head)
         .max_header_size(LARGEST_HEAD)
         .max_buf_size(LARGEST_HEAD)
-        // Who has said all still wants the answer.
+        // A client that has sent everything still wants the response.
         .half_close(true);
     server
 }
@@ -173,7 +173,7 @@ struct Admitted {
     activity: Arc<Activity>,
 }
 
-/// The next connection that has a place, however long that takes.
+/// Waits for the next connection that gets a place.
 async fn admit(listener: &TcpListener, places: &Arc<Places>, metrics: &Metrics) -> Admitted {
     static FULL: Periodically = Periodically::line();
     let closed = |reason, count: usize| {
@@ -224,7 +224,7 @@ async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAd
     }
 }
 
-/// Counts a connection as long as it is there.
+/// Counts a connection while it is open.
 struct Open(Metrics);
 
 impl Open {
