@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::{Stream, StreamExt as _, stream};
 use kube::{
     Api, Resource,
@@ -13,8 +14,12 @@ use serde::de::DeserializeOwned;
 /// How long the API server keeps a watch open. Less than what the client waits for a sign of life, so that a connection that died
 /// in silence is noticed.
 const OPEN: u32 = 60;
-/// The first pause after a failure, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
+/// The pauses after failures: they double, and the jitter adds up to as much again, so the longest is 20 seconds.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(500))
+    .with_max_delay(Duration::from_secs(10))
+    .with_jitter()
+    .without_max_times();
 
 /// All objects that `config` selects, for ever.
 pub(crate) fn all<K>(
@@ -30,22 +35,18 @@ where
         + 'static,
 {
     let events = watcher(api, config.timeout(OPEN)).boxed();
-    stream::unfold((events, 0, false), |(mut events, failures, failed)| async move {
-        // Not between the parts of a list: what was waited for is only that it begins.
-        if failed {
-            let (first, longest) = PAUSES;
-            let pause = first.saturating_mul(2u32.saturating_pow(failures)).min(longest);
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+    stream::unfold((events, PAUSES.build(), false), |(mut events, mut pauses, failed)| async move {
+        // Only after a failure, not between the parts of a list.
+        if failed && let Some(pause) = pauses.next() {
+            tokio::time::sleep(pause).await;
         }
         let event = events.next().await?;
-        let failures = match &event {
-            Err(_) => failures + 1,
-            // That a list begins says nothing yet.
-            Ok(Event::Init | Event::InitApply(_)) => failures,
-            Ok(_) => 0,
-        };
+        // The beginning of a list does not yet mean success.
+        if !matches!(event, Err(_) | Ok(Event::Init | Event::InitApply(_))) {
+            pauses = PAUSES.build();
+        }
         let failed = event.is_err();
-        Some((event, (events, failures, failed)))
+        Some((event, (events, pauses, failed)))
     })
 }
 
