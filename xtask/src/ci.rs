@@ -13,7 +13,7 @@ use crate::{chart, circles, deny, features, footprint, generate, shell, test};
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// The steps; those that fail quickly come first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", format),
     ("snapshots", snapshots),
     ("circles", circles::run),
