@@ -1,4 +1,5 @@
 //! Several outboxes, published by one process.
+#![expect(clippy::disallowed_methods, reason = "a test ends its own tasks")]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};

@@ -45,7 +45,7 @@ fn unsteady() -> Keep {
         let call = calls.fetch_add(1, Ordering::SeqCst);
         async move {
             tokio::time::sleep(Duration::from_millis(u64::from(call % 7))).await;
-            if call % 3 == 0 { Err(Failure::retry("unsteady")) } else { Ok(()) }
+            if call.is_multiple_of(3) { Err(Failure::retry("unsteady")) } else { Ok(()) }
         }
     })
 }
@@ -62,9 +62,9 @@ async fn two_replicas_keep_the_order_of_an_aggregate(fixture: Fixture) {
         until_effects(&fixture, all * part / 4).await;
         let active = replicas.remove(0);
         if crash {
-            active.crash().await
+            active.crash().await;
         } else {
-            active.stop().await
+            active.stop().await;
         }
         replicas.push(Replica::start(&fixture, handler.clone()).await);
     }
