@@ -24,7 +24,7 @@ pub(crate) enum Unquotable {
     UnknownProduct(ProductId),
     #[error("Product {product_id} now costs {current_price}.")]
     PriceChanged { product_id: ProductId, current_price: Money },
-    #[error("Of product {product_id} there are {available} left.")]
+    #[error("Only {available} of product {product_id} are left.")]
     OutOfStock { product_id: ProductId, available: u32 },
     #[error("Products {0} and {1} are sold in different currencies: order them separately.")]
     MixedCurrencies(ProductId, ProductId),
