@@ -159,7 +159,7 @@ mod tests {
         queues.declare_at_start().await.unwrap();
         let error = format!("{:#}", queues.declare().await.unwrap_err());
         assert!(
-            error.starts_with("the queue orders on amqp://127.0.0.1:1") && !error.contains("s3cret"),
+            error.starts_with("the queue orders on amqp://guest:…@127.0.0.1:1") && !error.contains("s3cret"),
             "{error}"
         );
     }

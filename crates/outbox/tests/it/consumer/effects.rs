@@ -12,14 +12,14 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 use shop_messaging::{BoxError, Failure};
 use shop_outbox::{
     NewMessage, Transaction,
-    consumer::{Database, Options},
+    consumer::{Database, Effect, Handler, Options, Received},
     inbox::Receipt,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::kit::{
-    Keep, Replica, dead, effects, event, eventually, prepare, send, subscription, until_effects,
+    Changed, Keep, Replica, dead, effects, event, eventually, prepare, send, subscription, until_effects,
 };
 use crate::support::Fixture;
 
@@ -162,6 +162,16 @@ impl Transaction for Mortal {
 
     async fn rollback(self) -> Result<(), DbErr> {
         Transaction::rollback(self.inner).await
+    }
+}
+
+impl Handler<Mortal> for Keep {
+    type Event = Changed;
+    const EVENT_TYPE: &'static str = "thing_changed";
+    const ROUTING_KEY: &'static str = "thing.changed";
+
+    async fn handle(&self, transaction: &mut Mortal, event: Received<Changed>) -> Result<Effect, Failure> {
+        self.keep(transaction.inner(), event).await
     }
 }
 

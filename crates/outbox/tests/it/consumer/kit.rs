@@ -49,7 +49,7 @@ impl Keep {
         Self { announces: true, ..self }
     }
 
-    async fn keep(
+    pub(crate) async fn keep(
         &self,
         connection: &impl sea_orm::ConnectionTrait,
         event: Received<Changed>,
@@ -75,20 +75,6 @@ impl Handler<DatabaseTransaction> for Keep {
         event: Received<Changed>,
     ) -> Result<Effect, Failure> {
         self.keep(&*transaction, event).await
-    }
-}
-
-impl Handler<super::effects::Mortal> for Keep {
-    type Event = Changed;
-    const EVENT_TYPE: &'static str = "thing_changed";
-    const ROUTING_KEY: &'static str = "thing.changed";
-
-    async fn handle(
-        &self,
-        transaction: &mut super::effects::Mortal,
-        event: Received<Changed>,
-    ) -> Result<Effect, Failure> {
-        self.keep(transaction.inner(), event).await
     }
 }
 
