@@ -25,7 +25,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Publishing {
     at_work: Option<AtWork>,
-    /// After a failure, nothing is tried before.
+    /// After a failure, when to try again.
     retry: Option<Instant>,
 }
 
@@ -59,7 +59,8 @@ impl Publishing {
                     }
                 }
             }
-            (None, _) => {}
+            (None, Some(_)) => {}
+            (None, None) => self.retry = None,
         }
     }
 
@@ -232,5 +233,8 @@ mod tests {
             Err(anyhow::anyhow!("no room"))
         });
         assert!(tried);
+        // There is nothing to try without a plan.
+        publishing.apply(None, |_| panic!("nothing is to be carried out"));
+        assert_eq!(publishing.retry, None);
     }
 }
