@@ -23,11 +23,11 @@ const HELD: &str = "^([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0
 const SECRET: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 const KEY: &str = "^[-._a-zA-Z0-9]+$";
 
-/// The annotation that has dead messages tried again: its value is a nonce, which the status repeats once it is done.
+/// The annotation that asks for dead messages to be tried again. Its value is a nonce, which the status repeats once that is done.
 pub const REDRIVE: &str = "outbox.shop.dev/redrive";
 
 /// A transactional outbox, and the broker to which its events are published: by one leader at a time, in order for each aggregate,
-/// losing none.
+/// without losing any.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[kube(
     group = "outbox.shop.dev",
@@ -40,13 +40,13 @@ pub const REDRIVE: &str = "outbox.shop.dev/redrive";
     category = "all",
     category = "shop",
     doc = "A transactional outbox, and the broker to which its events are published: by one leader at a time, in order for each \
-           aggregate, losing none.",
+           aggregate, without losing any.",
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name is at most 63 characters long"),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether it does what it should"
+        description = "Whether it does what its spec says"
     ),
     printcolumn(
         name = "Reason",
@@ -64,7 +64,7 @@ pub const REDRIVE: &str = "outbox.shop.dev/redrive";
         name = "Pending",
         type_ = "integer",
         json_path = ".status.pending",
-        description = "Messages that wait"
+        description = "Messages that wait to be published"
     ),
     printcolumn(
         name = "Dead",
@@ -82,7 +82,7 @@ pub const REDRIVE: &str = "outbox.shop.dev/redrive";
         name = "Published",
         type_ = "integer",
         json_path = ".status.published",
-        description = "Messages published in all",
+        description = "Messages published in total",
         priority = 1
     ),
     printcolumn(
@@ -112,7 +112,7 @@ pub struct OutboxPublisherSpec {
     #[schemars(length(max = 64), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = each_short())]
     pub required_queues: Vec<String>,
-    /// The AMQP `app_id` of every message: who publishes. The name of this object if it is left out.
+    /// The AMQP `app_id` of every message: who publishes. By default the name of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     #[x_kube(validation = short())]
@@ -139,7 +139,7 @@ pub struct OutboxPublisherSpec {
     /// What happens to a message that the broker refuses.
     #[serde(default)]
     pub retry: RetrySpec,
-    /// Publishes nothing while true. What is in flight is finished, and the leader stays.
+    /// If true, nothing is published. The window in flight is finished first, and the leader stays the leader.
     #[serde(default)]
     pub paused: bool,
 }
@@ -167,8 +167,8 @@ pub struct BrokerSpec {
     #[schemars(length(min = 1, max = 127), regex(pattern = "^[A-Za-z0-9_.:-]+$"))]
     #[x_kube(validation = not_reserved())]
     pub exchange: String,
-    /// A queue that keeps the last 10,000 of all events, declared and bound beside the exchange. Without one, an event that no
-    /// queue takes becomes dead.
+    /// A queue that keeps the last 10,000 events, declared and bound together with the exchange. Without it, an event that no queue
+    /// takes becomes dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     #[x_kube(validation = not_reserved(), validation = short())]
@@ -201,7 +201,7 @@ pub struct BrokerSecretRef {
     pub key: String,
 }
 
-/// What happens to a message that the broker refuses: it is tried again, ever later, and then dead.
+/// What happens to a message that the broker refuses: it is tried again after growing pauses, and in the end it is dead.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = pauses_in_order())]
@@ -234,7 +234,7 @@ impl Default for RetrySpec {
 
 /// What the leader last saw. Written when a condition changes, and every few seconds while numbers do.
 ///
-/// Until a leader has looked, `observedGeneration` is -1: whoever waits for the object to be current must not take its silence for that.
+/// Until a leader has looked, `observedGeneration` is -1, so that an empty status is not taken for a current one.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = { "observedGeneration": -1 }))]
@@ -252,7 +252,7 @@ pub struct OutboxPublisherStatus {
     /// The fencing epoch in the outbox's database: it rises with each change of leader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
-    /// Messages that wait, 100,000 at most.
+    /// Messages that wait to be published, counted up to 100,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<i64>,
     /// Messages that were given up, and hold back what follows them in their aggregates.
@@ -261,10 +261,10 @@ pub struct OutboxPublisherStatus {
     /// How long the oldest waiting message has waited: `0s`, `4s`, `2m`, `3h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_pending_age: Option<String>,
-    /// Messages published since the object was made; those of a crashed leader's last seconds are not counted.
+    /// Messages published since the object was created, without those of a crashed leader's last seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<i64>,
-    /// What last went wrong; it stays when all is well again.
+    /// What last went wrong; it stays after everything is well again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
     /// The last redrive of dead messages.
@@ -276,13 +276,13 @@ pub struct OutboxPublisherStatus {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastError {
-    /// In words.
+    /// What went wrong.
     pub message: String,
     /// When it was first seen.
     pub time: Time,
 }
 
-/// An answer to the annotation `outbox.shop.dev/redrive`.
+/// What became of the annotation `outbox.shop.dev/redrive`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RedriveStatus {
