@@ -201,9 +201,9 @@ impl Turn {
         self.connect(at)
     }
 
-    /// Even for no window. Connected while idle: the exchange is there to bind to before the first event, the first event waits for
-    /// no handshake, and a broker that is away is reported before it is needed. And a broker that is away, or a missing exchange,
-    /// is no row's fault: only what fails after this may be.
+    /// Before each window, and even without one: a publisher that is connected while idle has declared the exchange before the first
+    /// event, the first event waits for no handshake, and a broker that is away is reported before it is needed. A broker that is
+    /// away, or a missing exchange, is no row's fault: only what fails after this step may be.
     fn connect(&self, at: Moment) -> Step {
         Step::Connect { within: self.publish_within(at).min(CONNECT) }
     }
@@ -256,7 +256,7 @@ impl Turn {
         self.options.max_bytes / 2
     }
 
-    /// How many messages the broker has answered for, and no mark.
+    /// How many messages the broker has answered for that are not marked yet.
     fn in_doubt(&self) -> usize {
         self.marking.iter().chain([&self.unmarked]).map(|marks| marks.sent.len() + marks.failed.len()).sum()
     }

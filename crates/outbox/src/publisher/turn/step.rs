@@ -35,7 +35,7 @@ pub(crate) enum Step {
     CheckAsleep,
     /// Wait after a failure: `rested`.
     Rest { until: Instant },
-    /// Leave the lease to others.
+    /// Nothing more is to be done under this lease.
     End(End),
 }
 

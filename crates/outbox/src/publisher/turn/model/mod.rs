@@ -155,7 +155,7 @@ impl World {
     }
 
     fn fail(&mut self, trouble: &Trouble) {
-        // As it does: whoever is told to stop while it asks what is wrong leaves it at that.
+        // A publisher that is told to stop while it finds out what is wrong does not report the failure.
         if self.dice.hits(20) {
             self.turn.stop();
         } else {
