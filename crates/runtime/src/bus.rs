@@ -1,6 +1,6 @@
-//! The event bus of a service: the one that its configuration names, or the one of the process that hosts it.
+//! A service's event bus: the broker named in its configuration, or the bus of the process that hosts it.
 //!
-//! A client of RabbitMQ is linked into a binary only where [`BusUrl`] is part of a configuration, or [`Bus::open`] is called.
+//! The RabbitMQ client is only linked into a binary if [`BusUrl`] is part of a configuration, or [`Bus::open`] is called.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::config::redacted;
 
-/// How long a start waits for a broker to declare the queues. After that the consumers do it, when the broker is there.
+/// How long a start waits for a broker to declare the queues. After that the consumers declare them, when the broker is there.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a service's bus is: `amqp://…` or `amqps://…`, or inside the process. Never shown with its password.
@@ -25,7 +25,7 @@ enum Place {
 }
 
 impl BusUrl {
-    /// The bus of the process: only what hosts several services has one, so no variable can say this.
+    /// The bus of the process. Only a process that hosts several services has one, so no variable can select it.
     pub const EMBEDDED: Self = Self(Place::Process);
 }
 
@@ -47,7 +47,7 @@ impl fmt::Debug for BusUrl {
     }
 }
 
-/// The bus of the process, if it has one of its own.
+/// The bus of the process, if it has its own.
 #[derive(Clone, Debug, Default)]
 pub struct Bus(Option<Broker>);
 
@@ -60,7 +60,7 @@ impl Bus {
     /// The broker at `url`. Nothing is connected yet.
     ///
     /// # Errors
-    /// It is the process's own, and the process has none.
+    /// It is the process's own, but the process has none.
     pub fn open(&self, url: &BusUrl) -> anyhow::Result<Broker> {
         Ok(match &url.0 {
             Place::Process => self.0.clone().context("the process has no bus of its own")?,
@@ -69,7 +69,7 @@ impl Bus {
     }
 }
 
-/// The queues of a service that have to exist before the events that it must not miss are published.
+/// A service's queues that must exist before events that it must not miss are published.
 pub(crate) struct Queues {
     broker: Option<Broker>,
     subscriptions: Vec<Subscription>,
@@ -87,7 +87,7 @@ impl Queues {
     /// Declares them all.
     ///
     /// # Errors
-    /// The broker is away, or has such a queue with other limits.
+    /// The broker is away, or already has such a queue with other limits.
     pub(crate) async fn declare(&self) -> anyhow::Result<()> {
         let Some(broker) = &self.broker else { return Ok(()) };
         for subscription in &self.subscriptions {
@@ -97,10 +97,10 @@ impl Queues {
         Ok(())
     }
 
-    /// The same for a service that starts: a broker that is away does not keep it from its other work.
+    /// The same for a service that is starting: if the broker is away, the service starts anyway.
     ///
     /// # Errors
-    /// The broker has such a queue with other limits, or refuses to make it.
+    /// The broker already has such a queue with other limits, or refuses to create it.
     pub(crate) async fn declare_at_start(&self) -> anyhow::Result<()> {
         let error = match timeout(START_PATIENCE, self.declare()).await {
             Ok(Ok(())) => return Ok(()),

@@ -14,13 +14,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-/// How long a task may go on after it was asked to stop. Kubernetes kills after 30 seconds by default.
+/// How long a task may run after it was asked to stop. Kubernetes kills after 30 seconds by default.
 const GRACE: Duration = Duration::from_secs(25);
 
 /// The life of a process: the tasks it runs, and two ways to end them.
 ///
-/// Stopping is soft (finish what you are at) and then, after a grace period or a second signal, hard. A task that
-/// fails or panics stops all others, and the process exits non-zero. Clones belong to the same process.
+/// Stopping is soft first (tasks finish their work) and, after a grace period or a second signal, hard. If a task
+/// fails or panics, all others are stopped, and the process exits non-zero. Clones belong to the same process.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
     stop: CancellationToken,
@@ -32,17 +32,17 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A process in which nothing runs yet.
+    /// A process without any tasks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Is cancelled when the process should take no new work and finish what it has.
+    /// Cancelled when the process should accept no new work and finish what it has.
     pub fn stopping(&self) -> CancellationToken {
         self.soft.clone()
     }
 
-    /// Is cancelled when the process must end now.
+    /// Cancelled when the process must end now.
     pub fn aborting(&self) -> CancellationToken {
         self.hard.clone()
     }
@@ -53,8 +53,8 @@ impl Lifecycle {
         self.soft.cancel();
     }
 
-    /// A part of the same process whose tasks are asked to finish when all tasks of this one have: what they call
-    /// until then. Always the same one; [`Lifecycle::run`] of the uppermost waits for all.
+    /// A part of the same process whose tasks are only asked to finish when all tasks of this one have, because those call
+    /// them until then. Returns the same one every time; [`Lifecycle::run`] of the outermost one waits for all.
     #[must_use]
     pub fn beneath(&self) -> Self {
         let new = || Self {
@@ -66,7 +66,7 @@ impl Lifecycle {
         self.beneath.get_or_init(new).clone()
     }
 
-    /// Runs `task` until it ends, or until the hard stop drops it. Its failure is the failure of the process.
+    /// Runs `task` until it ends, or until the hard stop drops it. If it fails, the process fails.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
         let this = self.clone();
         let guarded = async move {
@@ -91,7 +91,7 @@ impl Lifecycle {
 
     /// Waits for SIGTERM, SIGINT or a failed task, then for all tasks to finish.
     ///
-    /// A second signal, or 25 seconds, drops what still runs.
+    /// A second signal, or 25 seconds, drops the remaining tasks.
     pub async fn run(self) -> ExitCode {
         let (Ok(mut terminate), Ok(mut interrupt)) =
             (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -119,7 +119,7 @@ impl Lifecycle {
         if self.failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
-    /// From the uppermost part down, asks all tasks to finish and waits until they have.
+    /// From the outermost part inwards, asks all tasks to finish and waits until they have.
     async fn finish(&self) {
         for part in iter::successors(Some(self), |part| part.beneath.get()) {
             part.soft.cancel();

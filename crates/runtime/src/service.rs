@@ -30,7 +30,7 @@ pub struct Scope {
     pub name: &'static str,
     /// Tasks and shutdown.
     pub lifecycle: Lifecycle,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
     /// The service's own metrics.
     pub metrics: Metrics,
@@ -43,7 +43,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope of its own for service `name`, in the process of `lifecycle`.
+    /// Creates the scope of service `name`, in the process of `lifecycle`.
     pub fn new(name: &'static str, lifecycle: &Lifecycle) -> Self {
         Self {
             name,
@@ -57,19 +57,19 @@ impl Scope {
     }
 }
 
-/// A deployable. `main.rs` runs it alone, the `shop` binary together with all others.
+/// A deployable service. `main.rs` runs it alone; the `shop` binary runs it together with all others.
 pub trait Service: 'static {
     /// The name in `/health`, in logs and in compose: `auth_service`.
     const NAME: &'static str;
-    /// What it is, for `--help`.
+    /// Its description, for `--help`.
     const ABOUT: &'static str;
     /// Its environment variables.
     type Config: Args + Send + 'static;
 
-    /// Starts it and returns the address that it listens on; its tasks go on in the scope's lifecycle.
+    /// Starts it and returns the address that it listens on; its tasks continue in the scope's lifecycle.
     fn start(config: Self::Config, scope: Scope) -> impl Future<Output = anyhow::Result<SocketAddr>> + Send;
 
-    /// Brings its database up to date and returns. Nothing to do for a service without one.
+    /// Migrates its database and returns. Does nothing for a service without one.
     fn migrate(_config: Self::Config) -> impl Future<Output = anyhow::Result<()>> + Send {
         async { Ok(()) }
     }
@@ -82,12 +82,12 @@ pub trait Service: 'static {
         Ok(None)
     }
 
-    /// What it consumes. The queues are declared by `migrate`, and before the service starts.
+    /// Its subscriptions. Their queues are declared by `migrate`, and before the service starts.
     fn subscriptions(_config: &Self::Config) -> Vec<Subscription> {
         Vec::new()
     }
 
-    /// Where it listens, for the `healthcheck` command.
+    /// The address that it listens on, for the `healthcheck` command.
     fn listen(config: &Self::Config) -> SocketAddr;
 
     /// Its API, for the `openapi` command. `None` for a service without one.
@@ -96,10 +96,10 @@ pub trait Service: 'static {
     }
 }
 
-/// What a service's binary can do beside running the service, for its operator. A tool needs no variable of the service but
-/// those that it declares itself, and standard output is all its own: there is no log.
+/// Additional commands of a service's binary, for its operator. A tool needs no variables of the service except
+/// those that it declares itself, and it has standard output to itself: there is no log.
 pub trait Tools: Subcommand {
-    /// Does it, and answers with what the process exits with.
+    /// Runs it, and returns the process's exit code.
     fn run(self) -> impl Future<Output = anyhow::Result<ExitCode>>;
 }
 
@@ -138,7 +138,7 @@ struct ToolCli<S: Service, T: Tools> {
 
 #[derive(Subcommand)]
 enum Command<T: Tools> {
-    /// Bring the database up to date and exit
+    /// Migrate the database and exit
     Migrate,
     /// Ask the running service whether it is ready, and exit 0 or 1: for containers without a shell
     Healthcheck,
@@ -148,17 +148,17 @@ enum Command<T: Tools> {
     Tool(T),
 }
 
-/// The `main` of a service: reads the configuration, starts telemetry and the service, and waits for its end.
+/// The `main` of a service: reads the configuration, starts telemetry and the service, and waits until it ends.
 pub fn main<S: Service>() -> ExitCode {
     main_with_tools::<S, NoTools>()
 }
 
-/// The `main` of a service whose binary has `T` beside the commands that all have.
+/// The `main` of a service whose binary has the commands of `T` in addition to the common ones.
 pub fn main_with_tools<S: Service, T: Tools>() -> ExitCode {
     main_from::<S, T>(&std::env::args_os().collect::<Vec<_>>())
 }
 
-/// The same with these arguments, the program's name first: for a binary that has several services in it.
+/// The same with these arguments, starting with the program's name: for a binary that contains several services.
 pub fn main_from<S: Service, T: Tools>(arguments: &[OsString]) -> ExitCode {
     match run::<S, T>(arguments) {
         Ok(code) => code,
@@ -197,7 +197,7 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
             return anyhow::Ok(ExitCode::SUCCESS);
         }
         let lifecycle = Lifecycle::new();
-        // Signals are listened to from the first moment: process 1 of a container has no default handler, and a start
+        // Signals are handled from the first moment: process 1 in a container has no default handlers, and a start
         // may wait long for a database.
         let mut running = pin!(lifecycle.clone().run());
         let address = tokio::select! {
@@ -207,21 +207,21 @@ fn run<S: Service, T: Tools>(arguments: &[OsString]) -> anyhow::Result<ExitCode>
         tracing::info!(service = S::NAME, %address, "listening");
         Ok(running.await)
     });
-    // Inside the tracing subscriber's life, so that what went wrong is also in the log.
+    // Inside the tracing subscriber's life, so that errors are also in the log.
     if let Err(error) = &outcome {
         tracing::error!(error = format!("{error:#}"), "the service did not start");
     }
-    // A blocking task, such as a look-up of a name, may not hold up the end.
+    // A blocking task, such as a DNS look-up, must not delay the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     telemetry.shutdown();
     outcome
 }
 
 /// Declares the queues that `S` consumes from, and starts it. A process with several services, or with a publisher beside them,
-/// starts the publisher last: then no event passes by a queue that is yet to come.
+/// starts the publisher last, so that no event is published before its queues exist.
 ///
 /// # Errors
-/// A queue cannot be declared as it should be, or the service cannot start. A broker that is away is no error: the consumers
+/// A queue cannot be declared as required, or the service cannot start. A broker that is away is not an error: the consumers
 /// wait for it.
 pub async fn start<S: Service>(config: S::Config, scope: Scope) -> anyhow::Result<SocketAddr> {
     queues::<S>(&config, &scope.bus)?.declare_at_start().await?;
@@ -245,7 +245,7 @@ fn run_tool<T: Tools>(tool: T) -> anyhow::Result<ExitCode> {
 
 /// Makes aws-lc-rs the process's TLS provider. Idempotent; every `main` and test that opens TLS calls it first.
 pub fn install_crypto() {
-    // An error means that a provider is installed already, which is all that is wanted.
+    // An error means that a provider is already installed, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
@@ -255,15 +255,15 @@ fn openapi<S: Service>() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a service that listens on `ip` is found from its own machine. `[::]` may be every IPv4 address, where there is no
-/// other.
+/// The loopback address of a service that listens on `ip`. `[::]` may mean all IPv4 addresses on a machine without
+/// IPv6.
 fn loopback(ip: IpAddr) -> &'static [IpAddr] {
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
     if ip.is_ipv6() { &[V6, V4] } else { &[V4] }
 }
 
-/// Asks the service that listens on `listen`, on this machine, whether it is ready: success or failure, and why on
+/// Asks the service that listens on `listen`, on this machine, whether it is ready. Returns success or failure, with the reason on
 /// standard error.
 pub fn healthcheck(listen: SocketAddr) -> ExitCode {
     let ip = listen.ip();
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
     use crate::BusUrl;
 
-    /// A service that consumes.
+    /// A service with a subscription.
     struct Greeter;
 
     #[derive(Args)]
@@ -324,7 +324,7 @@ mod tests {
         type Config = GreeterConfig;
 
         async fn start(config: GreeterConfig, scope: Scope) -> anyhow::Result<SocketAddr> {
-            // An error when there is no such queue.
+            // Fails if there is no such queue.
             scope.bus.open(&config.rabbitmq_url)?.dead_letters("greeter", 1).await?;
             Ok(Self::listen(&config))
         }

@@ -1,4 +1,4 @@
-//! What an address says about TLS holds, in whatever spelling: against a server without it, and one with it.
+//! The TLS settings of an address take effect, in every spelling: against a server without TLS, and one with it.
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
 use std::{
@@ -14,14 +14,14 @@ use shop_runtime::config::DatabaseUrl;
 use shop_testing::{Private, servers::Durability};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 
-/// Connects as the services do: with what the driver makes of the address.
+/// Connects as the services do, with the driver's options for the address.
 async fn connect(url: &str) -> Result<PgConnection, sqlx::Error> {
     shop_runtime::install_crypto();
     let url: DatabaseUrl = url.parse().unwrap();
     PgConnectOptions::from_str(url.expose())?.connect().await
 }
 
-/// Whether the session at `url` is encrypted; `None`: there is none.
+/// Whether the session at `url` is encrypted; `None` if there is none.
 async fn is_encrypted(url: &str) -> Option<bool> {
     let mut connection = connect(url).await.ok()?;
     let query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
@@ -53,7 +53,7 @@ async fn a_server_without_tls_is_told_nothing_when_tls_is_asked_for() {
             client.read_exact(&mut request).unwrap();
             client.write_all(b"N").unwrap();
             let mut more = Vec::new();
-            // Reset instead of closed is as good.
+            // A reset instead of a close is fine.
             let _ = client.read_to_end(&mut more);
             (request, more)
         });
@@ -65,7 +65,7 @@ async fn a_server_without_tls_is_told_nothing_when_tls_is_asked_for() {
     }
 }
 
-/// Gives the server a certificate for `localhost`, signed by itself; answers the certificate.
+/// Gives the server a self-signed certificate for `localhost`; returns the certificate.
 async fn with_tls(server: &Private) -> String {
     let mut admin = connect(&server.url).await.unwrap();
     let make = "cat > /dev/null; openssl req -x509 -newkey rsa:2048 -nodes -keyout server.key -out server.crt -days 2 \
@@ -99,7 +99,7 @@ async fn what_is_to_be_verified_is_verified() {
     let by_name = by_number.replace("127.0.0.1", "localhost");
     assert_ne!(by_name, by_number);
 
-    // The server takes up its new configuration some time.
+    // The server takes a moment to apply its new configuration.
     while is_encrypted(&format!("{by_number}?ssl=require")).await.is_none() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -1,37 +1,37 @@
-//! What a failed statement means: whether it may be tried again, and what a client is told. The one place that knows the codes.
+//! What a failed statement means: whether it can be retried, and what the client is told. Only this module knows the error codes.
 
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
-/// Why the database did not do what it was asked.
+/// Why the database did not carry out a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It cannot be reached, is starting or stopping, or refuses everybody for now.
+    /// It cannot be reached, is starting or stopping, or currently refuses everybody.
     Away,
-    /// It takes no writes: it was demoted, or its disk is not ours to write to.
+    /// It accepts no writes: it was demoted, or its disk is read-only.
     ReadOnly,
-    /// What the service keeps there is not there: the schema, or a table of it.
+    /// The service's schema, or a table in it, no longer exists.
     Vanished,
-    /// Something between shares sessions among its clients.
+    /// A pooler shares sessions among its clients.
     Shared,
-    /// There is no room on its disk.
+    /// Its disk is full.
     Full,
-    /// Others were at the same rows. Nothing of the transaction was kept, and the same may succeed at once.
+    /// Other transactions were changing the same rows. Nothing of this transaction was stored, and a retry may succeed at once.
     Contention,
     /// It took longer than a statement, or the wait for a lock, may take.
     TooSlow,
     /// All connections are in use.
     Overloaded,
-    /// Nothing of these: a fault of the code, or of the data.
+    /// None of these: a bug in the code, or bad data.
     Fault,
 }
 
 impl Failure {
-    /// What `error` is.
+    /// Classifies `error`.
     pub fn of(error: &DbErr) -> Self {
         match error {
             DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::Overloaded,
             DbErr::ConnectionAcquire(_) => Self::Away,
-            // Not even a connection was to be had.
+            // There was not even a connection.
             DbErr::Conn(error) => match Self::of_runtime(error) {
                 Self::Fault => Self::Away,
                 known => known,
@@ -83,9 +83,9 @@ impl Failure {
             "40001" | "40P01" => Self::Contention,
             // query_canceled (statement_timeout), lock_not_available (lock_timeout), idle_in_transaction_session_timeout
             "57014" | "55P03" | "25P03" => Self::TooSlow,
-            // insufficient_privilege: a role that was given other rights, while somebody changes it
+            // insufficient_privilege: somebody is changing the role's rights
             "42501" => Self::Away,
-            // Connections, resources, shutdowns, the server's own system errors, and who may come in.
+            // Connections, resources, shutdowns, the server's own system errors, and authorization.
             _ if ["08", "53", "57P", "58", "28"].iter().any(|class| code.starts_with(class)) => Self::Away,
             _ => Self::Fault,
         }
@@ -98,7 +98,7 @@ impl Failure {
             5 | 6 => Self::Contention,
             // SQLITE_READONLY
             8 => Self::ReadOnly,
-            // SQLITE_FULL; SQLITE_IOERR_SHMSIZE is how a full disk looks to the index of its log
+            // SQLITE_FULL; SQLITE_IOERR_SHMSIZE is what a full disk causes in the index of the WAL
             13 => Self::Full,
             10 if code == 4874 => Self::Full,
             // SQLITE_INTERRUPT
@@ -110,7 +110,7 @@ impl Failure {
         }
     }
 
-    /// Whether connections that are open already are not to be trusted after it.
+    /// Whether open connections can no longer be trusted after this failure.
     pub(super) fn casts_doubt(self) -> bool {
         matches!(self, Self::Away | Self::ReadOnly | Self::Vanished | Self::Shared | Self::Full)
     }

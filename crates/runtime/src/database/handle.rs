@@ -15,7 +15,7 @@ use super::{
 };
 use crate::config::DatabaseUrl;
 
-/// A pool of connections, and what is known of their server. Clones share it.
+/// A pool of connections, and what is known about their server. Clones share it.
 #[derive(Clone)]
 pub struct Database {
     connection: DatabaseConnection,
@@ -24,7 +24,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// A handle to the pool, by which the state learns of every statement that fails, whoever sent it.
+    /// A handle to the pool that reports every failed statement to the state, whoever sent it.
     pub(super) fn new(mut connection: DatabaseConnection, state: Arc<State>) -> Self {
         connection.set_metric_callback({
             let state = state.clone();
@@ -37,20 +37,20 @@ impl Database {
         Self { connection, state, probe: Arc::new(Probe::default()) }
     }
 
-    /// The pool as sea-orm knows it, for code that has no other need than to ask.
+    /// The pool as a sea-orm connection, for code that only sends statements.
     pub fn connection(&self) -> &DatabaseConnection {
         &self.connection
     }
 
-    /// Opens connections as `url` says from now on, which may be another password or another place, and closes those that
-    /// there are when they are next used.
+    /// Opens connections with `url` from now on, which may contain another password or another host, and closes existing
+    /// ones when they are next used.
     ///
     /// # Errors
-    /// The address cannot be understood, or is of the other kind of database.
+    /// The address is invalid, or for the other kind of database.
     pub fn reconnect_to(&self, url: &DatabaseUrl) -> anyhow::Result<()> {
         anyhow::ensure!(
             !url.is_sqlite() && matches!(self.state.server(), Server::Postgres(_)),
-            "only the address of a PostgreSQL can be replaced, by that of another"
+            "only a PostgreSQL address can be replaced, and only by another one"
         );
         let options = options::postgres(url, &self.state.settings().schema)?;
         self.connection.get_postgres_connection_pool().set_connect_options(options.clone());
@@ -58,8 +58,8 @@ impl Database {
         Ok(())
     }
 
-    /// What readiness asks: whether the service could do its work there. It has a connection of its own, so it never waits behind
-    /// requests, and looks once a second at most, however many ask.
+    /// The check for readiness: whether the service could do its work. It has its own connection, so it never waits behind
+    /// requests, and it runs at most once per second, however many ask.
     pub fn readiness(&self) -> impl Fn() -> Readiness + Send + Sync + use<> {
         let database = self.clone();
         move || -> Readiness {
@@ -68,41 +68,41 @@ impl Database {
         }
     }
 
-    /// Whether the service could do its work there: its schema at its version, on a server that takes writes and has room.
+    /// Checks whether the service could do its work: its schema is at its version, on a server that accepts writes and has disk space.
     ///
     /// # Errors
-    /// It could not; why.
+    /// It could not; the error says why.
     pub async fn check(&self) -> anyhow::Result<()> {
         self.look().await.map_err(anyhow::Error::from)
     }
 
-    /// Why connections cannot be had at the moment, as far as it is known: the pool itself tells only that it waited.
+    /// Why there are currently no connections, if known: the pool itself only reports that it waited.
     pub fn trouble(&self) -> Option<String> {
         self.state.trouble()
     }
 
-    /// Whether [`trouble`](Self::trouble) is that the schema, or a table of it, is not there.
+    /// Whether [`trouble`](Self::trouble) is that the schema, or a table in it, is missing.
     pub fn has_vanished(&self) -> bool {
         self.state.has_vanished()
     }
 
-    /// Looks at every connection before it is used, for a while: for code that sends statements through the pool alone, where
-    /// nobody sees them fail.
+    /// For a while, checks every connection before it is used: for code that sends statements through the bare pool, where
+    /// failures are not recorded.
     pub fn doubt(&self) {
         self.state.doubt();
     }
 
-    /// What is known of the server.
+    /// What is known about the server.
     pub(super) fn state(&self) -> &State {
         &self.state
     }
 
-    /// Looks whether the service could do its work.
+    /// Checks whether the service could do its work.
     pub(super) async fn look(&self) -> Result<(), Unready> {
         self.probe.look(&self.state).await
     }
 
-    /// What a statement came to, taken notice of.
+    /// Records the result of a statement.
     async fn noted<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
         match outcome {
             Ok(value) => Ok(value),
@@ -110,8 +110,8 @@ impl Database {
         }
     }
 
-    /// Takes notice of an error. A pool says the same when all connections are in use and when none can be made: here they are
-    /// told apart.
+    /// Records an error. The pool reports the same error whether all connections are in use or none can be opened; this
+    /// distinguishes them.
     pub(super) async fn explained(&self, error: DbErr) -> DbErr {
         self.state.note(&error);
         if Failure::of(&error) != Failure::Overloaded {
@@ -151,7 +151,7 @@ impl ConnectionTrait for Database {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        // SQLite commits when the statement ends, and the driver asks for one row and forgets how it ended.
+        // SQLite commits when the statement ends, but the driver reads one row and ignores how the statement ended.
         if self.get_database_backend() == DbBackend::Sqlite {
             return Ok(self.query_all_raw(statement).await?.into_iter().next());
         }

@@ -1,8 +1,8 @@
 //! Database connections: PostgreSQL with a schema for each service, or an embedded SQLite file.
 //!
-//! This is the only place that makes pools. Whatever a session needs is set by a statement on each connection, never by
-//! start-up parameters, which poolers drop; and a connection is looked at before it is used: is it in the service's own schema,
-//! at a server that takes writes, in no transaction that somebody left open? One that is not is thrown away.
+//! Only this module creates pools. Whatever a session needs is set by a statement on each connection, never by
+//! start-up parameters, which poolers drop. A connection is checked before it is used: is it in the service's own schema,
+//! on a server that accepts writes, and in no transaction that somebody left open? Otherwise it is closed.
 
 mod failure;
 mod handle;
@@ -48,8 +48,8 @@ const START_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .without_max_times();
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Opens the database of a service: makes its schema where it is missing, brings it up to date, and registers it as a
-/// dependency that readiness requires. The process ends if the schema vanishes later, so that the next start makes it anew.
+/// Opens a service's database: creates its schema if it is missing, migrates it, and registers it as a
+/// required dependency for readiness. The process exits if the schema vanishes later, so that the next start creates it again.
 ///
 /// # Errors
 /// As [`migrated`].
@@ -66,7 +66,7 @@ pub async fn open<M: MigratorTrait>(
     Ok(database)
 }
 
-/// Connects and brings the schema up to date, which is all that `<service> migrate` does.
+/// Connects and migrates the schema, which is all that `<service> migrate` does.
 ///
 /// # Errors
 /// As [`connect`] and [`migrate`].
@@ -79,18 +79,18 @@ pub async fn migrated<M: MigratorTrait>(
     Ok(database)
 }
 
-/// Takes up what the file says that `url` was read from, whenever it changes: a rotated password needs no restart.
+/// Applies changes to the file that `url` was read from: a rotated password needs no restart.
 pub fn follow(database: &Database, url: &DatabaseUrl, scope: &Scope) {
     let database = database.clone();
     let apply = move |url: &DatabaseUrl| database.reconnect_to(url);
     scope.lifecycle.spawn("database address", config::follow(url.clone(), apply, scope.lifecycle.stopping()));
 }
 
-/// Opens a pool as `settings` (or the name of a schema alone) want it, some of its connections at once. PostgreSQL makes the
-/// schema when it is missing.
+/// Opens a pool with `settings` (or just the name of a schema), some of its connections at once. On PostgreSQL it creates the
+/// schema if it is missing.
 ///
 /// # Errors
-/// The database cannot be reached within 30 seconds, refuses, or is not what the shop can work with: its words say why.
+/// The database cannot be reached within 30 seconds, refuses, or cannot be used by the shop: the message says why.
 pub async fn connect(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow::Result<Database> {
     url.warn();
     let settings = settings.into();
@@ -104,7 +104,7 @@ pub async fn connect(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow
     opening.await.with_context(|| format!("the database {url:?} cannot be opened"))
 }
 
-/// Opens what is there already, for a tool: it creates neither a schema nor a file, and does not wait.
+/// Opens an existing database, for a tool: it creates neither a schema nor a file, and does not wait.
 ///
 /// # Errors
 /// The database cannot be reached, refuses, or has no such schema.
@@ -113,17 +113,17 @@ pub async fn attach(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow:
     attached.with_context(|| format!("the database {url:?} cannot be opened"))
 }
 
-/// Like [`attach`], but connects when it is first used: a database that is away is told of then.
+/// Like [`attach`], but connects on first use: only then is a database reported as away.
 ///
 /// # Errors
-/// The address cannot be understood.
+/// The address is invalid.
 pub fn lazily(url: &DatabaseUrl, settings: impl Into<Settings>) -> anyhow::Result<Database> {
     url.warn();
     let made = pool::lazily(url, &settings.into());
     made.with_context(|| format!("the database {url:?} cannot be opened"))
 }
 
-/// A pooler that shares sessions will go on doing so, and a file that cannot be opened is not waited for.
+/// A pooler that shares sessions, and a file that cannot be opened, will not change by waiting.
 fn may_pass(url: &DatabaseUrl, error: &anyhow::Error) -> bool {
     !url.is_sqlite() && !error.chain().any(|cause| matches!(cause.downcast_ref(), Some(Refusal::Shared)))
 }

@@ -1,4 +1,4 @@
-//! From an address to what the drivers connect with.
+//! Converts an address to the drivers' connection options.
 
 use std::{str::FromStr as _, time::Duration};
 
@@ -10,12 +10,12 @@ use sqlx::{
 
 use crate::config::{DatabaseUrl, TargetSession};
 
-/// What a session is opened with: nothing that a pooler would not pass on. The rest is set by a statement (see `session`).
+/// The options with which a session is opened: only what poolers pass on. The rest is set by a statement (see `session`).
 pub(super) fn postgres(url: &DatabaseUrl, application: &str) -> Result<PgConnectOptions, sqlx::Error> {
     let options = PgConnectOptions::from_str(url.expose())?;
     Ok(options
         .application_name(application)
-        // PostgreSQL 12 and later write floats exactly by themselves, and PgBouncer refuses the parameter where it is not told
+        // PostgreSQL 12 and later write floats exactly by default, and PgBouncer refuses the parameter unless it is configured
         // to ignore it.
         .extra_float_digits(None)
         .disable_statement_logging())
@@ -32,12 +32,12 @@ pub(super) fn sqlite(url: &DatabaseUrl, create: bool) -> Result<SqliteConnectOpt
         .disable_statement_logging())
 }
 
-/// A database that is its connection's own, and ends with it.
+/// A database that belongs to a single connection, and ends with it.
 pub(super) fn is_in_memory(url: &DatabaseUrl) -> bool {
     url.is_sqlite() && (url.expose().contains(":memory:") || url.expose().contains("mode=memory"))
 }
 
-/// Whether a server that takes no writes will do (libpq's `target_session_attrs=any`).
+/// Whether a server that accepts no writes is acceptable (libpq's `target_session_attrs=any`).
 pub(super) fn any_server(url: &DatabaseUrl) -> bool {
     url.target_session() == TargetSession::Any
 }

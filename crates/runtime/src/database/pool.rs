@@ -1,4 +1,4 @@
-//! Pools, and what they do with each connection: prepare it, look at it before it is used, and throw it away in doubt.
+//! Pools, and what they do with each connection: prepare it, check it before it is used, and close it when in doubt.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -22,29 +22,29 @@ use super::{
 };
 use crate::config::DatabaseUrl;
 
-/// How many of them are there before the service says that it is ready, and stay.
+/// How many connections are opened before the service is ready, and kept.
 const WARM: u32 = 4;
 
-/// How long a request waits for a connection: then there is too much to do, and it is better told so.
+/// How long a request waits for a connection; after that, the service is overloaded and should say so.
 const ACQUIRE: Duration = Duration::from_secs(3);
 
 /// How long a connection is trusted after the pool has last seen it answer, which it does whenever one is given back. A
 /// busy pool then asks once for each use instead of twice; no database restarts faster than this.
 const TRUST: Duration = Duration::from_millis(100);
 
-/// How long a look at a connection may take; one to a machine that is gone never answers.
+/// How long checking a connection may take; a machine that is gone never answers.
 const LOOK: Duration = Duration::from_millis(1500);
 
-/// How long what a connection was last used for may still take when it is given back.
+/// How long a connection's last statement may still run when the connection is returned.
 const RETURN: Duration = Duration::from_secs(5);
 
-/// No connection gets older: behind an address there may be another server by now.
+/// The maximum age of a connection: by then, the address may lead to another server.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// How long opening a connection may take at a start.
+/// How long opening a connection may take at start.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// For a service: makes what is missing, and opens some connections.
+/// For a service: creates what is missing, and opens some connections.
 pub(super) async fn open(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
     if url.is_sqlite() {
         return sqlite::open(url, settings, true).await;
@@ -59,13 +59,13 @@ pub(super) async fn open(url: &DatabaseUrl, settings: &Settings) -> anyhow::Resu
     Ok(Database::new(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), state))
 }
 
-/// For a tool: opens what is there.
+/// For a tool: opens an existing database.
 pub(super) async fn attach(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<Database> {
     if url.is_sqlite() {
         return sqlite::open(url, settings, false).await;
     }
     let mut settings = settings.clone();
-    // A person may look at what is shown for as long as it takes.
+    // A person may take any time to read the output.
     settings.session.retain(|(name, _)| name != "idle_in_transaction_session_timeout");
     let (state, options) = state(url, &settings)?;
     let mut connection = first(&state, &options).await?;
@@ -89,7 +89,7 @@ fn state(url: &DatabaseUrl, settings: &Settings) -> anyhow::Result<(Arc<State>, 
     Ok((Arc::new(State::new(settings.of(url), Server::Postgres(options.clone()))), options))
 }
 
-/// The first connection, to a server or through a pooler that keeps its sessions apart.
+/// Opens the first connection, to a server or through a pooler that does not share sessions.
 async fn first(state: &State, options: &PgConnectOptions) -> anyhow::Result<PgConnection> {
     let mut connection = timeout(CONNECT, options.connect())
         .await
@@ -99,7 +99,7 @@ async fn first(state: &State, options: &PgConnectOptions) -> anyhow::Result<PgCo
     Ok(connection)
 }
 
-/// Without "error with configuration", which a refusal is wrapped into on its way through the driver.
+/// Removes "error with configuration", which the driver adds to a refusal.
 fn in_words(error: sqlx::Error) -> anyhow::Error {
     match Refusal::of(&error).cloned() {
         Some(refusal) => refusal.into(),
@@ -112,7 +112,7 @@ fn pool(state: &Arc<State>) -> PgPoolOptions {
         .max_connections(state.settings().connections)
         .idle_timeout(Duration::from_secs(300))
         .max_lifetime(LIFETIME)
-        // We look ourselves, and seldom.
+        // We check connections ourselves, and less often.
         .test_before_acquire(false);
     let (admitting, using, returning) = (state.clone(), state.clone(), state.clone());
     options
@@ -125,7 +125,7 @@ fn boxed<'c, T>(work: impl Future<Output = T> + Send + 'c) -> BoxFuture<'c, T> {
     Box::pin(work)
 }
 
-/// Makes a new connection a session of ours, or refuses it.
+/// Sets up a new connection, or refuses it.
 async fn admit(connection: &mut PgConnection, state: Arc<State>) -> Result<(), sqlx::Error> {
     let admitted = async {
         if let (false, Server::Postgres(options)) = (state.is_unshared(), state.server()) {
@@ -142,7 +142,7 @@ async fn admit(connection: &mut PgConnection, state: Arc<State>) -> Result<(), s
     admitted
 }
 
-/// Whether an idle connection may be used: without asking it, if there is no reason for doubt and it has just answered.
+/// Whether an idle connection may be used: it is not checked if there is no reason for doubt and it has just answered.
 async fn may_use(
     connection: &mut PgConnection,
     metadata: PoolConnectionMetadata,
@@ -173,7 +173,7 @@ async fn may_return(connection: &mut PgConnection, state: Arc<State>) -> Result<
     Ok(settled && !connection.is_in_transaction())
 }
 
-/// An error is for a connection that is broken already, `false` for one that is to be closed in order.
+/// An error means that the connection is already broken, `false` that it should be closed gracefully.
 fn looked(
     outcome: Result<Result<(), sqlx::Error>, tokio::time::error::Elapsed>,
     state: &State,
@@ -185,7 +185,7 @@ fn looked(
             state.doubt();
             match Refusal::of(&error) {
                 Some(refusal) => {
-                    tracing::debug!(%refusal, "a connection is thrown away");
+                    tracing::debug!(%refusal, "a connection is closed");
                     Ok(false)
                 }
                 None => Err(error),

@@ -1,5 +1,5 @@
-//! Whether something between gives one client's transactions to several servers, as PgBouncer does in its modes `transaction` and
-//! `statement`. What is set on a session is then lost, or somebody else's.
+//! Detects poolers that spread one client's transactions over several servers, as PgBouncer does in its modes `transaction` and
+//! `statement`. Session settings are then lost, or affect other clients.
 
 use std::{io, time::Duration};
 
@@ -9,19 +9,19 @@ use uuid::Uuid;
 
 use super::session::{Refusal, literal};
 
-/// How often it is looked: one look can be misled by other clients of the same pooler, several cannot well be.
+/// How often the check runs: other clients of the same pooler can distort one result, but hardly several.
 const LOOKS: usize = 4;
 
-/// How long a pooler may let a new client wait for a server of its own.
+/// How long a pooler may make a new client wait for a server.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Looks, with connections beside `session` that are closed again.
+/// Checks with additional connections beside `session`, which are closed again.
 ///
-/// A mark is left on the session; another connection then begins a transaction, and keeps it. Where sessions are shared, it is given
-/// the server with the mark, or the next statement of `session` comes to a server without it.
+/// It leaves a mark on the session; another connection then begins a transaction and keeps it open. If sessions are shared, either that
+/// connection gets the server with the mark, or the next statement of `session` runs on a server without it.
 ///
 /// # Errors
-/// [`Refusal::Shared`], or the database cannot be asked.
+/// [`Refusal::Shared`], or the database cannot be queried.
 pub(super) async fn refuse_if_shared(
     session: &mut PgConnection,
     options: &PgConnectOptions,
@@ -32,7 +32,7 @@ pub(super) async fn refuse_if_shared(
         let mark = Uuid::new_v4().to_string();
         let leave = format!("SELECT set_config('shop.session', {}, false)", literal(&mark));
         sqlx::raw_sql(AssertSqlSafe(leave)).execute(&mut *session).await?;
-        // A pooler, or a server, that has no connection left for this has answered the question for now.
+        // If a pooler or a server has no connection left for this, the check is skipped for now.
         let Ok(other) = timeout(PATIENCE, options.connect()).await else { break };
         let mut other = other?;
         shared = timeout(PATIENCE, is_seen_elsewhere(session, &mut other, &mark))
@@ -44,7 +44,7 @@ pub(super) async fn refuse_if_shared(
         }
     }
     for other in others {
-        // What it has begun ends with it.
+        // Its transaction ends with it.
         let _ = timeout(PATIENCE, other.close()).await;
     }
     if shared { Err(Refusal::Shared.into()) } else { Ok(()) }
@@ -57,7 +57,7 @@ async fn is_seen_elsewhere(
 ) -> Result<bool, sqlx::Error> {
     match sqlx::raw_sql("BEGIN").execute(&mut *other).await {
         Ok(_) => {}
-        // Statement mode allows none.
+        // Statement mode allows no transactions.
         Err(sqlx::Error::Database(error)) if error.message().contains("statement pooling mode") => {
             return Ok(true);
         }

@@ -1,4 +1,4 @@
-//! What readiness asks, through a connection of its own: requests may take all of the pool's, and the service is ready all the same.
+//! The check for readiness, through a separate connection: even if requests use all of the pool's connections, the service is ready.
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ use super::{
     state::{Server, State},
 };
 
-/// How long an answer is as good as a new one.
+/// How long a result is reused.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long a look may take: less than whoever asks for readiness waits.
+/// How long a check may take: less than the client of the readiness probe waits.
 const PATIENCE: Duration = Duration::from_millis(1700);
 
-/// The connection gets no older than those of the pool.
+/// The maximum age of the connection, as in the pools.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// Takes a quarter of a MiB, which is more than a few orders, in the file and in its log.
+/// Takes up a quarter of a MiB, which is more than a few orders need, in the file and in its log.
 const TAKE_ROOM: [&str; 2] =
     ["CREATE TABLE IF NOT EXISTS shop_room (filler blob)", "INSERT INTO shop_room VALUES (zeroblob(262144))"];
 const GIVE_ROOM_BACK: &str = "DROP TABLE shop_room";
@@ -49,7 +49,7 @@ pub(super) enum Unready {
 #[derive(Debug, Default)]
 pub(super) struct Probe(Mutex<Seen>);
 
-/// What the last look saw, and through what.
+/// The result of the last check, and its connection.
 #[derive(Debug, Default)]
 struct Seen {
     session: Option<Session>,
@@ -64,12 +64,12 @@ struct Session {
 }
 
 impl Probe {
-    /// Looks whether the service could do its work; what was seen a moment ago is as good, unless something failed since.
+    /// Checks whether the service could do its work; a recent result is reused, unless something has failed since.
     pub(super) async fn look(&self, state: &State) -> Result<(), Unready> {
         let looking = async {
             let mut seen = self.0.lock().await;
             if seen.at.is_none_or(|at| at.elapsed() > FRESH || state.was_doubted_after(at)) {
-                // Taken out: a look that is cut off in the middle leaves no half-used connection behind.
+                // Taken out, so that a check that is interrupted leaves no half-used connection behind.
                 let session = seen.session.take();
                 let (session, outcome) = match timeout(PATIENCE, ask(session, state)).await {
                     Ok(Ok(session)) => (session, None),
@@ -95,7 +95,7 @@ async fn ask(session: Option<Session>, state: &State) -> Result<Option<Session>,
     match state.server() {
         Server::Postgres(options) => ask_postgres(session, &options, state).await.map(Some),
         Server::File(options) => ask_file(&options, state).await.map(|()| None),
-        // It goes with the process, and has no other connection.
+        // It ends with the process, and has no other connection.
         Server::Memory if state.is_full() => Err(Unready::Full),
         Server::Memory => Ok(None),
     }
@@ -111,7 +111,7 @@ async fn ask_postgres(
         age < LIFETIME && !state.is_outdated(age) && state.is_unshared()
     };
     let usable = session.filter(is_usable);
-    // The server behind the old connection may be none any more, and another have its address.
+    // The server behind the old connection may no longer exist, and another may have its address.
     if let Some(mut session) = usable
         && session::look(&mut session.connection, state.settings()).await.is_ok()
     {
@@ -126,7 +126,7 @@ async fn ask_postgres(
     see(Session { connection, opened: Instant::now() }, state).await
 }
 
-/// Looks at what is in the schema, and for room if there was none.
+/// Checks the content of the schema, and for disk space if there was none.
 async fn see(mut session: Session, state: &State) -> Result<Session, Unready> {
     let needed = state.needed();
     if !needed.is_empty() {
@@ -139,7 +139,7 @@ async fn see(mut session: Session, state: &State) -> Result<Session, Unready> {
         match sqlx::raw_sql(TRY_ROOM).execute(&mut session.connection).await {
             Ok(_) => state.has_room(),
             Err(error) if Failure::of_driver(&error) == Failure::Full => return Err(Unready::Full),
-            // A user who may make no temporary tables: the next write will tell.
+            // The user may not create temporary tables: the next write will show.
             Err(error) if is_forbidden(&error) => state.has_room(),
             Err(error) => return Err(unready(&error)),
         }
@@ -147,7 +147,7 @@ async fn see(mut session: Session, state: &State) -> Result<Session, Unready> {
     Ok(session)
 }
 
-/// Opens the file as the pool would: one that was deleted is not there, whatever the pool has open.
+/// Opens the file as the pool would: a deleted file is missing, even if the pool still has it open.
 async fn ask_file(options: &SqliteConnectOptions, state: &State) -> Result<(), Unready> {
     let file = options.get_filename();
     if !file.exists() {
@@ -172,7 +172,7 @@ async fn see_file(connection: &mut SqliteConnection, state: &State) -> Result<()
         for statement in TAKE_ROOM {
             outcome = outcome.and(sqlx::raw_sql(statement).execute(&mut *connection).await.map(drop));
         }
-        // Whatever came of it; what is left behind is found and dropped by the next look.
+        // Whatever the result; leftovers are found and dropped by the next check.
         let dropped = sqlx::raw_sql(GIVE_ROOM_BACK).execute(&mut *connection).await.map(drop);
         outcome.and(dropped).map_err(|error| unready(&error))?;
         state.has_room();

@@ -1,4 +1,4 @@
-//! The service's own schema: made, brought up to date, and missed when it is gone.
+//! The service's own schema: creating it, migrating it, and noticing when it is gone.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{handle::Database, history, probe::Unready, transaction::begin};
 
-/// How often it is looked whether the schema is still there, and how often it has to be missed before the process ends.
+/// How often the schema's existence is checked, and how often it must be missing before the process exits.
 const LOOK: Duration = Duration::from_secs(5);
 const PATIENCE: u32 = 2;
 
-/// Makes the schema, if it is missing.
+/// Creates the schema, if it is missing.
 pub(super) async fn create(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
-    // IF NOT EXISTS still needs the right to create; a database where an operator made the schema needs none.
+    // IF NOT EXISTS still requires the right to create; if an operator has created the schema, the user needs none.
     let exists = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1").bind(schema);
     if exists.fetch_optional(&mut *connection).await?.is_some() {
         return Ok(());
@@ -31,11 +31,11 @@ pub(super) async fn create(connection: &mut PgConnection, schema: &str) -> Resul
     }
 }
 
-/// Brings the schema up to date. Replicas that start together take turns. A schema that a later release has brought further is
+/// Migrates the schema. Replicas that start together take turns. A schema that a later release has migrated further is
 /// left as it is: changes expand first, so this release works with it.
 ///
 /// # Errors
-/// The database is away, or a migration fails; nothing of the failed run is kept.
+/// The database is away, or a migration fails; nothing of the failed run is stored.
 pub async fn migrate<M: MigratorTrait>(database: &Database) -> anyhow::Result<()> {
     let needed: Vec<String> = M::migrations().iter().map(|migration| migration.name().to_owned()).collect();
     let outcome = bring_up::<M>(database, &needed).await;
@@ -51,7 +51,7 @@ async fn bring_up<M: MigratorTrait>(database: &Database, needed: &[String]) -> a
     if transaction.get_database_backend() == DbBackend::Postgres {
         let patient = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
         transaction.execute_unprepared(patient).await?;
-        // One number for all schemas: migrations are short, and an order between services does no harm.
+        // One number for all schemas: migrations are short, and services may as well take turns.
         transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7308324465)").await?;
     }
     if is_up_to_date(transaction.inner(), needed).await? {
@@ -76,8 +76,8 @@ async fn is_up_to_date(connection: &impl ConnectionTrait, needed: &[String]) -> 
     Ok(history::missing(needed, &applied).is_none())
 }
 
-/// Ends with an error when the schema, or what the service needs in it, has gone: the process then ends, and its next start makes
-/// it anew. A database that is away, or read-only, is waited for.
+/// Returns an error when the schema, or what the service needs in it, is gone: the process then exits, and its next start creates
+/// it again. A database that is away, or read-only, is waited for.
 pub(super) async fn ends_when_it_vanishes(
     database: Database,
     stopping: CancellationToken,
@@ -86,7 +86,7 @@ pub(super) async fn ends_when_it_vanishes(
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         missed = match database.look().await {
             Err(Unready::Vanished(what)) if missed + 1 >= PATIENCE => {
-                bail!("{what}: the service ends, so that its next start makes it anew");
+                bail!("{what}: the service exits, so that its next start creates it again");
             }
             Err(Unready::Vanished(_)) => missed + 1,
             _ => 0,

@@ -1,6 +1,6 @@
-//! A PostgreSQL session: what is set on it when it is opened, and what is looked at before it is used.
+//! A PostgreSQL session: what is set on it when it is opened, and what is checked before it is used.
 //!
-//! All of it goes by the simple protocol, in one message: it takes one round trip, and needs no prepared statement.
+//! Everything uses the simple protocol, in one message: it takes one round trip, and needs no prepared statement.
 
 use std::fmt::Write as _;
 
@@ -17,10 +17,10 @@ pub(super) enum Refusal {
     #[error("there is no schema {0:?}, or this user may not use it")]
     NoSchema(String),
     #[error(
-        "the session is in the schema {found:?} and not in {wanted:?}: something between changes its search_path"
+        "the session is in the schema {found:?} and not in {wanted:?}: something in between changes its search_path"
     )]
     OtherSchema { wanted: String, found: String },
-    #[error("the session is in a transaction that nobody has ended")]
+    #[error("the session is in a transaction that was never ended")]
     InTransaction,
     #[error(
         "the pooler in front of the database gives a session's transactions to several servers (pool_mode = transaction or \
@@ -29,19 +29,19 @@ pub(super) enum Refusal {
     Shared,
 }
 
-/// What a look at a session found.
+/// Checks a session.
 const LOOK: &str = "SELECT coalesce(current_schema(), '') AS schema, \
      current_setting('transaction_read_only') = 'on' AS read_only, \
      now() <> statement_timestamp() AS in_transaction";
 
-/// Sets on a new session what the service relies on, and looks whether it took.
+/// Sets on a new session what the service relies on, and checks that it took effect.
 pub(super) async fn prepare(connection: &mut PgConnection, settings: &Settings) -> Result<(), sqlx::Error> {
     let rows =
         sqlx::raw_sql(AssertSqlSafe(format!("{}; {LOOK}", set(settings)))).fetch_all(connection).await?;
     judge(rows.last(), settings)
 }
 
-/// Looks whether the session still is what it was.
+/// Checks that the session is still as it was set up.
 pub(super) async fn look(connection: &mut PgConnection, settings: &Settings) -> Result<(), sqlx::Error> {
     judge(Some(&sqlx::raw_sql(LOOK).fetch_one(connection).await?), settings)
 }
@@ -64,20 +64,20 @@ fn judge(row: Option<&PgRow>, settings: &Settings) -> Result<(), sqlx::Error> {
     Err(refusal.into())
 }
 
-/// `set_config(…, false)`: for the session, in a text that one statement can hold.
+/// `set_config(…, false)`: for the whole session, in a form that one statement can contain.
 fn set(settings: &Settings) -> String {
     let mut statement = format!(
         "SELECT set_config('search_path', {}, false)",
         literal(&format!("\"{}\"", settings.schema.replace('"', "\"\"")))
     );
     for (name, value) in &settings.session {
-        // Writing to a String does not fail.
+        // Writing to a String cannot fail.
         let _ = write!(statement, ", set_config({}, {}, false)", literal(name), literal(value));
     }
     statement
 }
 
-/// Text in a statement, whatever `standard_conforming_strings` is.
+/// A string literal, correct whatever `standard_conforming_strings` is.
 pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
@@ -89,7 +89,7 @@ impl From<Refusal> for sqlx::Error {
 }
 
 impl Refusal {
-    /// The refusal that `error` is, if it is one.
+    /// The refusal that `error` contains, if any.
     pub(super) fn of(error: &sqlx::Error) -> Option<&Self> {
         match error {
             sqlx::Error::Configuration(error) => error.downcast_ref(),

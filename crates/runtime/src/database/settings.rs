@@ -1,29 +1,29 @@
-//! What the connections of a pool are to be like.
+//! The settings of a pool's connections.
 
 use super::options;
 use crate::config::DatabaseUrl;
 
-/// How many connections a service works with at most.
+/// The maximum number of connections in a service's pool.
 pub const MAX_CONNECTIONS: u32 = 10;
 
-/// How many connections the process of a service holds at most: its pool's, and the one that readiness asks through. A start has
-/// fewer for itself, before the pool is there.
+/// The maximum number of connections of a service's process: its pool's, and the one for readiness. A start uses
+/// fewer, before there is a pool.
 pub const SERVICE_CONNECTIONS: u32 = MAX_CONNECTIONS + 1;
 
-/// What a pool's sessions are like.
+/// The settings of a pool's sessions.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// PostgreSQL: the schema that they are in, and in no other.
+    /// PostgreSQL: the only schema that they use.
     pub(super) schema: String,
-    /// PostgreSQL: what is set on each.
+    /// PostgreSQL: the configuration parameters of each.
     pub(super) session: Vec<(String, String)>,
-    /// Whether a server that takes no writes will do.
+    /// Whether a server that accepts no writes is acceptable.
     pub(super) any_server: bool,
     pub(super) connections: u32,
 }
 
 impl From<&str> for Settings {
-    /// Those of a service with `schema`.
+    /// The settings of a service with `schema`.
     fn from(schema: &str) -> Self {
         let limits = [
             ("statement_timeout", "10s"),
@@ -46,14 +46,14 @@ impl From<&String> for Settings {
 }
 
 impl Settings {
-    /// Sets these on each PostgreSQL session, too.
+    /// Also sets these on each PostgreSQL session.
     #[must_use]
     pub fn session(mut self, settings: &[(&str, &str)]) -> Self {
         self.session.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         self
     }
 
-    /// Opens no more than `connections`.
+    /// Opens at most `connections`.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections;

@@ -31,7 +31,7 @@ pub(super) async fn open(url: &DatabaseUrl, settings: &Settings, create: bool) -
     let pool = pool(url, options.get_filename()).min_connections(1).connect_with(options.clone()).await?;
     let server = server(url, options.create_if_missing(false));
     if let Server::File(options) = &server {
-        // A file that goes away is not made anew, empty, behind the service's back.
+        // A file that is deleted must not be created again, empty, unnoticed.
         pool.set_connect_options(options.clone());
     }
     let state = Arc::new(State::new(settings.clone(), server));
@@ -49,8 +49,8 @@ fn server(url: &DatabaseUrl, options: SqliteConnectOptions) -> Server {
     if options::is_in_memory(url) { Server::Memory } else { Server::File(options) }
 }
 
-/// One connection: SQLite has one writer anyway, and a memory database is its connection's own. For its sake, too, the connection
-/// never gets too old.
+/// Uses one connection: SQLite has one writer anyway, and an in-memory database belongs to its connection. For the same reason the
+/// connection has no maximum age.
 fn pool(url: &DatabaseUrl, file: &Path) -> SqlitePoolOptions {
     let file = (!options::is_in_memory(url)).then(|| Arc::new(File::new(file)));
     let opened = file.clone();
@@ -77,12 +77,12 @@ fn pool(url: &DatabaseUrl, file: &Path) -> SqlitePoolOptions {
         })
 }
 
-/// SQLite ends a transaction by itself when its disk is full. The driver does not see it: it counts on, and what would be the next
-/// transaction would be a part of none. Where the connection cannot be thrown away, because the database would go with it, it is
-/// brought back to where the driver believes it to be, and ended there.
+/// SQLite ends a transaction by itself when its disk is full. The driver does not notice: it continues as if the transaction were open, so
+/// the next one would not be a transaction at all. If the connection cannot be closed, because the database would be lost with it, it is
+/// put into the state that the driver expects, and the transaction is ended there.
 async fn end_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
-        // It fails if there is no transaction.
+        // This fails if there is no transaction.
         let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
         sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
         <Sqlite as sqlx::Database>::TransactionManager::rollback(connection).await?;
@@ -90,8 +90,8 @@ async fn end_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx
     Ok(!connection.is_in_transaction())
 }
 
-/// The file that the connection has open. A file that is deleted, or replaced by another of its name, can still be written to, and
-/// nobody will ever find what was written.
+/// The file that the connection has open. If that file is deleted, or replaced by another with its name, it can still be written to, but
+/// nobody will ever find the data.
 struct File {
     path: PathBuf,
     opened: Mutex<Option<(u64, u64)>>,

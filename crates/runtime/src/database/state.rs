@@ -1,4 +1,4 @@
-//! What is known of a database's server, shared by a pool's hooks, its probe and whoever uses it.
+//! What is known about a database's server, shared by a pool's hooks, its probe and their users.
 
 use std::{
     mem,
@@ -16,10 +16,10 @@ use url::Url;
 
 use super::{failure::Failure, session::Refusal, settings::Settings};
 
-/// How long every connection is looked at before each use, once one has failed.
+/// How long every connection is checked before each use, after one has failed.
 const DOUBT: Duration = Duration::from_secs(5);
 
-/// How often the log tells why connections are thrown away.
+/// How often the log says why connections are closed.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// How connections are opened.
@@ -27,7 +27,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 pub(super) enum Server {
     Postgres(PgConnectOptions),
     File(SqliteConnectOptions),
-    /// A SQLite that is its one connection's own.
+    /// A SQLite database that belongs to its single connection.
     Memory,
 }
 
@@ -36,27 +36,27 @@ pub(super) struct State {
     settings: Settings,
     server: Mutex<Server>,
     began: Instant,
-    /// When something last gave reason for doubt, in milliseconds since `began`; 0: never.
+    /// When there was last a reason for doubt, in milliseconds since `began`; 0: never.
     doubted: AtomicU64,
     /// When the address was replaced, likewise.
     replaced: AtomicU64,
-    /// It was seen that sessions are this process's own.
+    /// Whether it is known that no pooler shares sessions.
     unshared: AtomicBool,
     full: AtomicBool,
     trouble: Mutex<Trouble>,
-    /// The migrations without which the service cannot work.
+    /// The migrations that the service needs.
     needed: Mutex<Vec<String>>,
 }
 
-/// Where and as whom, for a comparison.
+/// Address and user, for comparison.
 fn without_password(options: &PgConnectOptions) -> Url {
     let mut url = options.to_url_lossy();
-    // Fails where there can be none.
+    // Fails for addresses that cannot have one.
     let _ = url.set_password(None);
     url
 }
 
-/// Why no connection can be had.
+/// Why there are no connections.
 #[derive(Debug, Default)]
 struct Trouble {
     why: Option<String>,
@@ -88,7 +88,7 @@ impl State {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes notice of what went wrong.
+    /// Records a failure.
     pub(super) fn note(&self, error: &DbErr) {
         self.note_failure(Failure::of(error));
     }
@@ -104,7 +104,7 @@ impl State {
         }
     }
 
-    /// From now on, for a while, no connection is trusted without a look.
+    /// For a while from now on, connections are checked before each use.
     pub(super) fn doubt(&self) {
         self.doubted.store(self.now(), Ordering::Release);
     }
@@ -113,14 +113,14 @@ impl State {
         self.since(&self.doubted).is_some_and(|age| age < DOUBT)
     }
 
-    /// Whether something gave reason for doubt after `moment`.
+    /// Whether there was a reason for doubt after `moment`.
     pub(super) fn was_doubted_after(&self, moment: Instant) -> bool {
-        // What was written down in the same moment is no news.
+        // A reason recorded at the same moment is already known.
         self.since(&self.doubted).is_some_and(|age| age + Duration::from_millis(2) < moment.elapsed())
     }
 
-    /// Connections are to be opened in another way from now on. Where only the password has changed, those that are open are as
-    /// good as before: they are not all opened anew at once, under load.
+    /// Opens connections with other options from now on. If only the password has changed, open connections stay
+    /// valid, so that not all of them are reopened at once, under load.
     pub(super) fn replaced(&self, postgres: &PgConnectOptions) {
         let before = mem::replace(
             &mut *self.server.lock().unwrap_or_else(PoisonError::into_inner),
@@ -158,13 +158,13 @@ impl State {
         }
     }
 
-    /// A connection was refused.
+    /// Records that a connection was refused.
     pub(super) fn refused(&self, refusal: &Refusal) {
         self.troubled(refusal.to_string(), matches!(refusal, Refusal::NoSchema(_)));
         self.doubt();
     }
 
-    /// No connection can be had, or what the service keeps there has `vanished`.
+    /// Records that there are no connections, or that the schema or a table has `vanished`.
     pub(super) fn troubled(&self, why: String, vanished: bool) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if trouble.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
@@ -175,7 +175,7 @@ impl State {
         trouble.vanished = vanished;
     }
 
-    /// A connection was had, and it is as it should be.
+    /// Records that there was a connection, and that it is usable.
     pub(super) fn untroubled(&self) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         (trouble.why, trouble.vanished) = (None, false);

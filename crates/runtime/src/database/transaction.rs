@@ -1,4 +1,4 @@
-//! Transactions that are kept whole or not at all, and say which.
+//! Transactions that are stored completely or not at all, and report which.
 
 use std::{
     pin::pin,
@@ -15,23 +15,23 @@ use tokio::time::Instant;
 
 use super::{failure::Failure, handle::Database, state::State};
 
-/// How often a transaction is tried that others got in the way of, and for how long at most.
+/// How often a transaction is retried after conflicts, and for how long at most.
 const TRIES: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A transaction. Dropped, it is rolled back.
+/// A transaction. It is rolled back if it is dropped.
 ///
-/// Once a statement has failed, or was not waited for, it can only be rolled back: PostgreSQL would answer a commit with a
-/// rollback and no error, and SQLite may have rolled back by itself, and take what follows as transactions of their own.
+/// Once a statement has failed, or was not awaited, it can only be rolled back: PostgreSQL would answer a commit with a
+/// rollback and no error, and SQLite may have rolled back by itself and execute later statements outside the transaction.
 pub struct Transaction {
     inner: DatabaseTransaction,
     database: Database,
-    /// Statements that have not succeeded.
+    /// The number of statements that have not succeeded.
     unsettled: AtomicUsize,
 }
 
-/// Begins a transaction that is going to write. SQLite then takes its write lock at once, where a transaction that
-/// began by reading would fail with `SQLITE_BUSY` instead of waiting its turn.
+/// Begins a transaction that is going to write. SQLite then takes its write lock at once; a transaction that
+/// began with a read would fail with `SQLITE_BUSY` instead of waiting its turn.
 ///
 /// # Errors
 /// The database is away.
@@ -50,8 +50,8 @@ pub async fn begin(database: &Database) -> Result<Transaction, DbErr> {
     }
 }
 
-/// The driver does not end a transaction whose beginning nobody waited for: the connection goes back to the pool with it, and what
-/// is written next would be acknowledged and never committed. A look finds it, so every connection is looked at.
+/// The driver does not end a transaction if its BEGIN was never awaited: the connection returns to the pool with it, and later
+/// writes would be acknowledged but never committed. A check detects this, so every connection is checked.
 struct Unwatched<'s>(&'s State);
 
 impl Drop for Unwatched<'_> {
@@ -61,10 +61,10 @@ impl Drop for Unwatched<'_> {
 }
 
 impl Transaction {
-    /// Keeps what was written.
+    /// Commits.
     ///
     /// # Errors
-    /// Nothing was kept; or the connection broke just now, and nobody knows.
+    /// Nothing was stored; or the connection broke just now, and it is unknown whether the transaction was stored.
     pub async fn commit(self) -> Result<(), DbErr> {
         if self.unsettled.load(Ordering::Acquire) > 0 {
             self.rollback().await?;
@@ -81,10 +81,10 @@ impl Transaction {
         committed
     }
 
-    /// Keeps nothing.
+    /// Rolls back.
     ///
     /// # Errors
-    /// The connection is broken, which comes to the same.
+    /// The connection is broken, which has the same effect.
     pub async fn rollback(self) -> Result<(), DbErr> {
         let rolled_back = self.inner.rollback().await;
         if rolled_back.is_err() {
@@ -115,7 +115,7 @@ impl Transaction {
 }
 
 fn broken() -> DbErr {
-    DbErr::Custom("a statement of the transaction had failed, so nothing of it is kept".to_owned())
+    DbErr::Custom("a statement in the transaction failed, so nothing of it is stored".to_owned())
 }
 
 #[async_trait]
@@ -142,11 +142,11 @@ impl ConnectionTrait for Transaction {
 }
 
 impl Database {
-    /// Does `work` in a transaction, which it is to commit. What others were in the way of (a serialization failure, a deadlock,
-    /// SQLite's lock) is done again, a few times: nothing of it was kept, so `work` must have no effect but in its transaction.
+    /// Runs `work` in a transaction, which `work` must commit. After a conflict (a serialization failure, a deadlock,
+    /// SQLite's lock) it is retried a few times: nothing was stored, so `work` must have no effects outside its transaction.
     ///
     /// # Errors
-    /// The database is away, or `work` failed; nothing was kept, unless only the answer to the commit was lost.
+    /// The database is away, or `work` failed; nothing was stored, unless only the answer to the commit was lost.
     pub async fn transaction<T, F>(&self, work: impl Fn(Transaction) -> F) -> Result<T, DbErr>
     where
         F: Future<Output = Result<T, DbErr>>,
@@ -166,7 +166,7 @@ impl Database {
             if is_over || Failure::of(&error) != Failure::Contention {
                 return Err(error);
             }
-            tracing::debug!(%error, tries, "a transaction is tried again");
+            tracing::debug!(%error, tries, "a transaction is retried");
             let pause = Duration::from_millis(10 << tries);
             tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
             tries += 1;

@@ -1,4 +1,4 @@
-//! What was acknowledged is there, whatever failed before it.
+//! Acknowledged changes are stored, whatever failed before.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -35,14 +35,14 @@ async fn swallows_an_error(database: &Database) {
     assert_eq!(ids(database).await, [1]);
 }
 
-/// The driver sends BEGIN, and nobody waits for its answer.
+/// The driver sends BEGIN, and nobody awaits the answer.
 #[tokio::test]
 async fn a_beginning_that_is_cancelled_does_not_swallow_what_is_written_next() {
     let Some(postgres) = shop_testing::postgres().await else { return };
     let proxy = Proxy::to(&postgres.url).await;
     let database = migrated(proxy.url(), Settings::from(SCHEMA).connections(1)).await;
     for id in 1..=5 {
-        // So that the connection is one that has just answered, and is back.
+        // The connection has just answered, and is back in the pool.
         ids(&database).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         proxy.hold(Held::Answers);
@@ -89,7 +89,7 @@ async fn whatever_fails_before_what_is_acknowledged_is_there_on_sqlite() {
         let database = migrated(&url, SCHEMA).await;
         let mut dice = Dice::new(seed);
         let acknowledged = write_among(&database, &mut dice, 300, async |dice| {
-            // As a disk would, it fills up at any moment; a new connection knows of no bound.
+            // It can fill up at any moment, like a disk; a new connection has no limit.
             if dice.chance(20) {
                 let pages = dice.between(1, 40);
                 let _ = database.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await;
@@ -104,8 +104,8 @@ async fn whatever_fails_before_what_is_acknowledged_is_there_on_sqlite() {
     }
 }
 
-/// Writes one after the other, alone or in transactions, some of which are cancelled, fail, panic or are left in the middle, with a
-/// `fault` between; answers what was acknowledged.
+/// Writes repeatedly, alone or in transactions, some of which are cancelled, fail, panic or are abandoned, with a
+/// `fault` in between; returns what was acknowledged.
 async fn write_among(
     database: &Database,
     dice: &mut Dice,

@@ -1,4 +1,4 @@
-//! Servers that change behind an address while connections live.
+//! Servers that change behind an address while connections are open.
 
 use std::time::Duration;
 
@@ -30,9 +30,9 @@ async fn a_demoted_server_is_left_at_once_though_its_connections_live() {
         }
         assert!(taken < 1000, "a demoted server goes on to be written to");
     };
-    // Told by the statement, or by the look at a connection that was idle for a moment.
+    // Reported by the statement, or by the check of a connection that was idle for a moment.
     assert!(matches!(Failure::of(&refused), Failure::ReadOnly | Failure::Away), "{refused}");
-    // A server that takes no writes is no place to work.
+    // A server that accepts no writes cannot be used.
     until(Duration::from_secs(5), "not ready", async || database.check().await.is_err()).await;
     let refused = insert(&database, 2, "").await.unwrap_err();
     assert_eq!(Failure::of(&refused), Failure::Away, "{refused}");
@@ -54,7 +54,7 @@ async fn connections_to_a_machine_that_never_answers_again_are_given_up() {
     drop(migrated(&new.url, SCHEMA).await);
     let proxy = Proxy::to(&old.url).await;
     let database = migrated(proxy.url(), SCHEMA).await;
-    // All of the pool's connections, some of them in the middle of something.
+    // All of the pool's connections, some of them in the middle of a statement.
     let all: Vec<_> = (0..10).map(|_| database::begin(&database)).collect();
     let all = futures_util::future::try_join_all(all).await.unwrap();
     old.freeze().await;

@@ -1,4 +1,4 @@
-//! A disk that fills up: a file system of the test's own, in memory.
+//! A disk that fills up: a file system in memory for one test.
 
 use std::{fs, io::Write as _, time::Duration};
 
@@ -7,7 +7,7 @@ use shop_testing::{servers::Durability, small_disk};
 
 use crate::support::{SCHEMA, administer, ids, insert, migrated, until};
 
-/// Writes in transactions until one does not fit, and answers those that were acknowledged, and the failure.
+/// Writes in transactions until one does not fit; returns the acknowledged ones, and the failure.
 async fn fill(database: &Database, from: i64, acknowledged: &mut Vec<i64>) -> Failure {
     let filler = &"x".repeat(2000);
     for id in from.. {
@@ -34,7 +34,7 @@ async fn a_full_disk_keeps_what_it_acknowledged_says_so_and_goes_on_when_there_i
     let mut acknowledged = Vec::new();
     assert_eq!(fill(&database, 1, &mut acknowledged).await, Failure::Full);
     assert!(acknowledged.len() > 20);
-    // Most of what follows fails, in all the ways that a full disk has; some of it may fit.
+    // Most of what follows fails, in all the ways of a full disk; some of it may fit.
     for from in (10_000..60_000).step_by(1000) {
         let failure = fill(&database, from, &mut acknowledged).await;
         assert!(matches!(failure, Failure::Full | Failure::Away), "{failure:?}");
@@ -95,7 +95,7 @@ async fn a_full_disk_under_postgresql_is_told_of_and_passes() {
         insert(&database, id, "").await.unwrap();
         acknowledged.push(id);
     }
-    // All that is left, byte for byte.
+    // The remaining space, byte for byte.
     let mut file = fs::File::create(&ballast).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
     assert_eq!(fill(&database, 100, &mut acknowledged).await, Failure::Full);

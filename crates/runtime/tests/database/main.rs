@@ -1,4 +1,4 @@
-//! Databases as they really are: behind poolers, demoted, dropped, full, and left in the middle.
+//! Realistic databases: behind poolers, demoted, dropped, full, and with connections left in the middle.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod acknowledged;

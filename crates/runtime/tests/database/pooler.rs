@@ -1,4 +1,4 @@
-//! A PgBouncer as CloudNativePG's Pooler sets it up: it drops what is set in start-up `options`.
+//! A PgBouncer configured like CloudNativePG's Pooler: it drops start-up `options`.
 
 use std::time::Duration;
 

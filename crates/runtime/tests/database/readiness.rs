@@ -1,4 +1,4 @@
-//! Whether a service could do its work, and what becomes of it when it could not.
+//! Whether a service could do its work, and what happens if it could not.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -116,7 +116,7 @@ async fn a_file_that_is_deleted_is_not_written_to() {
     let refused = insert(&database, 2, "").await.unwrap_err();
     assert_eq!(Failure::of(&refused), Failure::Away, "{refused}");
     assert!(!file.exists(), "an empty database in its place would hide the loss");
-    // What readiness last saw counts for a second.
+    // Readiness reuses its result for a second.
     until(Duration::from_secs(5), "not ready", async || database.check().await.is_err()).await;
 }
 

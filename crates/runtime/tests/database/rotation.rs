@@ -1,4 +1,4 @@
-//! A password that changes under load: the address in the file is read anew, and requests go on.
+//! A password that changes under load: the address is read again from its file, and requests continue.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ async fn run(admin: &mut PgConnection, statement: impl Into<String>) {
     sqlx::raw_sql(AssertSqlSafe(statement.into())).execute(admin).await.unwrap();
 }
 
-/// Puts `url` into `file` as Kubernetes does: all at once.
+/// Replaces the content of `file` by `url` atomically, as Kubernetes does.
 fn put(file: &Path, url: &str) {
     let beside = file.with_extension("new");
     fs::write(&beside, format!("{url}\n")).unwrap();
@@ -35,7 +35,7 @@ struct Load {
 }
 
 impl Load {
-    /// Done and failed since it was last asked.
+    /// How many succeeded and failed since the last call.
     fn take(&self) -> (u64, u64) {
         (self.done.swap(0, Ordering::Relaxed), self.failed.swap(0, Ordering::Relaxed))
     }
@@ -82,7 +82,7 @@ async fn a_password_that_is_rotated_under_load_stops_no_request() {
     for_a_while().await;
     assert_eq!(load.take().1, 0, "before");
 
-    // A broken file on the way, as when somebody edits it.
+    // The file is invalid in between, as when somebody edits it.
     put(&file, "postgresql://app:t/wo@db");
     for_a_while().await;
     assert_eq!(load.take().1, 0, "with a broken file");
@@ -90,7 +90,7 @@ async fn a_password_that_is_rotated_under_load_stops_no_request() {
     put(&file, &address("two"));
     for_a_while().await;
     assert_eq!(load.take().1, 0, "with a new password");
-    // Whoever has the old password only is out from here on.
+    // From here on, connections with the old password are refused.
     run(&mut admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'").await;
     let terminated = Instant::now();
     loop {

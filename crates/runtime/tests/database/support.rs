@@ -1,4 +1,4 @@
-//! A schema with one table, and what a test asks of it.
+//! A schema with one table, and helpers.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(crate) async fn insert(connection: &impl ConnectionTrait, id: i64, filler: &
     connection.execute_raw(statement).await.map(drop)
 }
 
-/// The ids that are there, in order.
+/// The stored ids, in order.
 pub(crate) async fn ids(connection: &impl ConnectionTrait) -> Vec<i64> {
     let statement =
         Statement::from_string(connection.get_database_backend(), "SELECT id FROM things ORDER BY id");
@@ -58,29 +58,29 @@ pub(crate) async fn ids(connection: &impl ConnectionTrait) -> Vec<i64> {
     rows.iter().map(|row| row.try_get("", "id").unwrap()).collect()
 }
 
-/// The one text that `sql` answers with, by a pool.
+/// The text that `sql` returns, through a pool.
 pub(crate) async fn text(database: &Database, sql: &str) -> Result<String, DbErr> {
     let row = database.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
     row.unwrap().try_get_by_index(0)
 }
 
-/// Runs `sql` on a connection of its own, as an administrator would.
+/// Runs `sql` on a separate connection, as an administrator would.
 pub(crate) async fn administer(url: &str, sql: &'static str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
-        // Each for itself: ALTER SYSTEM wants no transaction around it.
+        // One by one, because ALTER SYSTEM must not be in a transaction.
         sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
 }
 
-/// A number, by a connection of its own.
+/// The number that `sql` returns, on a separate connection.
 pub(crate) async fn number(url: &str, sql: &'static str) -> i64 {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
 }
 
-/// Waits until `done`, and says how long it took.
+/// Waits until `done`, and returns how long it took.
 pub(crate) async fn until(patience: Duration, what: &str, mut done: impl AsyncFnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !done().await {
