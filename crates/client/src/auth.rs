@@ -9,11 +9,11 @@ use url::Url;
 
 use crate::{Failure, Http, Upstream};
 
-/// auth_service.
+/// A client of auth_service.
 #[derive(Clone, Debug)]
 pub struct Auth(Upstream);
 
-/// A login, as auth_service gives it out.
+/// A login, as issued by auth_service.
 #[derive(Debug, Deserialize)]
 pub struct Token {
     /// For `Authorization: Bearer`.
@@ -22,10 +22,10 @@ pub struct Token {
     pub expires_in: u32,
 }
 
-/// On whose behalf somebody is logged in, so that auth_service can tell one client from another.
+/// The person or device that logs in, so that auth_service can tell clients apart.
 #[derive(Clone, Copy)]
 pub struct OnBehalf<'a> {
-    /// Where they come from.
+    /// Their address.
     pub peer: &'a Peer,
     /// The token of an earlier login from the same browser or chat; it may have expired.
     pub device: Option<&'a str>,
@@ -56,7 +56,7 @@ impl Auth {
     /// Opens an account, and logs it in.
     ///
     /// # Errors
-    /// Refused as `email-taken` when there is one already.
+    /// Refused as `email-taken` if there already is one.
     pub async fn register(
         &self,
         email: &Email,
@@ -69,7 +69,7 @@ impl Auth {
     /// Logs in.
     ///
     /// # Errors
-    /// Refused as `bad-credentials` when the address or the password is wrong.
+    /// Refused as `bad-credentials` if the address or the password is wrong.
     pub async fn log_in(
         &self,
         email: &Email,

@@ -11,28 +11,28 @@ use crate::{
     upstream::{Answer, found},
 };
 
-/// catalog_service.
+/// A client of catalog_service.
 #[derive(Clone, Debug)]
 pub struct Catalog(Upstream);
 
-/// What is for sale.
+/// A product.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Product {
-    /// Its number.
+    /// Its id.
     pub id: ProductId,
     /// Its name.
     pub name: String,
-    /// More about it.
+    /// Its description.
     #[serde(default)]
     pub description: String,
-    /// The price of one.
+    /// The price of one piece.
     pub price: Money,
-    /// What the price is in.
+    /// The price's currency.
     pub currency: Currency,
-    /// Empty for none.
+    /// Its category; empty for none.
     #[serde(default)]
     pub category: String,
-    /// How many pieces there are.
+    /// How many are in stock.
     pub stock: u32,
 }
 
@@ -42,18 +42,18 @@ pub struct Search<'a> {
     /// Words to find.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<&'a str>,
-    /// A category to stay in.
+    /// Only this category.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<&'a str>,
-    /// Where to go on: [`Page::next`] of the page before.
+    /// Where to continue: [`Page::next`] of the previous page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<&'a str>,
-    /// How many, 1 to 100.
+    /// The maximum number of products, 1 to 100.
     pub limit: usize,
 }
 
 impl Search<'_> {
-    /// The first `limit` products of all.
+    /// The first `limit` of all products.
     pub fn all(limit: usize) -> Self {
         Self { q: None, category: None, cursor: None, limit }
     }
@@ -70,7 +70,7 @@ impl Catalog {
         &self.0
     }
 
-    /// A page of products.
+    /// Returns a page of products.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -78,7 +78,7 @@ impl Catalog {
         self.products(search).await?.page()
     }
 
-    /// Products `skip..skip + take` of all.
+    /// Returns products `skip..skip + take` of all.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -89,12 +89,12 @@ impl Catalog {
         .await
     }
 
-    /// The products with these ids, at most 100; those that are no longer sold are missing.
+    /// Returns the products with these ids, at most 100; those that are no longer sold are missing.
     ///
     /// # Errors
     /// See [`Failure`].
     pub async fn by_ids(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, Failure> {
-        // The catalog numbers its products from 1; it need not be asked for what it cannot have.
+        // The catalog numbers its products from 1; other ids need no request.
         let ids: Vec<String> = ids.iter().filter(|id| id.0 > 0).map(ToString::to_string).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
@@ -104,7 +104,7 @@ impl Catalog {
         Ok(products.into_iter().map(|product| (product.id, product)).collect())
     }
 
-    /// One product; `None` when there is none.
+    /// Returns a product; `None` if it does not exist.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -113,7 +113,7 @@ impl Catalog {
         found(self.0.call("GET /products/{id}", request).await)?.map(|answer| answer.json()).transpose()
     }
 
-    /// A product's picture, an SVG document; `None` when there is none.
+    /// Returns a product's picture, an SVG document; `None` if the product does not exist.
     ///
     /// # Errors
     /// See [`Failure`]; anything but an SVG document is [`Failure::Unreadable`].

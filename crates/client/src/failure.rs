@@ -4,58 +4,58 @@ use serde_json::Value;
 use shop_core::{Money, ProductId};
 use thiserror::Error;
 
-/// Why a call came to nothing, by what the caller can do about it.
+/// Why a call failed, by what the caller can do about it.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// The service cannot be reached, takes too long, or is in trouble itself (a status of 500 or above): it may be asked again
+    /// The service cannot be reached, takes too long, or has a problem of its own (a status of 500 or above): the call can be repeated
     /// later.
     #[error("{service} is unavailable: {reason}")]
     Unavailable {
-        /// Its name.
+        /// The service's name.
         service: &'static str,
-        /// For the log; without the address that was called, which may have an id in it.
+        /// For the log; without the address that was called, which may contain an id.
         reason: String,
-        /// After how many seconds, if the service says.
+        /// After how many seconds to retry, if the service says so.
         retry_after: Option<u32>,
-        /// It may have done what it was asked for all the same.
+        /// Whether it may have carried out the call anyway.
         perhaps_done: bool,
     },
     /// It does not accept the access token, or no longer.
     #[error("{0} does not accept the token")]
     Unauthorized(&'static str),
-    /// It understood, and refuses.
+    /// It understood the request and refuses it.
     #[error(transparent)]
     Refused(Refusal),
-    /// Its answer is not what its contract says. It may have done what it was asked for.
-    #[error("the answer of {service} cannot be read: {reason}")]
+    /// Its response does not follow its contract. It may have carried out the call.
+    #[error("the response of {service} cannot be read: {reason}")]
     Unreadable {
-        /// Its name.
+        /// The service's name.
         service: &'static str,
-        /// For the log; without anything out of the answer, which may have a token in it.
+        /// For the log; without any content of the response, which may contain a token.
         reason: String,
     },
 }
 
-/// A request that was refused (a status from 400 to 499), as the problem (RFC 9457) in the answer says; empty where the answer is
-/// no problem.
+/// A refused request (a status from 400 to 499), as described by the problem (RFC 9457) in the response; empty if the response is
+/// not a problem.
 #[derive(Debug, Error)]
 #[error("{service} refused the request: {status} {slug}")]
 pub struct Refusal {
-    /// Who refused.
+    /// The service that refused.
     pub service: &'static str,
-    /// The answer's status.
+    /// The response's status.
     pub status: StatusCode,
     /// The end of the problem's `type`, such as `price-changed`: see docs/problems.md.
     pub slug: String,
     /// What was wrong with this request, in English.
     pub detail: Option<String>,
-    /// After how many seconds the request may be made again, if the service says.
+    /// After how many seconds to retry, if the service says so.
     pub retry_after: Option<u32>,
     problem: Value,
 }
 
 impl Failure {
-    /// The failure that an answer with a status other than success is.
+    /// Converts a response without a success status.
     pub(crate) fn of_answer(
         service: &'static str,
         status: StatusCode,
@@ -63,7 +63,7 @@ impl Failure {
         body: &[u8],
     ) -> Self {
         if status.is_server_error() {
-            // 503 is what a service says that has not begun.
+            // A service answers 503 if it has not begun.
             let perhaps_done = status != StatusCode::SERVICE_UNAVAILABLE;
             let reason = format!("it answered {status}");
             return Self::Unavailable { service, reason, retry_after: retry_after(headers), perhaps_done };
@@ -79,7 +79,7 @@ impl Failure {
         Self::Refused(refusal)
     }
 
-    /// Whether the service may have done what it was asked for.
+    /// Whether the service may have carried out the call.
     pub fn perhaps_done(&self) -> bool {
         match self {
             Self::Unavailable { perhaps_done, .. } => *perhaps_done,
@@ -118,12 +118,12 @@ impl Refusal {
         self.member("product_id")
     }
 
-    /// What that product costs now (`price-changed`).
+    /// The product's current price (`price-changed`).
     pub fn current_price(&self) -> Option<Money> {
         self.member("current_price")
     }
 
-    /// How many pieces of that product there are (`out-of-stock`).
+    /// How many of the product are in stock (`out-of-stock`).
     pub fn available(&self) -> Option<u32> {
         self.member("available")
     }
@@ -139,7 +139,7 @@ impl Refusal {
     }
 }
 
-/// Seconds; `None` too where a date is named, which no service of the shop does.
+/// Seconds; `None` also for a date, which no service of the shop sends.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
     headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }

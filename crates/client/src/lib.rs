@@ -1,10 +1,10 @@
-//! The shop's own clients of auth_service, catalog_service and order_service, as their HTTP contracts describe them.
+//! The shop's own clients of auth_service, catalog_service and order_service, following their HTTP contracts.
 //!
-//! One home for what every caller needs: an upstream without a proxy, bounded in time and size; failures by what a caller can
-//! do about them; which calls are made again; the cursor of the next page; and what is read and sent. It has no words for
-//! people: those are the storefront's and the bot's.
+//! Everything that callers share is here: an upstream without a proxy, limited in time and size; failures, by what a caller can
+//! do about them; which calls are retried; the cursor of the next page; and the request and response types. There are no texts for
+//! people: those belong to the storefront and the bot.
 //!
-//! Readers ignore members that they do not know, so a service may add some.
+//! Readers ignore fields that they do not know, so a service can add some.
 #![warn(missing_docs)]
 
 mod auth;
@@ -21,7 +21,7 @@ pub use catalog::{Catalog, Product, Search};
 pub use failure::{Failure, Refusal};
 pub use order::{NewOrder, Order, OrderedLine, Orders};
 pub use page::{Page, Slice};
-/// What connections are made with; clones share them.
+/// The HTTP client that makes connections; clones share them.
 pub use reqwest::Client as Http;
 /// A client for [`Upstream`]s, with time-outs and without redirects or a proxy; several can share one.
 ///

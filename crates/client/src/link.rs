@@ -5,11 +5,11 @@ use url::Url;
 
 /// The cursor of the next page: the query's `cursor` in the target of the link whose relation is `next`.
 ///
-/// Nothing else of the link is used, so that an answer cannot send the caller, and its token, elsewhere.
+/// Nothing else of the link is used, so that a response cannot send the caller, and its token, elsewhere.
 pub(crate) fn next_cursor(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
     let target = values.flat_map(|value| split(value, ',')).find_map(next)?;
-    // Only the query counts, so any base will do for a relative target.
+    // Only the query is used, so any base will do for a relative target.
     let url = Url::parse("http://upstream.invalid").ok()?.join(target).ok()?;
     url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
 }
@@ -24,7 +24,7 @@ fn next(link: &str) -> Option<&str> {
     relations.any(|relation| relation.eq_ignore_ascii_case("next")).then_some(target)
 }
 
-/// Splits at `separator`, but for those inside of `<…>` and of quoted strings.
+/// Splits at `separator`, except inside `<…>` and quoted strings.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut in_target, mut in_quotes, mut is_escaped) = (false, false, false);
     text.split(move |c| {

@@ -12,7 +12,7 @@ use crate::{
     upstream::found,
 };
 
-/// order_service.
+/// A client of order_service.
 #[derive(Clone, Debug)]
 pub struct Orders(Upstream);
 
@@ -21,15 +21,15 @@ pub struct Orders(Upstream);
 pub struct Order {
     /// Its id.
     pub id: OrderId,
-    /// Who ordered.
+    /// The customer's address.
     pub customer_email: String,
     /// The sum of the lines.
     pub total_amount: Money,
-    /// What the amounts are in.
+    /// The amounts' currency.
     pub currency: Currency,
-    /// Where it stands.
+    /// Its status.
     pub status: OrderStatus,
-    /// What was ordered.
+    /// The items.
     pub items: Vec<OrderedLine>,
     /// When it was placed.
     pub created_at: DateTime<Utc>,
@@ -38,30 +38,30 @@ pub struct Order {
 /// A line of an order.
 #[derive(Clone, Debug, Deserialize)]
 pub struct OrderedLine {
-    /// What.
+    /// The product.
     pub product_id: ProductId,
-    /// What it was called when it was ordered.
+    /// Its name when it was ordered.
     pub name: String,
-    /// How many.
+    /// The quantity.
     pub quantity: u32,
-    /// The price of one when it was ordered.
+    /// The price of one piece when it was ordered.
     pub price: Money,
 }
 
 impl OrderedLine {
-    /// The price of all of them.
+    /// The price of the line.
     pub fn sum(&self) -> Money {
         self.price.checked_mul(self.quantity).unwrap_or(Money::MAX)
     }
 }
 
-/// An order that is to be placed.
+/// A new order.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewOrder<'a> {
-    /// For whom; without it the customer is the token's.
+    /// The customer's address; without it, that of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_email: Option<&'a str>,
-    /// What.
+    /// The items.
     pub items: &'a [Line],
 }
 
@@ -76,15 +76,15 @@ impl Orders {
         &self.0
     }
 
-    /// Places an order for the account of `token`. With one `key` it is placed once, however often this is called; so it is
-    /// sent again while it is unclear whether it was placed.
+    /// Places an order for the account of `token`. With the same `key` it is placed only once, however often this is called; so it is
+    /// retried while it is unclear whether it was placed.
     ///
     /// # Errors
-    /// [`Failure::perhaps_done`] when it is still unclear. Refused as `price-changed`, `out-of-stock`, `unknown-product`,
+    /// [`Failure::perhaps_done`] if it is still unclear. Refused as `price-changed`, `out-of-stock`, `unknown-product`,
     /// `idempotency-key-in-progress` or `idempotency-key-reused`.
     pub async fn place(&self, token: &str, key: Uuid, order: &NewOrder<'_>) -> Result<Order, Failure> {
         retry::unclear(|| async {
-            // A string of RFC 8941 is quoted, as the Idempotency-Key draft wants it.
+            // The Idempotency-Key draft requires a string of RFC 8941, which is quoted.
             let key = format!("\"{key}\"");
             let request = self.0.call("POST /orders", || {
                 let request = self.0.request(Method::POST, &["orders"]).bearer_auth(token);
@@ -95,7 +95,7 @@ impl Orders {
         .await
     }
 
-    /// A page of the account's orders, newest first.
+    /// Returns a page of the account's orders, newest first.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -112,7 +112,7 @@ impl Orders {
         self.0.call("GET /orders", request).await?.page()
     }
 
-    /// The account's orders `skip..skip + take`, newest first.
+    /// Returns the account's orders `skip..skip + take`, newest first.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -123,7 +123,7 @@ impl Orders {
         .await
     }
 
-    /// One of the account's orders; `None` when it has none with this id.
+    /// Returns one of the account's orders; `None` if it has none with this id.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -135,7 +135,7 @@ impl Orders {
     /// Cancels one of the account's orders.
     ///
     /// # Errors
-    /// Refused as `not-cancellable` (409) when it is too late.
+    /// Refused as `not-cancellable` (409) if it is too late.
     pub async fn cancel(&self, token: &str, id: OrderId) -> Result<(), Failure> {
         let path = ["orders", &id.to_string(), "cancel"];
         let request = || self.0.request(Method::POST, &path).bearer_auth(token);

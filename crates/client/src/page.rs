@@ -2,31 +2,31 @@ use std::future::Future;
 
 use crate::Failure;
 
-/// The most items that a service puts on a page, and what is asked for when many are wanted.
+/// The maximum number of items that services put on a page, requested if many are wanted.
 pub(crate) const LARGEST_PAGE: usize = 100;
-/// A walk over a list ends after this many pages.
+/// Reading a list stops after this many pages.
 const LONGEST_WALK: usize = 10;
 
 /// A page of a list.
 #[derive(Debug)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items.
     pub items: Vec<T>,
     /// The cursor of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
-/// A part of a list, and whether there is more behind it.
+/// A part of a list, and whether more follows.
 #[derive(Debug)]
 pub struct Slice<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Whether the list goes on.
+    /// Whether more items follow.
     pub more: bool,
 }
 
-/// Items `skip..skip + take` of a list whose pages `fetch` gets by their cursor. The list is read from its beginning, and no
-/// further than its first thousand items.
+/// Returns items `skip..skip + take` of a list whose pages `fetch` loads by their cursor. The list is read from its beginning, and at most
+/// its first thousand items.
 pub(crate) async fn slice<T, F: Future<Output = Result<Page<T>, Failure>>>(
     skip: usize,
     take: usize,

@@ -1,10 +1,10 @@
-//! Which calls are made again. Only those that cannot do harm:
+//! Which calls are retried. Only those where that is harmless:
 //!
-//! - a call that never reached its service (nobody took the connection) is made once more, whatever it is: a service that is
+//! - a call that never reached its service (the connection was refused) is retried once, whatever it is: a service that is
 //!   being replaced refuses connections for a moment;
-//! - an order whose outcome is unclear is sent again with the same idempotency key, so it is placed once.
+//! - an order with an unclear outcome is sent again with the same idempotency key, so it is placed only once.
 //!
-//! Everything else is reported at once: a service in trouble does not need its callers to ask twice.
+//! Everything else is reported at once: a service with problems does not need its callers to ask twice.
 
 use std::{future::Future, time::Duration};
 
@@ -13,16 +13,16 @@ use tokio::time::Instant;
 
 use crate::Failure;
 
-/// The pause before a connection is tried once more; up to as much again is added, so that not all callers come at once.
+/// The pause before a connection is retried; up to as much again is added, so that not all callers retry at once.
 const BEFORE_RECONNECT: Duration = Duration::from_millis(100);
 
 /// How often an order is sent again, and the pause before each time.
 const UNCLEAR_REPEATS: usize = 2;
 const BEFORE_REPEAT: Duration = Duration::from_secs(1);
-/// An order is not sent again later than this after it was sent first: somebody is waiting.
+/// An order is not sent again later than this after the first attempt, because somebody is waiting.
 const UNCLEAR_FOR: Duration = Duration::from_secs(7);
 
-/// Sends once more what was not sent.
+/// Retries once what was not sent.
 pub(crate) async fn unsent<T, F: Future<Output = reqwest::Result<T>>>(
     send: impl FnMut() -> F,
 ) -> reqwest::Result<T> {
@@ -30,7 +30,7 @@ pub(crate) async fn unsent<T, F: Future<Output = reqwest::Result<T>>>(
     send.retry(once).when(reqwest::Error::is_connect).await
 }
 
-/// Repeats a call that may be repeated, while it is unclear what became of it.
+/// Retries a repeatable call while its outcome is unclear.
 pub(crate) async fn unclear<T, F: Future<Output = Result<T, Failure>>>(
     call: impl FnMut() -> F,
 ) -> Result<T, Failure> {

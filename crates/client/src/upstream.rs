@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{Failure, Http, link, page::Page, retry};
 
-/// The largest answer that is read, in bytes. A page of a hundred products with the longest descriptions is about 1 MiB.
+/// The largest response that is read, in bytes. A page of a hundred products with the longest descriptions is about 1 MiB.
 const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
 
 /// A service that the shop calls. Clones share their connections.
@@ -18,7 +18,7 @@ pub struct Upstream {
     http: Http,
 }
 
-/// The answer to a call that a service accepted.
+/// The response to a successful call.
 #[derive(Debug)]
 pub(crate) struct Answer {
     service: &'static str,
@@ -48,17 +48,17 @@ impl Upstream {
         Self { name, base, http: http.clone() }
     }
 
-    /// What failures and health checks call it.
+    /// Its name in failures and health checks.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether it is alive, by its `/health`.
+    /// Checks that it is alive, by its `/health`.
     ///
     /// # Errors
-    /// It cannot be reached, or does not answer well.
+    /// It cannot be reached, or does not answer with success.
     pub async fn ping(&self) -> Result<(), Failure> {
-        // In no span: probes ask every few seconds.
+        // Without a span, because probes run every few seconds.
         let response = self.request(Method::GET, &["health"]).send().await;
         let response = response.map_err(|error| self.unavailable(error))?;
         if !response.status().is_success() {
@@ -67,7 +67,7 @@ impl Upstream {
         Ok(())
     }
 
-    /// Whether there is a page at its address.
+    /// Checks that there is a page at its address.
     ///
     /// # Errors
     /// Anything but a success.
@@ -78,14 +78,14 @@ impl Upstream {
     /// A request to the path made of `segments` below the service's address. Ids in it need no escaping.
     pub(crate) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
-        // Fails for an address without a host alone, which is no http address.
+        // Fails only for an address without a host, which is not an http address.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
         self.http.request(method, url)
     }
 
-    /// Sends what `request` makes, and reads the answer within bounds. `span` is the span's name, with no id in it.
+    /// Sends the request made by `request`, and reads the response within limits. `span` is the span's name, without ids.
     pub(crate) async fn call(
         &self,
         span: &'static str,
@@ -127,7 +127,7 @@ impl Upstream {
 impl Answer {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            // Only what and where: serde's own words could quote a value, and an answer may have a token in it.
+            // Only what and where: serde's own message could quote a value, and a response may contain a token.
             let (kind, line, column) = (error.classify(), error.line(), error.column());
             let reason = format!("{kind:?} error at line {line}, column {column}");
             Failure::Unreadable { service: self.service, reason }
@@ -139,7 +139,7 @@ impl Answer {
     }
 }
 
-/// `None` for what the service does not have (404).
+/// `None` for a 404.
 pub(crate) fn found(outcome: Result<Answer, Failure>) -> Result<Option<Answer>, Failure> {
     match outcome {
         Ok(answer) => Ok(Some(answer)),

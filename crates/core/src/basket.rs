@@ -1,40 +1,40 @@
-//! What somebody wants to buy: the storefront's cart, the bot's draft and the lines of an order follow the same rules.
+//! The products that somebody wants to buy: the storefront's cart, the bot's draft and the lines of an order follow the same rules.
 
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{Currency, Money, ProductId};
 
-/// How much fits into a basket.
+/// The limits of a basket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most different products.
+    /// The maximum number of different products.
     pub products: usize,
-    /// The most pieces of one product.
+    /// The maximum quantity of one product.
     pub of_one: u32,
 }
 
 impl Limits {
-    /// What order_service accepts in one order.
+    /// The limits of an order in order_service.
     pub const ORDER: Self = Self { products: 50, of_one: 1000 };
-    /// What the storefront's cart holds. Less than an order may have: it has to fit into a cookie.
+    /// The limits of the storefront's cart. They are lower than an order's, because the cart has to fit into a cookie.
     pub const CART: Self = Self { products: 30, of_one: 99 };
 }
 
-/// A product, and how many of it.
+/// A product and its quantity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// What.
+    /// The product.
     pub product_id: ProductId,
-    /// How many.
+    /// The quantity.
     pub quantity: u32,
-    /// The price of one that the customer saw, if one was shown: order_service refuses the order when it has changed since.
+    /// The price per piece that the customer saw, if any: order_service refuses the order if it has changed since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
 }
 
 /// Different products, each in one line whose quantity is within the basket's [`Limits`]. They keep the order in which they
-/// were put in.
+/// were added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Basket {
     lines: Vec<Line>,
@@ -50,18 +50,18 @@ pub enum Unfit {
         /// See [`Limits::products`].
         most: usize,
     },
-    /// Zero, or too many together with what is in the basket.
+    /// Zero, or too many together with those in the basket.
     #[error("the quantity of product {product_id} is not 1 to {most}")]
     Quantity {
-        /// Of what.
+        /// The product.
         product_id: ProductId,
         /// See [`Limits::of_one`].
         most: u32,
     },
-    /// The same product is in the basket with another price.
+    /// The product is already in the basket with another price.
     #[error("product {product_id} has two different prices")]
     ContradictoryPrices {
-        /// Which.
+        /// The product.
         product_id: ProductId,
     },
 }
@@ -77,17 +77,17 @@ impl Basket {
         &self.lines
     }
 
-    /// Whether nothing is in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// How many pieces are in it.
+    /// The total number of pieces.
     pub fn count(&self) -> u32 {
         self.lines.iter().map(|line| line.quantity).sum()
     }
 
-    /// How many pieces of a product are in it.
+    /// The quantity of a product.
     pub fn quantity(&self, product_id: ProductId) -> u32 {
         self.lines.iter().find(|line| line.product_id == product_id).map_or(0, |line| line.quantity)
     }
@@ -97,10 +97,10 @@ impl Basket {
         self.lines.iter().map(|line| line.product_id).collect()
     }
 
-    /// Puts `line` in. When the product is in already, the quantities are added up and the product keeps its place.
+    /// Adds `line`. If the product is already in the basket, the quantities are added up and the product keeps its place.
     ///
     /// # Errors
-    /// The line does not fit; the basket is as it was.
+    /// The line does not fit; the basket is unchanged.
     pub fn add(&mut self, line: Line) -> Result<(), Unfit> {
         let Line { product_id, quantity, price } = line;
         let Limits { products, of_one } = self.limits;
@@ -127,10 +127,10 @@ impl Basket {
         Ok(())
     }
 
-    /// Makes it `quantity` pieces of a product; zero takes the product out.
+    /// Sets the quantity of a product; zero removes the product.
     ///
     /// # Errors
-    /// That many do not fit; the basket is as it was.
+    /// That many do not fit; the basket is unchanged.
     pub fn set(&mut self, product_id: ProductId, quantity: u32) -> Result<(), Unfit> {
         if quantity == 0 {
             self.remove(product_id);
@@ -146,13 +146,13 @@ impl Basket {
         self.add(Line { product_id, quantity, price: None })
     }
 
-    /// Takes a product out.
+    /// Removes a product.
     pub fn remove(&mut self, product_id: ProductId) {
         self.lines.retain(|line| line.product_id != product_id);
     }
 }
 
-/// What the lines of a basket cost together, line by line.
+/// The total price of a basket's lines, computed line by line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Total {
     amount: Money,
@@ -160,13 +160,13 @@ pub struct Total {
     first: Option<(ProductId, Currency)>,
 }
 
-/// Why lines have no sum.
+/// Why lines have no total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NoTotal {
     /// These products are sold in different currencies.
     #[error("products {0} and {1} are sold in different currencies")]
     MixedCurrencies(ProductId, ProductId),
-    /// It is more than an order can come to.
+    /// It is more than the largest amount.
     #[error("the total is more than {}", Money::MAX)]
     TooLarge,
 }
@@ -175,7 +175,7 @@ impl Total {
     /// Adds a line: `quantity` pieces of a product at `price` each.
     ///
     /// # Errors
-    /// There is no sum with this line.
+    /// There is no total with this line.
     pub fn add(
         &mut self,
         product_id: ProductId,
@@ -192,12 +192,12 @@ impl Total {
         Ok(())
     }
 
-    /// The sum of the lines so far.
+    /// The total of the lines so far.
     pub fn amount(&self) -> Money {
         self.amount
     }
 
-    /// The currency of the lines; `None` when there is no line.
+    /// The currency of the lines; `None` without lines.
     pub fn currency(&self) -> Option<Currency> {
         self.first.map(|(_, currency)| currency)
     }

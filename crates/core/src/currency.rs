@@ -15,16 +15,16 @@ pub struct Currency([u8; 3]);
 pub struct InvalidCurrency;
 
 impl Currency {
-    /// The Russian rouble, which the shop's first products are sold in.
+    /// The Russian rouble, the currency of the shop's first products.
     pub const RUB: Self = Self(*b"RUB");
 
     /// The code.
     pub fn as_str(&self) -> &str {
-        // Never the default: only ASCII letters get in.
+        // Never the default, because only ASCII letters are accepted.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// How people who read `language` write it beside an amount: the customary sign where there is one, or else the code.
+    /// How readers of `language` write it beside an amount: the customary sign if there is one, or else the code.
     pub(crate) fn sign(&self, language: Language) -> &str {
         match (language, self.as_str()) {
             (Language::Russian, "RUB") => "₽",

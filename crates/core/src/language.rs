@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// A language that the shop speaks to people.
+/// A language in which the shop addresses people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Language {
     /// `en`
@@ -20,7 +20,7 @@ impl Language {
         }
     }
 
-    /// The language of a BCP 47 tag such as `ru`, `ru-RU` or `ru_UA`, in any case. `None` when the shop does not speak it.
+    /// The language of a BCP 47 tag such as `ru`, `ru-RU` or `ru_UA`, in any case. `None` if the shop does not support it.
     pub fn of_tag(tag: &str) -> Option<Self> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
         [Self::English, Self::Russian]

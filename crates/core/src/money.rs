@@ -67,8 +67,8 @@ impl Money {
         Self::from_minor(self.0 + other.0).ok()
     }
 
-    /// The amount as people write it: `RUB 1,500.00` in English, `1 500,00 ₽` in Russian (Unicode's CLDR). Its spaces do not
-    /// break, so that an amount stays on one line.
+    /// Formats the amount for people: `RUB 1,500.00` in English, `1 500,00 ₽` in Russian (Unicode's CLDR). Its spaces are
+    /// non-breaking, so that an amount stays on one line.
     pub fn for_people(self, language: Language, currency: Currency) -> String {
         let sign = currency.sign(language);
         let (whole, cents) = (self.0 / 100, self.0 % 100);
@@ -79,7 +79,7 @@ impl Money {
     }
 }
 
-/// A space at which no line breaks.
+/// A non-breaking space.
 const NBSP: char = '\u{a0}';
 
 /// The digits of `number` in groups of three.

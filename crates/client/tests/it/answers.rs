@@ -1,4 +1,4 @@
-//! What answers are taken for.
+//! How responses are interpreted.
 
 use std::time::{Duration, Instant};
 

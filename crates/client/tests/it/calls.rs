@@ -1,4 +1,4 @@
-//! What is sent, and what is read out of the answers.
+//! What is sent, and what is read from the responses.
 
 use serde_json::{Value, json};
 use shop_client::{Auth, Catalog, NewOrder, OnBehalf, Orders, Search};

@@ -1,4 +1,4 @@
-//! The clients against a real, small HTTP server.
+//! The clients with a real, small HTTP server.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod answers;

@@ -1,4 +1,4 @@
-//! Which calls are made again.
+//! Which calls are retried.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ async fn place(url: &Url) -> Result<Order, Failure> {
     orders.place("t0ken", Uuid::from_u128(7), &NewOrder { customer_email: None, items: &[] }).await
 }
 
-/// A port that refuses connections, and nobody else can take.
+/// A port that refuses connections, and that nobody else can take.
 fn closed() -> (TcpSocket, Url) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -106,7 +106,7 @@ async fn a_connection_that_is_refused_is_tried_once_more() {
     assert!(began.elapsed() >= Duration::from_millis(100), "there was a second try");
     assert!(!failure.to_string().contains("127.0.0.1"), "{failure}");
 
-    // It comes back while the second try waits.
+    // It comes back while the second attempt waits.
     let back = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let listener: TcpListener = socket.listen(8).unwrap();

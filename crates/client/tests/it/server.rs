@@ -1,4 +1,4 @@
-//! A small HTTP server that answers as it is told, and remembers what it was asked.
+//! A small HTTP server that gives prepared responses, and records the requests.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
-/// What the server was asked.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: Method,
@@ -33,7 +33,7 @@ pub(crate) struct Asked {
 pub(crate) enum Reply {
     /// A status, a header and a body.
     With(u16, Option<(&'static str, &'static str)>, Vec<u8>),
-    /// The beginning of a body, and then nothing for as long as anybody waits.
+    /// The beginning of a body, and then nothing.
     Stalling,
     /// The beginning of a body, and then a closed connection.
     BreakingOff,
@@ -79,7 +79,7 @@ struct Shared {
 }
 
 impl Server {
-    /// A server that answers with `replies` in this order, and again and again with the last one.
+    /// A server that gives `replies` in this order, and then repeats the last one.
     pub(crate) async fn answering(replies: impl IntoIterator<Item = Reply>) -> Self {
         Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap(), replies)
     }
@@ -94,7 +94,7 @@ impl Server {
         Self { url, shared, _server: server }
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.shared.asked.lock().unwrap().clone()
     }
