@@ -15,9 +15,9 @@ pub(crate) struct Basket(basket::Basket);
 pub(crate) enum InvalidBasket {
     #[error("An order must have at least one item.")]
     Empty,
-    #[error("An order has at most {} different products.", Limits::ORDER.products)]
+    #[error("An order must have at most {} different products.", Limits::ORDER.products)]
     TooManyProducts { line: usize },
-    #[error("The quantity of product {product_id}, all its lines together, must be 1 to {}.", Limits::ORDER.of_one)]
+    #[error("The total quantity of product {product_id} must be 1 to {}.", Limits::ORDER.of_one)]
     Quantity { line: usize, product_id: ProductId },
     #[error("Product {product_id} is listed twice, with different prices.")]
     ContradictoryPrices { line: usize, product_id: ProductId },

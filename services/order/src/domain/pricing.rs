@@ -24,7 +24,7 @@ pub(crate) enum Unquotable {
     UnknownProduct(ProductId),
     #[error("Product {product_id} now costs {current_price}.")]
     PriceChanged { product_id: ProductId, current_price: Money },
-    #[error("Only {available} of product {product_id} are left.")]
+    #[error("Only {available} of product {product_id} left in stock.")]
     OutOfStock { product_id: ProductId, available: u32 },
     #[error("Products {0} and {1} are sold in different currencies: order them separately.")]
     MixedCurrencies(ProductId, ProductId),
