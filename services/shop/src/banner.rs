@@ -1,4 +1,4 @@
-//! What a person sees first.
+//! The banner that the shop prints when it has started.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

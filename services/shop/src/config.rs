@@ -6,19 +6,19 @@ use shop_core::Email;
 use shop_runtime::http::HttpConfig;
 use url::Url;
 
-/// What can be set; everything has a default.
+/// The settings; everything has a default.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Config {
-    /// Where databases, the event bus and secrets are kept; made at the first start, and safe to delete
+    /// Where databases, the event bus and secrets are kept; created at the first start, and safe to delete
     #[arg(long, env = "SHOP_DATA_DIR", default_value = ".shop")]
     pub(crate) data_dir: PathBuf,
     /// Whether orders may be placed without an account, as the documentation's examples do
     #[arg(long, env = "ORDER_GUEST_CHECKOUT", default_value_t = true, action = ArgAction::Set)]
     pub(crate) guest_checkout: bool,
-    /// How many orders a minute may be placed for one e-mail address without an account; 0: any number
+    /// How many orders per minute may be placed for one e-mail address without an account; 0: no limit
     #[arg(long, env = "ORDER_GUEST_ORDERS_PER_MINUTE", default_value_t = order::DEFAULT_GUEST_ORDERS_PER_MINUTE)]
     pub(crate) guest_orders_per_minute: u32,
-    /// The account that keeps the shop; its password is made at the first start, and is in the data folder's secrets.json
+    /// The account that manages the shop; its password is generated at the first start and kept in the data folder's secrets.json
     #[arg(long, env = "AUTH_ADMIN_EMAIL", default_value = "admin@example.com")]
     pub(crate) admin_email: Email,
     /// The bot's token from @BotFather; without it the bot is off
@@ -44,13 +44,13 @@ pub(crate) struct Config {
     /// Where the storefront listens
     #[arg(long, env = "WEB_LISTEN", default_value = "127.0.0.1:8080", help_heading = "Addresses")]
     pub(crate) web: SocketAddr,
-    /// Where the outbox's publisher answers for its health and metrics
+    /// Where the outbox's publisher serves health and metrics
     #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081", help_heading = "Addresses")]
     pub(crate) outbox: SocketAddr,
-    /// Where the bot answers for its health and metrics
+    /// Where the bot serves health and metrics
     #[arg(long, env = "TELEGRAM_LISTEN", default_value = "127.0.0.1:8006", help_heading = "Addresses")]
     pub(crate) telegram: SocketAddr,
-    /// `PROBE_LISTEN` is where the storefront's probes are; the other services keep theirs on their own ports.
+    /// `PROBE_LISTEN` moves the storefront's probes; the other services keep theirs on their own ports.
     #[command(flatten)]
     pub(crate) http: HttpConfig,
 }

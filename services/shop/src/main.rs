@@ -14,10 +14,10 @@ use crate::config::Config;
 
 /// The shop in one process: accounts, catalog, orders, the outbox's publisher, the storefront and the bot.
 ///
-/// It needs nothing but a folder for its data. Every service is the same code that runs alone in a container, on its
+/// It needs only a folder for its data. Every service is the same code that runs alone in a container, on its
 /// embedded backends: SQLite instead of PostgreSQL and RabbitMQ, memory instead of Redis.
 ///
-/// The log goes to standard output; RUST_LOG=warn makes it quiet. Ctrl-C finishes what is at work, then ends.
+/// The log goes to standard output; RUST_LOG=warn makes it quiet. Ctrl-C finishes the work in progress, then ends.
 #[derive(Parser)]
 #[command(name = "shop", version, disable_help_subcommand = true)]
 struct Cli {

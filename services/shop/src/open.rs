@@ -38,8 +38,8 @@ pub(crate) struct Open {
     pub(crate) secrets: PathBuf,
 }
 
-/// Starts the services, each after those that it calls. They stop the other way round: an order that is being placed
-/// when the shop closes still has to ask the catalog.
+/// Starts the services, each after those that it calls. They stop in reverse order: an order that is being placed
+/// when the shop stops still needs the catalog.
 pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Result<Open> {
     let secrets = Secrets::load_or_make(&config.data_dir)?;
     let front = lifecycle;
@@ -136,7 +136,7 @@ async fn start<S: Service>(
     shop_runtime::start::<S>(config, scope).await.context(S::NAME)
 }
 
-/// Where a service of this process is reached from within it.
+/// The address of a service of this process, from inside the process.
 fn url(mut address: SocketAddr) -> anyhow::Result<Url> {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

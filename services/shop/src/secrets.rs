@@ -1,4 +1,4 @@
-//! The secrets of this shop: made at the first start, kept in a file that only its owner can read.
+//! The secrets of this shop: generated at the first start, and kept in a file that only its owner can read.
 
 use std::{
     fs::{self, OpenOptions},
@@ -29,7 +29,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// The secrets in `folder`, which is made, with new secrets in it, when it is not there yet.
+    /// Returns the secrets in `folder`; creates it with new secrets if it does not exist.
     pub(crate) fn load_or_make(folder: &Path) -> anyhow::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -57,7 +57,7 @@ impl Secrets {
         Self { jwt_secret: random(48), session_secret: random(48), admin_password: random(12) }
     }
 
-    /// Written beside and then moved, so that a crash leaves no half of a file.
+    /// Writes a new file and then renames it, so that a crash leaves no half-written file.
     fn write(&self, file: &Path) -> anyhow::Result<()> {
         let beside = file.with_extension("new");
         let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;

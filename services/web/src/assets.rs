@@ -1,4 +1,4 @@
-//! Style, script and icon: compiled in, and named by their content, so that browsers may keep them for ever.
+//! Style, script and icon: compiled in, and named by their content, so that browsers may keep them forever.
 
 use std::sync::LazyLock;
 

@@ -65,7 +65,7 @@ texts! {
         | "If a price changes while you choose, we ask before we take the order.";
     promise_order_title: "Заказ не теряется" | "An order is never lost";
     promise_order_text: "Принятый заказ записан, и о каждом его шаге вы узнаете на его странице."
-        | "Once taken, an order is on record, and its page tells you of every step.";
+        | "Once placed, an order is on record, and its page shows every step.";
     promise_cancel_title: "Можно передумать" | "Change your mind";
     promise_cancel_text: "Пока заказ не подтверждён, он отменяется одной кнопкой."
         | "Until it is confirmed, one button cancels an order.";
@@ -100,7 +100,7 @@ texts! {
     cart_empty_text: "Добавьте что-нибудь с полки, и оно появится здесь." | "Add something from the shelf, and it will show up here.";
     product: "Товар" | "Product";
     price: "Цена" | "Price";
-    sum: "Сумма" | "Sum";
+    sum: "Сумма" | "Subtotal";
     total: "Итого" | "Total";
     update: "Обновить" | "Update";
     remove: "Убрать" | "Remove";
@@ -116,10 +116,10 @@ texts! {
     price_changed: "Цена изменилась: было {old}, стало {new}. Если согласны, оформите заказ ещё раз."
         | "The price has changed from {old} to {new}. If that is fine, place the order again.";
     price_changed_now: "Цена изменилась, теперь {new}. Если согласны, оформите заказ ещё раз."
-        | "The price has changed, it is {new} now. If that is fine, place the order again.";
+        | "The price has changed to {new}. If that is fine, place the order again.";
     out_of_stock: "Осталось только {count}. Уменьшите количество." | "Only {count} left. Please take fewer.";
     out_of_stock_none: "Товар закончился. Уберите его, чтобы оформить заказ." | "Sold out. Remove it to place the order.";
-    cart_not_ordered: "Заказ пока не оформлен" | "The order was not placed yet";
+    cart_not_ordered: "Заказ пока не оформлен" | "The order has not been placed yet";
     cart_see_lines: "Посмотрите на отмеченные товары: с ними что-то изменилось." | "Something has changed about the marked products.";
     cart_orders_away: "Приём заказов временно недоступен. Корзина сохранена, попробуйте через минуту."
         | "Orders cannot be taken right now. Your cart is kept, please try again in a minute.";
@@ -161,7 +161,7 @@ texts! {
     order: "Заказ" | "Order";
     order_placed: "Оформлен" | "Placed";
     order_for: "Покупатель" | "Customer";
-    order_contents: "Состав заказа" | "What is in it";
+    order_contents: "Состав заказа" | "Items";
     order_state: "Состояние" | "Status";
     order_cancel: "Отменить заказ" | "Cancel the order";
     order_cancel_sure: "Заказ будет отменён, вернуть его нельзя." | "The order will be cancelled for good.";
@@ -190,7 +190,7 @@ texts! {
     flash_order_placed: "Спасибо! Заказ принят." | "Thank you! Your order is placed.";
     flash_order_in_progress: "Этот заказ уже оформляется: он вот-вот появится в списке." | "This order is already being placed and will show up here in a moment.";
     flash_order_cancelled: "Заказ отменён." | "The order is cancelled.";
-    flash_too_late: "Этот заказ уже нельзя отменить." | "This order cannot be cancelled any more.";
+    flash_too_late: "Этот заказ уже нельзя отменить." | "This order can no longer be cancelled.";
     flash_look_again: "Пока эта страница была открыта, вы вошли или вышли в другой вкладке. Ничего не изменилось: посмотрите ещё раз." | "You logged in or out in another tab while this page was open. Nothing was changed: please look again.";
     flash_to_cart: "Перейти в корзину" | "Go to the cart";
 
@@ -205,9 +205,9 @@ texts! {
         | "The form came from an outdated page, so we changed nothing. Reload the page and try again.";
     malformed: "Не удалось понять запрос" | "We did not understand that";
     malformed_text: "В запросе что-то не так. Вернитесь назад и попробуйте ещё раз." | "Something is wrong with the request. Go back and try again.";
-    too_large: "Слишком большой запрос" | "That was too much at once";
+    too_large: "Слишком большой запрос" | "That request is too large";
     too_large_text: "Столько данных мы не принимаем." | "We do not accept that much data.";
-    not_allowed: "Так эту страницу не открыть" | "This page cannot be opened like that";
+    not_allowed: "Так эту страницу не открыть" | "This page cannot be opened this way";
     not_allowed_text: "Этот адрес принимает только данные формы." | "This address only accepts forms.";
     busy: "Слишком много запросов" | "Too many requests";
     busy_text: "Подождите немного и попробуйте ещё раз." | "Please wait a little and try again.";

@@ -194,7 +194,7 @@ async fn a_refused_order_shows_the_cart_with_the_reason_at_its_line() {
         shop.upstreams.order.refuses(status, slug, &more);
         let page = press(&mut customer).await;
         assert_eq!(page.status, status, "{slug}");
-        page.shows("The order was not placed yet");
+        page.shows("The order has not been placed yet");
         page.shows(words);
         page.shows("RUB\u{a0}2,500.00");
     }
@@ -264,5 +264,5 @@ async fn an_order_is_cancelled_unless_it_is_too_late() {
     shop.upstreams.order.refuses(409, "not-cancellable", &json!({}));
     assert_eq!(customer.submit(&format!("{path}/cancel"), &[]).await.location(), path);
     shop.upstreams.order.recovers();
-    customer.get(&path).await.shows("cannot be cancelled any more");
+    customer.get(&path).await.shows("can no longer be cancelled");
 }
