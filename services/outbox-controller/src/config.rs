@@ -5,13 +5,13 @@ use shop_core::events::EXCHANGE;
 use shop_outbox::{Bounds, Options};
 use shop_runtime::{BusUrl, config::DatabaseUrl};
 
-/// Where the outbox is: all that the tools need.
+/// Where the outbox is; the tools need nothing else.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseConfig {
-    /// The database that the outbox is in
+    /// The outbox's database
     #[arg(long, env = "OUTBOX_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
-    /// The schema that the outbox is in (PostgreSQL)
+    /// The outbox's schema (PostgreSQL)
     #[arg(long, env = "OUTBOX_SCHEMA", default_value = "orders")]
     pub schema: String,
 }
@@ -102,10 +102,10 @@ pub struct OutboxConfig {
     /// The broker: amqp:// or amqps://
     #[arg(long, env = "OUTBOX_RABBITMQ_URL", hide_env_values = true)]
     pub rabbitmq_url: BusUrl,
-    /// The topic exchange to publish to; it is declared
+    /// The topic exchange to publish to, which is declared
     #[arg(long, env = "OUTBOX_EXCHANGE", default_value = EXCHANGE, value_parser = exchange)]
     pub exchange: String,
-    /// A queue that keeps the last 10,000 events; `none`: no such queue, and events that no other queue takes become dead
+    /// A queue that keeps the latest 10,000 events; `none`: no such queue, so events that no other queue accepts become dead
     #[arg(long, env = "OUTBOX_EVENT_LOG", default_value = "shop_events.log", value_parser = queue)]
     pub event_log: String,
     /// Queues that must exist before anything is published, separated by commas: those of the consumers that must miss no event
@@ -122,7 +122,7 @@ pub struct OutboxConfig {
         value_parser = within::<usize>(BATCH_SIZE)
     )]
     pub batch_size: usize,
-    /// How often an idle publisher checks for messages by itself, in milliseconds; a commit wakes it at once
+    /// How often an idle publisher polls, in milliseconds; a commit wakes it at once
     #[arg(
         long,
         env = "OUTBOX_POLL_INTERVAL_MS",
@@ -154,7 +154,7 @@ pub struct OutboxConfig {
         value_parser = within::<u32>(MAX_ATTEMPTS)
     )]
     pub max_attempts: u32,
-    /// How long sent rows are kept, in hours; 0: for ever
+    /// How long sent rows are kept, in hours; 0: forever
     #[arg(
         long,
         env = "OUTBOX_RETENTION_HOURS",

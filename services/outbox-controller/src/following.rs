@@ -1,5 +1,5 @@
-//! Watches that pace themselves. kube's own back-off starts again whenever a list is retried, so a list that is always refused would be
-//! tried twice a second for ever.
+//! Watches with back-off. kube's own back-off is reset whenever a list is retried, so a list that is always refused would be
+//! retried twice a second forever.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .with_jitter()
     .without_max_times();
 
-/// All objects that `config` selects, for ever.
+/// All objects that `config` selects; never ends.
 pub(crate) fn all<K>(
     api: Api<K>,
     config: Config,

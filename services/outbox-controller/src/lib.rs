@@ -1,6 +1,6 @@
-//! Publishes outboxes in a process of its own. Many instances may run; for each outbox one at a time is the leader and publishes. It is
+//! Publishes outboxes in a separate process. Many instances may run; for each outbox one at a time is the leader and publishes. It is
 //! either the outbox that environment variables name, where the database's lease decides who is the leader ([`OutboxController`]), or
-//! the outboxes that Kubernetes objects describe, each with a Lease of its own ([`KubernetesController`]).
+//! the outboxes that Kubernetes objects describe, each with its own Lease ([`KubernetesController`]).
 
 mod config;
 mod duration;

@@ -5,7 +5,7 @@ use shop_runtime::NoTools;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // A service of its own, with variables of its own.
+    // A separate service, with its own variables.
     if arguments.get(1).is_some_and(|word| word == "kubernetes") {
         arguments.remove(1);
         return shop_runtime::main_from::<KubernetesController, NoTools>(&arguments);

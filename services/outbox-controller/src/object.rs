@@ -23,7 +23,7 @@ const HELD: &str = "^([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0
 const SECRET: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 const KEY: &str = "^[-._a-zA-Z0-9]+$";
 
-/// The annotation that asks for dead messages to be tried again. Its value is a nonce, which the status repeats once that is done.
+/// The annotation that redrives dead messages: its value is a nonce, which the status repeats once that is done.
 pub const REDRIVE: &str = "outbox.shop.dev/redrive";
 
 /// A transactional outbox, and the broker to which its events are published: by one leader at a time, in order for each aggregate,
@@ -121,7 +121,7 @@ pub struct OutboxPublisherSpec {
     #[serde(default = "default_batch_size")]
     #[schemars(range(min = Options::BATCH_SIZE.min, max = Options::BATCH_SIZE.max))]
     pub batch_size: i32,
-    /// How often an idle publisher checks for messages by itself; a commit wakes it at once. 5ms to 1m.
+    /// How often an idle publisher polls; a commit wakes it at once. 5ms to 1m.
     #[serde(default = "default_poll_interval")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_poll_interval()))]
     #[x_kube(validation = within(Options::POLL_INTERVAL))]
@@ -131,7 +131,7 @@ pub struct OutboxPublisherSpec {
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_publish_deadline()))]
     #[x_kube(validation = within(Options::PUBLISH_DEADLINE))]
     pub publish_deadline: String,
-    /// How long sent messages are kept in the outbox, for ever if 0s. 0s to 87600h.
+    /// How long sent messages are kept in the outbox; forever if 0s. 0s to 87600h.
     #[serde(default = "default_retention")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_retention()))]
     #[x_kube(validation = within(Options::RETENTION))]
@@ -139,7 +139,7 @@ pub struct OutboxPublisherSpec {
     /// What happens to a message that the broker refuses.
     #[serde(default)]
     pub retry: RetrySpec,
-    /// If true, nothing is published. The window in flight is finished first, and the leader stays the leader.
+    /// Publishes nothing while true. Messages in flight are finished, and the leader keeps its Lease.
     #[serde(default)]
     pub paused: bool,
 }
@@ -150,25 +150,25 @@ pub struct OutboxPublisherSpec {
 pub struct DatabaseSpec {
     /// The Secret that holds the database's URL: `postgresql://user:password@host:5432/database`.
     pub secret_ref: DatabaseSecretRef,
-    /// The schema that the outbox's tables are in.
+    /// The schema of the outbox's tables.
     #[serde(default = "default_schema")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$-]*$"))]
     pub schema: String,
 }
 
-/// A RabbitMQ, and what to publish to there.
+/// A RabbitMQ, and the exchange to publish to.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BrokerSpec {
     /// The Secret that holds the broker's URL: `amqp://user:password@host:5672/vhost`, or `amqps://…`.
     pub secret_ref: BrokerSecretRef,
-    /// The topic exchange to publish to; it is declared, durable.
+    /// The topic exchange to publish to. It is declared as durable.
     #[serde(default = "default_exchange")]
     #[schemars(length(min = 1, max = 127), regex(pattern = "^[A-Za-z0-9_.:-]+$"))]
     #[x_kube(validation = not_reserved())]
     pub exchange: String,
-    /// A queue that keeps the last 10,000 events, declared and bound together with the exchange. Without it, an event that no queue
-    /// takes becomes dead.
+    /// A queue that keeps the latest 10,000 events; it is declared and bound to the exchange. Without it, an event that no
+    /// queue accepts becomes dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     #[x_kube(validation = not_reserved(), validation = short())]
@@ -201,7 +201,7 @@ pub struct BrokerSecretRef {
     pub key: String,
 }
 
-/// What happens to a message that the broker refuses: it is tried again after growing pauses, and in the end it is dead.
+/// What happens to a message that the broker refuses: it is retried with growing pauses, and then dead.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = pauses_in_order())]
@@ -210,12 +210,12 @@ pub struct RetrySpec {
     #[serde(default = "default_max_attempts")]
     #[schemars(range(min = Options::MAX_ATTEMPTS.min, max = Options::MAX_ATTEMPTS.max))]
     pub max_attempts: i32,
-    /// The pause after the first try; each one after it is twice as long. 10ms to 24h.
+    /// The pause after the first attempt; each further pause is twice as long. 10ms to 24h.
     #[serde(default = "default_first_pause")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_first_pause()))]
     #[x_kube(validation = within(Options::FIRST_PAUSE))]
     pub first_pause: String,
-    /// The longest pause between two tries. 10ms to 24h.
+    /// The longest pause between two attempts. 10ms to 24h.
     #[serde(default = "default_longest_pause")]
     #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = default_longest_pause()))]
     #[x_kube(validation = within(Options::LONGEST_PAUSE))]
@@ -232,17 +232,17 @@ impl Default for RetrySpec {
     }
 }
 
-/// What the leader last saw. Written when a condition changes, and every few seconds while numbers do.
+/// The state that the leader last observed. Written when a condition changes, and every few seconds while numbers change.
 ///
-/// Until a leader has looked, `observedGeneration` is -1, so that an empty status is not taken for a current one.
+/// Until a leader has reported, `observedGeneration` is -1, so that an object without a status does not pass for an up-to-date one.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = { "observedGeneration": -1 }))]
 pub struct OutboxPublisherStatus {
-    /// The `metadata.generation` that the rest is about.
+    /// The `metadata.generation` that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`: it does what its spec says. `Publishing`: messages flow. `Degraded`: it publishes, and somebody should look.
+    /// `Ready`: it does what its spec says. `Publishing`: messages are published. `Degraded`: it publishes, but needs attention.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -252,19 +252,19 @@ pub struct OutboxPublisherStatus {
     /// The fencing epoch in the outbox's database: it rises with each change of leader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
-    /// Messages that wait to be published, counted up to 100,000.
+    /// The number of pending messages, counted up to 100,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<i64>,
-    /// Messages that were given up, and hold back what follows them in their aggregates.
+    /// The number of dead messages, which hold back later messages of their aggregates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<i64>,
-    /// How long the oldest waiting message has waited: `0s`, `4s`, `2m`, `3h`.
+    /// How long the oldest pending message has been waiting: `0s`, `4s`, `2m`, `3h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_pending_age: Option<String>,
-    /// Messages published since the object was created, without those of a crashed leader's last seconds.
+    /// The number of messages published since the object was created, without those of a crashed leader's last seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<i64>,
-    /// What last went wrong; it stays after everything is well again.
+    /// The latest error; it is kept after recovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
     /// The last redrive of dead messages.
@@ -276,31 +276,31 @@ pub struct OutboxPublisherStatus {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastError {
-    /// What went wrong.
+    /// The error message.
     pub message: String,
-    /// When it was first seen.
+    /// When it first occurred.
     pub time: Time,
 }
 
-/// What became of the annotation `outbox.shop.dev/redrive`.
+/// The result of the annotation `outbox.shop.dev/redrive`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RedriveStatus {
     /// The annotation's value.
     pub nonce: String,
-    /// How many messages are tried again.
+    /// The number of redriven messages.
     pub count: i64,
     /// When it was done.
     pub time: Time,
 }
 
-/// What a duration has to be, in words.
+/// The description of a valid duration.
 pub(crate) fn words(bounds: Bounds<Duration>) -> String {
     let (min, max) = (duration::write(bounds.min), duration::write(bounds.max));
     format!("a duration from {min} to {max}, written with h, m, s and ms: 1h30m, 250ms")
 }
 
-/// `duration()` fails on what it cannot hold, and would complain about types instead of bounds.
+/// `duration()` fails for values that it cannot hold, with an error about types instead of limits.
 fn within(bounds: Bounds<Duration>) -> Rule {
     let (min, max) = (duration::write(bounds.min), duration::write(bounds.max));
     Rule::new(format!(
@@ -313,7 +313,7 @@ pub(crate) const PAUSES_IN_ORDER: &str = "firstPause is at most longestPause";
 pub(crate) const NOT_RESERVED: &str = "names that begin with amq. are the broker's own";
 pub(crate) const SHORT: &str = "at most 255 bytes: letters beyond ASCII count more than once";
 
-/// A duration that CEL cannot hold is refused by a rule of its own.
+/// A duration that CEL cannot hold is refused by a separate rule.
 fn pauses_in_order() -> Rule {
     Rule::new(format!(
         "!self.firstPause.matches('{HELD}') || !self.longestPause.matches('{HELD}') || \
@@ -322,12 +322,12 @@ fn pauses_in_order() -> Rule {
     .message(PAUSES_IN_ORDER)
 }
 
-/// The broker lets nobody declare such names.
+/// The broker reserves these names.
 fn not_reserved() -> Rule {
     Rule::new("!self.startsWith('amq.')").message(NOT_RESERVED)
 }
 
-/// AMQP's short texts are counted in bytes, a schema's in characters.
+/// AMQP limits short strings in bytes, a schema in characters.
 fn short() -> Rule {
     Rule::new("size(bytes(self)) <= 255").message(SHORT)
 }

@@ -166,17 +166,16 @@ async fn a_tools_help_names_the_databases_variables_alone() {
     Usage: outbox-controller list [OPTIONS] --database-url <DATABASE_URL>
 
     Options:
-          --dead                         Rows that were given up; the default
+          --dead                         Dead rows; the default
           --pending                      Rows that wait to be published
           --sent                         Rows that were sent and are still kept
           --aggregate <TYPE/ID>          Rows of one aggregate only, such as order/0198c0de-…
           --after <ID>                   Only rows with a higher id, such as the last one of the previous page
                                          [default: 0]
-          --limit <LIMIT>                How many at most, 1 to 1000 [default: 100]
-          --json                         One JSON object a line, for scripts
-          --database-url <DATABASE_URL>  The database that the outbox is in [env: OUTBOX_DATABASE_URL]
-          --schema <SCHEMA>              The schema that the outbox is in (PostgreSQL) [env: OUTBOX_SCHEMA=]
-                                         [default: orders]
+          --limit <LIMIT>                The maximum number of rows, 1 to 1000 [default: 100]
+          --json                         Print one JSON object per line, for scripts
+          --database-url <DATABASE_URL>  The outbox's database [env: OUTBOX_DATABASE_URL]
+          --schema <SCHEMA>              The outbox's schema (PostgreSQL) [env: OUTBOX_SCHEMA=] [default: orders]
       -h, --help                         Print help
 
     Every variable NAME can also be given as NAME_FILE, the path of a file with the value, such as a mounted
@@ -192,10 +191,9 @@ async fn a_tools_help_names_the_databases_variables_alone() {
 
     Options:
           --all                          All dead rows
-          --json                         One JSON object a line, for scripts
-          --database-url <DATABASE_URL>  The database that the outbox is in [env: OUTBOX_DATABASE_URL]
-          --schema <SCHEMA>              The schema that the outbox is in (PostgreSQL) [env: OUTBOX_SCHEMA=]
-                                         [default: orders]
+          --json                         Print one JSON object per line, for scripts
+          --database-url <DATABASE_URL>  The outbox's database [env: OUTBOX_DATABASE_URL]
+          --schema <SCHEMA>              The outbox's schema (PostgreSQL) [env: OUTBOX_SCHEMA=] [default: orders]
       -h, --help                         Print help
 
     Every variable NAME can also be given as NAME_FILE, the path of a file with the value, such as a mounted

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use shop_outbox::{Bounds, Options};
 
-/// The longest lease that is believed. A record may claim more, by mistake or malice; nobody waits longer than this.
+/// The longest lease that is respected. A record may claim more, by mistake or malice; followers wait no longer than this.
 pub(super) const LONGEST: Duration = Options::LEASE.max;
 
-/// How long a leader that cannot renew its Lease goes on. A Lease lasts longer, so the highest value is below the longest Lease.
+/// How long a leader that cannot renew its Lease keeps publishing. A Lease lasts longer, so the highest value is below the longest Lease.
 pub(crate) const RENEW_DEADLINE: Bounds<Duration> =
     Bounds { min: Duration::from_secs(2), max: Duration::from_secs(299), default: Duration::from_secs(10) };
 
@@ -15,7 +15,7 @@ pub(crate) const RENEW_DEADLINE: Bounds<Duration> =
 pub(crate) const RETRY_PERIOD: Bounds<Duration> =
     Bounds { min: Duration::from_secs(1), max: Duration::from_secs(100), default: Duration::from_secs(2) };
 
-/// How much longer than the retry period a follower may wait between two looks, so that followers do not all look at the same time.
+/// How much longer than the retry period a follower may wait between two reads, so that followers do not all read at the same time.
 pub(super) const JITTER: f64 = 1.2;
 
 /// The timing of an election.

@@ -2,8 +2,8 @@
 //! that holds its Lease publishes, and the others stand by.
 //!
 //! [`supervisor`] keeps a [`worker`] for each object, and the worker's file reads as the stages of a round: look up what the object
-//! refers to ([`secrets`]), [`validate`] both, build a [`plan`], have it carried out ([`publishing`]), and say how things are
-//! ([`snapshot`]), which [`report`] brings to the API server.
+//! refers to ([`secrets`]), [`validate`] both, build a [`plan`], carry it out ([`publishing`]), and publish the state
+//! as a [`snapshot`], which [`report`] writes to the API server.
 
 mod context;
 mod object;
@@ -61,7 +61,7 @@ pub struct KubernetesConfig {
         value_parser = within::<u64>(LEASE_SECONDS)
     )]
     pub lease_seconds: u64,
-    /// How long a leader goes on that cannot renew its Lease, in seconds; must be shorter than the Lease
+    /// How long a leader that cannot renew its Lease keeps publishing, in seconds; must be shorter than the Lease
     #[arg(
         long,
         env = "OUTBOX_RENEW_DEADLINE_SECONDS",
@@ -104,13 +104,13 @@ impl Service for KubernetesController {
         )
         .context("OUTBOX_LEASE_SECONDS, OUTBOX_RENEW_DEADLINE_SECONDS and OUTBOX_RETRY_PERIOD_SECONDS")?;
         let mut access = kube::Config::infer().await.context("no way to a Kubernetes API is configured")?;
-        // It would be HTTPS_PROXY, which is meant for what is outside the cluster.
+        // HTTPS_PROXY would be used, which is meant for addresses outside the cluster.
         access.proxy_url = None;
         access.connect_timeout = Some(CONNECT);
         access.read_timeout = Some(SILENCE);
-        // A connection is used again after it was idle for long.
+        // Connections are reused after long idle times.
         access.reset_reader_on_write = true;
-        // Every caller tries again by itself, at its own pace.
+        // Every caller retries with its own back-off.
         access.default_retry = false;
         let namespace = config.namespace.unwrap_or_else(|| access.default_namespace.clone());
         let client = Client::try_from(access).context("the Kubernetes API")?;
@@ -137,7 +137,7 @@ impl Service for KubernetesController {
     }
 }
 
-/// Ready means: it knows the objects, and so can take over. If the API server is away later, the controller waits for it.
+/// Ready means that it knows the objects, and so can take over. If the API server is away later, the controller waits for it.
 fn depends_on(health: &Health, state: tokio::sync::watch::Receiver<supervisor::State>) {
     let (listed, watched) = (state.clone(), state);
     health.requires("objects", move || {

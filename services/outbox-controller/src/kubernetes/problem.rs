@@ -1,6 +1,6 @@
-//! Why there is no plan of an object.
+//! Why an object has no plan.
 
-/// What to fix, in words for whoever wrote the object. Never a Secret's content.
+/// What to fix, for the object's author. Never contains a Secret's content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Problem {
     #[error("spec.{field}: {rule}")]

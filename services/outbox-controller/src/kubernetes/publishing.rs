@@ -21,11 +21,11 @@ const STAY_WARM: Duration = Duration::from_secs(30);
 /// When to try again to make a publisher that could not be made.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
-/// What carries out a plan, if anything does.
+/// The publisher that carries out a plan, if there is one.
 #[derive(Default)]
 pub(super) struct Publishing {
     at_work: Option<AtWork>,
-    /// After a failure, when to try again.
+    /// After a failure, nothing is retried before this time.
     retry: Option<Instant>,
 }
 
@@ -42,7 +42,7 @@ impl Publishing {
         Some(Running { store: at_work.store.clone(), progress })
     }
 
-    /// Brings what is at work in line with `plan`. Never waits: a publisher with another plan is told to finish the window in
+    /// Applies `plan`. Never waits: a publisher with another plan is told to finish the window in
     /// flight, and the next begins once [`Publishing::changed`] has returned because that one ended.
     pub(super) fn apply(&mut self, plan: Option<&Plan>, begin: impl FnOnce(&Plan) -> anyhow::Result<AtWork>) {
         match (&self.at_work, plan) {
@@ -64,7 +64,7 @@ impl Publishing {
         }
     }
 
-    /// Works on, until there is progress to look at, or it has ended, or may be tried again. May be cancelled.
+    /// Waits until there is new progress, or the publisher has ended, or may be retried. May be cancelled.
     pub(super) async fn changed(&mut self) {
         let Some(at_work) = &mut self.at_work else {
             return match self.retry {

@@ -1,4 +1,4 @@
-//! The Secrets that an object names: what is in them now, and whether that has changed. Each is watched by its name alone, which a
+//! The Secrets that an object names: their content, and whether it has changed. Each is watched by name, which a
 //! Role can allow without allowing all others.
 
 use std::collections::BTreeMap;
@@ -15,14 +15,14 @@ use crate::{following, object::OutboxPublisher};
 pub(super) enum Seen {
     /// There is none.
     Absent,
-    /// The controller may not look.
+    /// The controller has no right to read it.
     Forbidden,
-    /// The API server has never answered; why not.
+    /// The API server has never answered, and why.
     Unknown(String),
     Secret(BTreeMap<String, ByteString>),
 }
 
-/// An object, and what the Secrets hold that it names.
+/// An object, and the content of its Secrets.
 #[derive(Clone, Copy)]
 pub(super) struct References<'a> {
     pub(super) object: &'a OutboxPublisher,

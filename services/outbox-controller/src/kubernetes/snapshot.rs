@@ -1,4 +1,4 @@
-//! What is known of one object at one moment.
+//! What is known about one object at one moment.
 //!
 //! The object's worker alone writes it, and always as a whole: nobody ever sees the plan of one object beside the publisher of
 //! another.
@@ -13,7 +13,7 @@ use super::{object::Object, plan::Plan, problem::Problem};
 /// A renewal may come at the very moment at which the tenure ends, and changes nothing but that end. So look again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What there is of an object.
+/// The state of an object.
 #[derive(Clone)]
 pub(super) struct Snapshot {
     /// As it was last seen.
@@ -39,7 +39,7 @@ pub(super) struct Planned {
 #[derive(Clone)]
 pub(super) struct Running {
     pub(super) store: Store,
-    /// Where the publisher stands; `None` while it is paused.
+    /// The publisher's progress; `None` while it is paused.
     pub(super) progress: Option<Progress>,
 }
 

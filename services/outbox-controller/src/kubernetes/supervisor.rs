@@ -20,7 +20,7 @@ const AFTER_A_PANIC: Duration = Duration::from_secs(5);
 /// Longer than a watch waits before it is tried again.
 const RECENT: Duration = Duration::from_secs(30);
 
-/// How the supervisor is, for readiness.
+/// The supervisor's state, for readiness.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     /// The objects were listed once.
@@ -118,7 +118,7 @@ impl Supervisor {
         }
         match self.workers.get_mut(&name) {
             None => self.start(object),
-            // Created again under the same name: this is another object, with an election of its own.
+            // Created again under the same name: this is a new object, with its own election.
             Some(worker) if worker.next.is_some() || worker.object.borrow().uid() != object.uid() => {
                 self.end(&name, Some(object));
             }
@@ -144,7 +144,7 @@ impl Supervisor {
         });
     }
 
-    /// Stops the worker of `name`; `next` is what its object is to be followed by.
+    /// Stops the worker of `name`; `next` is the object that replaces its own, if any.
     fn end(&mut self, name: &str, next: Option<Object>) {
         if let Some(worker) = self.workers.get_mut(name) {
             worker.next = Some(next);

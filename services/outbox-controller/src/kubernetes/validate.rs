@@ -1,5 +1,5 @@
-//! Whether an object keeps the rules of its definition, for an API server that has not checked them, and whether its Secrets hold
-//! what it names. No I/O.
+//! Checks an object against the rules of its definition, which old API servers do not check, and whether its Secrets contain
+//! the named keys. No I/O.
 
 use std::{fmt, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     object::{self, OutboxPublisher, OutboxPublisherSpec},
 };
 
-/// How many of a Secret's keys are named beside the one that is not there.
+/// How many of a Secret's keys an error names besides the missing one.
 const NAMED_KEYS: usize = 10;
 
 pub(super) const DATABASE: &str = "spec.database.secretRef";

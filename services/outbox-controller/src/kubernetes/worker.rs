@@ -1,4 +1,4 @@
-//! One object's worker: brings what runs in line with what the object says, over and over.
+//! One object's worker: keeps what runs in line with the object's spec.
 //!
 //! [`Worker::reconcile`] reads from top to bottom as five stages: dereference → validate → build → apply → status. No stage waits
 //! for anything: what takes time goes on beside the loop, and each change starts the next round, be it of the object, of a
@@ -142,7 +142,7 @@ impl Worker {
         self.publishing.apply(plan, |plan| AtWork::begin(plan, name, context, snapshots.subscribe(), stop));
     }
 
-    /// Says how things are now: whoever follows sees all of it or none.
+    /// Publishes the current state as a whole: readers never see a part of it.
     fn status(&self, object: Object, standing: &Standing) {
         self.snapshot.send_replace(Snapshot {
             object,

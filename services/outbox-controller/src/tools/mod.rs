@@ -1,7 +1,7 @@
-//! The operator's tools: look at the outbox, redrive dead rows, or discard them. They need nothing but the database, so they work
+//! The operator's tools: inspect the outbox, redrive dead rows, or discard them. They need only the database, so they work
 //! while the broker is away and while a publisher is at work.
 //!
-//! Standard output is for what was asked for, a table or one JSON object per line; standard error is for remarks.
+//! The result goes to standard output, as a table or one JSON object per line; remarks go to standard error.
 
 mod text;
 
@@ -41,7 +41,7 @@ pub enum Tool {
 #[derive(Args)]
 #[command(group = ArgGroup::new("status"))]
 pub struct List {
-    /// Rows that were given up; the default
+    /// Dead rows; the default
     #[arg(long, group = "status")]
     dead: bool,
     /// Rows that wait to be published
@@ -56,7 +56,7 @@ pub struct List {
     /// Only rows with a higher id, such as the last one of the previous page
     #[arg(long, value_name = "ID", default_value_t = 0)]
     after: i64,
-    /// How many at most, 1 to 1000
+    /// The maximum number of rows, 1 to 1000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(RowFilter::MAX_LIMIT)))]
     limit: u32,
     #[command(flatten)]
@@ -108,7 +108,7 @@ pub struct Stats {
 
 #[derive(Args)]
 struct Output {
-    /// One JSON object a line, for scripts
+    /// Print one JSON object per line, for scripts
     #[arg(long)]
     json: bool,
 }

@@ -5,7 +5,7 @@ use shop_runtime::table::{columns, fields, time};
 
 /// An error takes no more of a line than this.
 const LONGEST_ERROR: usize = 60;
-/// As far as the outbox counts.
+/// How far the outbox counts.
 const COUNTED: i64 = 100_000;
 
 /// A table of rows of one status; nothing for no rows.
@@ -29,7 +29,7 @@ pub(super) fn rows(rows: &[RowSummary]) -> String {
     columns(&std::iter::once(head.collect()).chain(body).collect::<Vec<_>>())
 }
 
-/// A row whole, a line for each field that it has.
+/// A complete row, with a line for each field.
 pub(super) fn row(row: &FullRow) -> String {
     let FullRow { summary, headers, payload } = row;
     let lines = [
@@ -51,7 +51,7 @@ pub(super) fn row(row: &FullRow) -> String {
     fields(lines)
 }
 
-/// What the outbox holds, and who publishes it.
+/// The outbox's numbers, and its publisher.
 pub(super) fn overview(overview: &Overview) -> String {
     let Overview { stats, sent, leader } = overview;
     let count = |count: i64| if count < COUNTED { count.to_string() } else { format!("{COUNTED} or more") };

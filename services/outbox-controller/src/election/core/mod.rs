@@ -1,4 +1,4 @@
-//! Who is the leader, decided from what was seen and when: no I/O, no clock, no randomness of its own.
+//! Decides who is the leader, from what was observed and when: without I/O, clock or randomness.
 //!
 //! The rules are client-go's (k8s.io/client-go/tools/leaderelection). Whether a holder is still alive is judged only
 //! by when this process last saw the record change; what the record says of time is compared, never believed. Every
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::timing::{JITTER, Settings};
 
-/// Looks that hints may bring forward between two that are due anyway: a Lease that flaps must not make a storm.
+/// How many reads hints may bring forward between two scheduled ones: a flapping Lease must not cause a storm of requests.
 const EARLY_LOOKS: u8 = 5;
 
-/// Writes per round: a conflict is a reason to look again at once, a second one to wait.
+/// Writes per round: after one conflict it reads again at once, after a second one it waits.
 const WRITES_PER_ROUND: u8 = 2;
 
 /// Local time on a clock that counts suspension, and a random number in 0..1 for what is decided at that time.
@@ -23,10 +23,10 @@ pub(super) struct Moment {
     pub(super) chance: f64,
 }
 
-/// What a Lease says. The times are only compared.
+/// The content of a Lease. Its times are only compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Empty: nobody's.
+    /// Empty: no holder.
     pub(super) holder: String,
     pub(super) seconds: Option<i32>,
     pub(super) transitions: i32,
@@ -41,7 +41,7 @@ pub(super) struct Found {
     pub(super) record: Record,
 }
 
-/// What to ask the API server.
+/// A request to the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Look,
@@ -59,16 +59,16 @@ pub(super) struct Write {
     pub(super) keep_acquired: bool,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The record as it is: read or just written.
+    /// The current record, read or just written.
     Found(Found),
     /// There is no Lease.
     Missing,
-    /// It is no longer, or no longer absent, as the write assumed.
+    /// A conflict: the record has changed, or exists by now.
     Conflict,
-    /// Refused, or not known whether done.
+    /// Refused, or with an unknown outcome.
     Failed,
 }
 
@@ -76,7 +76,7 @@ pub(super) enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Ask(Request),
-    /// Nothing before this time, unless something happens.
+    /// Wait until this time, unless something happens.
     Rest(Duration),
     /// Stopped, and no longer the holder.
     Done,
@@ -90,7 +90,7 @@ pub(super) struct Tenure {
     pub(super) asked: Duration,
 }
 
-/// What is known of the Lease.
+/// What is known about the Lease.
 #[derive(Clone, Debug)]
 struct Seen {
     record: Record,
@@ -113,20 +113,20 @@ pub(super) struct Core {
     identity: String,
     settings: Settings,
     seen: Option<Seen>,
-    /// What the watch last reported, and when. Never believed by itself: it may be late.
+    /// What the watch last reported, and when. It is only a hint, because it may be late.
     hint: Option<(Option<Record>, Duration)>,
-    /// Whether the hint came after the last look was asked for.
+    /// Whether the hint arrived after the last read was requested.
     hint_is_news: bool,
     tenure: Option<Tenure>,
     /// The number of the last one.
     tenures: u64,
     next: Next,
-    /// When the round that is on began.
+    /// When the current round began.
     round: Duration,
     writes: u8,
     early: u8,
     asked: Option<(Request, Duration)>,
-    /// A write of ours may or may not have been done.
+    /// Whether the outcome of one of our writes is unknown.
     uncertain: bool,
     stopping: bool,
 }
@@ -166,7 +166,7 @@ impl Core {
         Some(self.tenure?.asked + self.tenure_lasts())
     }
 
-    /// The leader, as far as is known.
+    /// The leader, if known.
     pub(super) fn holder(&self, now: Duration) -> Option<&str> {
         let seen = self.seen.as_ref().filter(|seen| seen.version.is_some())?;
         let holder = seen.record.holder.as_str();
@@ -211,7 +211,7 @@ impl Core {
         Step::Ask(request)
     }
 
-    /// Takes the answer to what [`Core::step`] asked last.
+    /// Processes the answer to the last request of [`Core::step`].
     pub(super) fn answer(&mut self, answer: Answer, at: Moment) {
         self.tenure = self.tenure(at.now);
         let Some((request, asked)) = self.asked.take() else { return };
@@ -254,7 +254,7 @@ impl Core {
         }
     }
 
-    /// Takes what a watch has reported: the Lease as it was at some time, or that it was deleted.
+    /// Processes a report of the watch: an earlier state of the Lease, or its deletion.
     pub(super) fn hint(&mut self, record: Option<Record>, now: Duration) {
         if !self.hint.as_ref().is_some_and(|(known, _)| *known == record) {
             self.hint = Some((record, now));
@@ -265,7 +265,7 @@ impl Core {
         }
     }
 
-    /// Whether the last hint names another holder than the one that is known.
+    /// Whether the last hint names a different holder.
     fn is_contradicted(&self) -> bool {
         let Some((hint, _)) = &self.hint else { return false };
         let known = self.seen.as_ref().filter(|seen| seen.version.is_some());
@@ -280,7 +280,7 @@ impl Core {
         }
     }
 
-    /// A leader writes over what it wrote last; everybody else looks first.
+    /// A leader replaces what it wrote last; everybody else reads first.
     fn begin_round(&mut self, now: Duration) {
         self.round = now;
         self.writes = 0;
@@ -308,7 +308,7 @@ impl Core {
         self.tenures = number;
     }
 
-    /// What to write now: `None` if the Lease is another's (when stopping: not ours).
+    /// What to write now: `None` if somebody else holds the Lease (or, when stopping, if it is not ours).
     fn write(&self, now: Duration) -> Option<Write> {
         let mut write = Write {
             over: None,
@@ -337,7 +337,7 @@ impl Core {
         Some(write)
     }
 
-    /// When the time of its holder is over; `None` if nobody holds it.
+    /// When its holder's time is over; `None` without a holder.
     fn taken_until(&self, seen: &Seen) -> Option<Duration> {
         let taken = !seen.record.holder.is_empty();
         taken.then(|| seen.since + self.settings.patience(seen.record.seconds))

@@ -16,18 +16,18 @@ use super::{
 };
 use crate::following;
 
-/// How long giving the Lease back may take when stopping; after that it runs out by itself.
+/// How long giving the Lease back may take when stopping; after that it expires.
 const RELEASE: Duration = Duration::from_secs(2);
 
 /// The longest sleep: the timers of tokio do not count suspension, so a machine that slept is noticed this late.
 const NAP: Duration = Duration::from_secs(1);
 
-/// Which side of the election this process is on.
+/// Whether this process is the leader or a follower.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Standing {
     /// It is the leader, by this tenure: a new one each time that it becomes the leader, so that a loss in between is seen.
     Leader(Tenure),
-    /// Another is the leader, as far as is known, or nobody.
+    /// Another process is the leader, if known, or nobody.
     Follower { leader: Option<String> },
 }
 
@@ -63,14 +63,14 @@ impl Elector {
         Self { remote, identity, settings, standing }
     }
 
-    /// On which side of the election this process is.
+    /// Whether this process is the leader or a follower.
     pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.subscribe()
     }
 
     /// Takes part in the election until `stop`, then gives the Lease back if it is ours, within two seconds.
     ///
-    /// Whoever works under the tenure must have finished before `stop`: another may be the leader a moment later.
+    /// All work under the tenure must have finished before `stop`, because another process may be the leader a moment later.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let Self { remote, identity, settings, standing } = self;
         let hints = hints(&remote);
@@ -90,7 +90,7 @@ impl Elector {
     }
 }
 
-/// For ever.
+/// Waits forever.
 async fn take_part(
     core: &mut Core,
     requests: &mut Requests,
@@ -197,7 +197,7 @@ impl Requests {
     }
 }
 
-/// Announces on which side of the election this process is.
+/// Announces whether this process is the leader or a follower.
 struct Announcer {
     name: String,
     identity: String,
@@ -207,7 +207,7 @@ struct Announcer {
 }
 
 impl Announcer {
-    /// Brings what others see in line with the core.
+    /// Updates the announcement to the core's state.
     fn announce(&mut self, core: &Core) {
         let now = boottime();
         let before = self.standing.borrow().clone();

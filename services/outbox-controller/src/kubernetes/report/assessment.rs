@@ -1,4 +1,4 @@
-//! How an object is doing, as conditions and Events. No I/O, no clock.
+//! Derives an object's conditions and Events from its state. No I/O, no clock.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const DEGRADED: &str = "Degraded";
 const STARTING: &str = "Starting";
 const NO_LEADER: &str = "NoLeader";
 
-/// How things are with an object.
+/// The state of an object.
 pub(super) struct Situation<'a> {
     pub(super) planned: &'a Result<Plan, Problem>,
     /// Its publisher is at work, and reaches database and broker.
@@ -47,9 +47,9 @@ pub(super) struct Assessment {
     pub(super) publishing: Finding,
     pub(super) degraded: Finding,
     dead: i64,
-    /// It may be over in a moment, and is not worth reporting until it has lasted.
+    /// It may be over in a moment, and is only reported if it lasts.
     pub(super) passing: bool,
-    /// A first installation may mend it by itself: the object is often there before what it refers to.
+    /// During a first installation it may resolve itself: the object often exists before what it refers to.
     pub(super) may_be_early: bool,
 }
 
@@ -122,7 +122,7 @@ impl Assessment {
         self.findings().map(condition).into()
     }
 
-    /// The Event about what is in the way, if anything is.
+    /// The Event about what prevents publishing, if anything does.
     pub(super) fn warning(&self) -> Option<Notice> {
         let warning = !self.ready.holds && !self.is_starting();
         warning.then(|| Notice { warning, reason: self.ready.reason, note: self.ready.message.clone() })
@@ -165,7 +165,7 @@ pub(super) fn nobody_leads(before: &[Condition], now: &Time) -> Vec<Condition> {
     before.iter().map(unknown).collect()
 }
 
-/// What is in the way, and what somebody could do about it.
+/// What prevents publishing, and what can be done about it.
 fn explain(plan: &Plan, trouble: &Trouble) -> (&'static str, String) {
     match trouble {
         Trouble::NoOutbox(error) => no_outbox(plan, error),

@@ -1,4 +1,4 @@
-//! What a leader knows of its object from one look to the next. No I/O.
+//! What a leader remembers about its object between two reports. No I/O.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::object::{OutboxPublisherStatus, RedriveStatus};
 
-/// How long trouble lasts before it is reported: a connection that was replaced is no news.
+/// How long a problem must last before it is reported: a replaced connection is not worth reporting.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 /// For how long there are no Warnings about an object that has never worked: a first installation creates everything at once.
 const GRACE: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ pub(super) struct Memory {
     pub(super) tried: Option<(Instant, bool)>,
     /// What `status.published` was when our own count was zero.
     pub(super) published_before: i64,
-    /// As last looked at.
+    /// The last observation.
     pub(super) progress: Progress,
     /// What was counted while no publisher counts, when, and how long that took.
     pub(super) counted: Option<(Stats, Instant, Duration)>,
@@ -96,7 +96,7 @@ impl Memory {
             self.troubled = None;
             return None;
         }
-        // Of one trouble after another the first counts: what goes back and forth between two is to be reported, too.
+        // Consecutive problems count from the first one, so that alternating between two is reported, too.
         let starting = assessment.is_starting();
         let before = self.troubled.filter(|(_, was_starting)| *was_starting == starting);
         let (since, _) = *self.troubled.insert(before.unwrap_or_else(|| (Instant::now(), starting)));

@@ -34,9 +34,9 @@ const MANAGER: &str = "outbox-controller";
 const PACE: Duration = Duration::from_secs(5);
 /// How often it is checked that what waits is counted, where no publisher counts it.
 const NEXT_COUNT: Duration = Duration::from_secs(2);
-/// How long an Event, or a look into the database, may take.
+/// How long an Event, or a database query, may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long the last word of a leader that stops may take: its successor waits for it.
+/// How long a stopping leader's final status may take: its successor waits for it.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// Reports on one object.
@@ -83,7 +83,7 @@ impl Reporter {
         }
     }
 
-    /// The last word of a leader that stops: that it is the leader no longer. Nobody waits for it for long.
+    /// Writes the final status of a stopping leader: that it is no longer the leader. The time for this is limited.
     pub(super) async fn leave(self) {
         let Self { desk, memory } = self;
         let tenure = desk.snapshots.borrow().tenure.clone();
@@ -121,7 +121,7 @@ impl Desk {
         self.report(&Notice { warning: false, reason: "LeaderElected", note }).await;
     }
 
-    /// Writes the last word.
+    /// Writes the final status.
     async fn say_last(&self, memory: &mut Memory, tenure: &Tenure) -> anyhow::Result<()> {
         let word = |memory: &Memory| last_word(&memory.written, self.published_in_all(memory), self.now());
         anyhow::ensure!(!tenure.is_over(), "another replica may be the leader");
@@ -134,7 +134,7 @@ impl Desk {
         self.write(memory, word(memory)).await
     }
 
-    /// Looks at everything, and writes what has changed. Returns for how long that holds if nothing happens.
+    /// Checks everything, and writes what has changed. Returns how long that is valid if nothing happens.
     async fn look(&mut self, memory: &mut Memory, tenure: &Tenure) -> Duration {
         let snapshot = self.snapshots.borrow_and_update().clone();
         memory.adopt(&snapshot.object);
@@ -252,7 +252,7 @@ impl Desk {
         memory.grace(assessment, age)
     }
 
-    /// Has all that are dead now tried again, once for each nonce.
+    /// Redrives all messages that are dead now, once for each nonce.
     async fn redrive_if_asked(&self, memory: &mut Memory, running: &Running) {
         let nonce = self.snapshots.borrow().object.redrive().map(str::to_owned);
         let Some(nonce) = nonce.filter(|nonce| !memory.has_redriven(nonce)) else { return };

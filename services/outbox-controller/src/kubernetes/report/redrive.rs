@@ -1,4 +1,4 @@
-//! Has dead messages tried again.
+//! Redrives dead messages.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Dead messages redriven by one statement.
 const CHUNK: u32 = 500;
 
-/// Has all messages tried again that are dead now; returns how many, or `None` when the database would not: then it is to be asked
-/// again.
+/// Redrives all messages that are dead now; returns their number, or `None` if the database failed and the redrive must be
+/// retried.
 pub(super) async fn redrive_all(store: &Store) -> Option<i64> {
     let (mut count, mut last) = (0, 0);
     loop {

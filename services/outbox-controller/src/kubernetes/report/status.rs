@@ -1,4 +1,4 @@
-//! The status of one object: what it should say, and how it is read and written.
+//! The status of one object: its content, and how it is read and written.
 
 use std::time::Duration;
 
@@ -78,9 +78,9 @@ fn content(DeserializeGuard(object): DeserializeGuard<OutboxPublisher>) -> Versi
 pub(super) struct Parts<'a> {
     pub(super) leader: &'a str,
     pub(super) memory: &'a Memory,
-    /// Published since the object was made.
+    /// Published since the object was created.
     pub(super) published: i64,
-    /// What to say of the generation, or nothing new while it is not worth reporting what is in the way.
+    /// The assessment of the generation; none while a problem is not yet worth reporting.
     pub(super) reported: Option<(&'a Assessment, Option<i64>)>,
     pub(super) now: Timestamp,
 }
