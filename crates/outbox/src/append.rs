@@ -12,22 +12,22 @@ use crate::{SqlxConnection, sql::append::APPEND, store::Statement, trace};
 /// An event to be published once the transaction that appends it has committed.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// By which consumers know a duplicate; a UUIDv7 is a good choice.
+    /// The id by which consumers recognise duplicates; a UUIDv7 is a good choice.
     pub id: Uuid,
     /// The kind of thing that changed, such as `order`.
     pub aggregate_type: String,
-    /// Which one. Messages with the same type and id are published in the order in which they were appended.
+    /// The aggregate's id. Messages with the same type and id are published in the order in which they were appended.
     pub aggregate_id: String,
     /// The aggregate's version after the change, for consumers that care about order.
     pub aggregate_version: i64,
     /// What happened, such as `order_created`. At most 255 bytes.
     pub event_type: String,
-    /// Where it goes, such as `order.created`. At most 255 bytes.
+    /// The routing key, such as `order.created`. At most 255 bytes.
     pub routing_key: String,
     /// The body, as JSON text: it reaches the broker byte for byte.
     pub payload: String,
-    /// Headers beside the outbox's own (`aggregate_type`, `aggregate_id`, `aggregate_version`, `traceparent` and
-    /// `tracestate`, which win). 32 KiB at most, with the outbox's own; a name has 255 bytes at most.
+    /// Headers in addition to the outbox's own (`aggregate_type`, `aggregate_id`, `aggregate_version`, `traceparent` and
+    /// `tracestate`, which take precedence). At most 32 KiB, including the outbox's own; names have at most 255 bytes.
     pub headers: BTreeMap<String, HeaderValue>,
     /// When it happened.
     pub created_at: DateTime<Utc>,
@@ -44,9 +44,9 @@ impl NewMessage {
     }
 }
 
-/// Appends `message` in the transaction that `connection` is, together with the current span's trace context.
+/// Appends `message` in the transaction of `connection`, together with the current span's trace context.
 ///
-/// Hold the aggregate's row lock before: ids are given out here, and only the lock makes the order of ids the order
+/// Hold the aggregate's row lock before the call: ids are given out here, and only the lock makes the order of ids the order
 /// of commits. Nothing is published unless the transaction commits.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub async fn append(
 
 /// `append` for services that use sqlx alone: `connection` is the transaction, `&mut *transaction`.
 ///
-/// Hold the aggregate's row lock before: ids are given out here, and only the lock makes the order of ids the order
+/// Hold the aggregate's row lock before the call: ids are given out here, and only the lock makes the order of ids the order
 /// of commits. Nothing is published unless the transaction commits.
 ///
 /// # Errors

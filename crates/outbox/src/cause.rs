@@ -1,5 +1,5 @@
-//! Why a database cannot be used, in words for people. A pool that has waited for a connection in vain says only that it has waited;
-//! the reason is asked for on a connection of its own.
+//! Why a database cannot be used, in words for people. A pool that timed out only reports the time-out;
+//! the reason is found out on a separate connection.
 
 use std::{io, time::Duration};
 
@@ -7,19 +7,19 @@ use sqlx::{Connection as _, Error, PgConnection, PgPool};
 
 use crate::{Pool, Refusal, Store, StoreError};
 
-/// How long a connection of our own may take to say what is wrong.
+/// How long the separate connection may take to find the reason.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is behind an error of the outbox's database.
+/// The cause of an error from the outbox's database.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
     /// For people.
     pub(crate) words: String,
-    /// The database is there, and the outbox is not.
+    /// The database is there, but the outbox is not.
     pub(crate) no_outbox: bool,
 }
 
-/// What is behind `error` of the database of `store`.
+/// Finds the cause of `error` from the database of `store`.
 pub(crate) async fn cause(store: &Store, error: &StoreError) -> Cause {
     match store.pool() {
         Pool::Postgres(pool) if error.is_pool_timeout() => behind_the_wait(store, pool).await,
@@ -46,7 +46,7 @@ async fn behind_the_wait(store: &Store, pool: &PgPool) -> Cause {
     Cause { words, no_outbox: false }
 }
 
-/// What an operator can act on comes first, the driver's own words after it.
+/// Puts what an operator can act on first, and the driver's own message after it.
 fn words(error: &Error) -> String {
     match error {
         Error::Io(error) => match error.kind() {
@@ -75,8 +75,8 @@ fn is_about_a_name(error: &io::Error) -> bool {
     error.to_string().contains("lookup address")
 }
 
-/// PostgreSQL's codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) of what is wrong with the server or with
-/// our right to use it.
+/// PostgreSQL's codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) for problems with the server or with
+/// our rights.
 fn meaning(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "it refuses the password",

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-/// A right that somebody has granted, with an end. Clones share one deadline: whoever grants the right extends or ends it, and
-/// whoever uses it checks it before each step.
+/// A right that was granted, with an end. Clones share one deadline: its grantor extends or ends it, and
+/// its user checks it before each step.
 ///
-/// Time is [`boottime`]'s, so that a machine that slept finds that its right has ended, whatever its wall clock says.
+/// It uses the time of [`boottime`], so that a machine that was suspended finds its right expired, whatever its wall clock says.
 #[derive(Clone, Debug)]
 pub struct Tenure(Arc<watch::Sender<Span>>);
 
-/// When the right was last asked for, and when it ends.
+/// When the right was last requested, and when it ends.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     asked: Duration,
@@ -25,23 +25,23 @@ impl Span {
 }
 
 impl Tenure {
-    /// A right that was asked for at `asked` (see [`boottime`]) and lasts for `lasting`. It counts from before the request was sent, so
-    /// that whoever granted it never believes that it ends earlier.
+    /// A right that was requested at `asked` (see [`boottime`]) and lasts for `lasting`. It counts from before the request was sent, so
+    /// that the grantor never believes that it ends earlier.
     pub fn new(asked: Duration, lasting: Duration) -> Self {
         Self(Arc::new(watch::Sender::new(Span::new(asked, lasting))))
     }
 
-    /// Makes it last for `lasting` from `asked` on.
+    /// Extends it to `lasting` after `asked`.
     pub fn extend(&self, asked: Duration, lasting: Duration) {
         self.0.send_replace(Span::new(asked, lasting));
     }
 
-    /// Ends it now: another has, or may have, what it was a right to.
+    /// Ends it now: somebody else has the right, or may have it.
     pub fn end(&self) {
         self.0.send_modify(|span| span.until = Duration::ZERO);
     }
 
-    /// How long it may still be relied on; zero when it has expired.
+    /// The remaining time; zero when it has expired.
     pub fn remaining(&self) -> Duration {
         self.0.borrow().until.saturating_sub(boottime())
     }
@@ -51,10 +51,10 @@ impl Tenure {
         self.remaining().is_zero()
     }
 
-    /// Waits until it has been extended by a request that was sent after `moment`: for ever, if it is not.
+    /// Waits until it has been extended by a request sent after `moment`: forever, if it never is.
     pub(crate) async fn confirmed_after(&self, moment: Duration) {
         let mut changes = self.0.subscribe();
-        // The sender is our own.
+        // We hold the sender ourselves.
         let _ = changes.wait_for(|span| span.asked > moment && !span.until.is_zero()).await;
     }
 
@@ -71,7 +71,7 @@ impl Tenure {
 }
 
 impl PartialEq for Tenure {
-    /// Whether it is the same one, not whether the two end together.
+    /// Whether it is the same right, not whether both end at the same time.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -79,18 +79,18 @@ impl PartialEq for Tenure {
 
 /// The database's lease, held by this publisher. Clones share it.
 ///
-/// The epoch guards every mark, in the same statement; the deadlines only save useless work, and limit how long a
-/// publisher that has lost its lease can go on publishing.
+/// The epoch guards every mark, in the same statement; the deadlines only avoid useless work, and limit how long a
+/// publisher that has lost its lease can keep publishing.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
     pub(crate) epoch: i64,
     /// How long the database's lease lasts.
     own: Tenure,
-    /// How long the right lasts that somebody else has granted, where the database does not decide who publishes.
+    /// How long the granted right lasts, if the database does not decide who publishes.
     tenure: Option<Tenure>,
 }
 
-/// Whether a write found this publisher still in its epoch.
+/// Whether a write found this publisher's epoch still valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Fence {
@@ -99,7 +99,7 @@ pub(crate) enum Fence {
 }
 
 impl Lease {
-    /// A lease on `epoch` that ends with the first of the two.
+    /// A lease with `epoch` that ends with the earlier of the two.
     pub(crate) fn new(epoch: i64, own: Tenure, tenure: Option<Tenure>) -> Self {
         Self { epoch, own, tenure }
     }
@@ -113,7 +113,7 @@ impl Lease {
         self.own.end();
     }
 
-    /// How long it may still be relied on; zero when it has expired.
+    /// The remaining time; zero when it has expired.
     pub(crate) fn remaining(&self) -> Duration {
         let tenure = self.tenure.as_ref().map_or(Duration::MAX, Tenure::remaining);
         self.own.remaining().min(tenure)
@@ -134,7 +134,7 @@ impl Lease {
     }
 }
 
-/// Time since boot, suspension included.
+/// The time since boot, including suspension.
 pub fn boottime() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;

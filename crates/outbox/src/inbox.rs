@@ -1,7 +1,7 @@
-//! The other end: a consumer's inbox, so that a message that arrives twice takes effect once.
+//! The receiving end: a consumer's inbox, so that a message that arrives twice takes effect once.
 //!
-//! A broker delivers at least once, and so does the publisher: after a crash, what was sent and not yet marked is sent
-//! again, with the same `message_id`. A consumer that writes its effect and the `message_id` in one transaction absorbs
+//! A broker delivers at least once, and so does the publisher: after a crash, messages that were sent but not yet marked are sent
+//! again, with the same `message_id`. A consumer that writes its effect and the `message_id` in one transaction handles
 //! that: whichever delivery commits first wins, and any other finds the id taken.
 //!
 //! ```
@@ -30,19 +30,19 @@ use crate::{
     store::Statement,
 };
 
-/// Whether a message has been here before.
+/// Whether a message has arrived before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Receipt {
-    /// It is new: its effect belongs into this transaction.
+    /// It is new: its effect belongs in this transaction.
     New,
-    /// Its effect has been committed already: acknowledge it and do nothing.
+    /// Its effect is already committed: acknowledge it and do nothing.
     Duplicate,
 }
 
-/// Takes `message_id` into the inbox of `consumer`, in the transaction that `connection` is.
+/// Records `message_id` in the inbox of `consumer`, in the transaction of `connection`.
 ///
-/// While another transaction has taken the same id and has not ended, this waits for it: it is a duplicate if that one
+/// If another transaction has recorded the same id and has not ended, this waits for it: the message is a duplicate if that one
 /// commits, and new if it rolls back.
 ///
 /// # Errors
@@ -78,9 +78,9 @@ fn receipt(inserted: u64) -> Receipt {
     if inserted == 1 { Receipt::New } else { Receipt::Duplicate }
 }
 
-/// Forgets at most `chunk` messages of all consumers that were received longer than `retention` ago; returns how many.
+/// Deletes at most `chunk` messages, of all consumers, that were received longer than `retention` ago; returns how many.
 ///
-/// Keep them for longer than a message can take to arrive again: the outbox's retention, and whatever may be replayed from
+/// Keep messages for longer than they can take to arrive again: the outbox's retention, and whatever may be replayed from
 /// a dead-letter queue.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
 //! A transactional outbox: an event is a row that commits with the change it announces, and a publisher carries
 //! every committed row to a broker, in order for each aggregate, and never loses one.
 //!
-//! Nothing here knows what the events are about, so any service can use it:
+//! This crate knows nothing about the events' content, so any service can use it:
 //!
 //! 1. its migrations include those of [`migration`];
 //! 2. its transactions, holding the aggregate's row lock, call `append` (sea-orm's) or [`append_sqlx`];
 //! 3. a [`Publisher`] of its [`Store`] runs beside it, in the same process or in another;
-//! 4. its consumers are handlers in the room [`consumer`], or keep an [`inbox`] of their own.
+//! 4. its consumers are handlers of a [`consumer`], or use the [`inbox`] themselves.
 //!
 //! A row is `pending` until the broker has confirmed it, then `sent`; a row that the broker keeps refusing becomes
 //! `dead` and holds back its own aggregate, and no other, until somebody redrives or discards it.
@@ -46,7 +46,7 @@ pub use store::{
 };
 pub use transaction::Transaction;
 
-/// The examples of the README are compiled.
+/// Compiles the examples in the README.
 #[cfg(all(doctest, feature = "sea-orm"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

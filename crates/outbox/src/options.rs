@@ -1,18 +1,18 @@
-//! How a publisher works, and between which limits. Every other place that names a limit (the command line, the Kubernetes object,
+//! A publisher's options and their limits. Everything else that states a limit (the command line, the Kubernetes object,
 //! the chart) takes it from here.
 
 use std::time::Duration;
 
 use crate::retry;
 
-/// The limits of an option, both included, and its value when nobody sets it.
+/// The limits of an option, both inclusive, and its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds<T> {
     /// The lowest value.
     pub min: T,
     /// The highest value.
     pub max: T,
-    /// The value when nobody sets it.
+    /// The default.
     pub default: T,
 }
 
@@ -23,36 +23,36 @@ impl<T: PartialOrd> Bounds<T> {
     }
 }
 
-/// How a publisher works. The defaults suit a shop; each field says what it trades.
+/// A publisher's options. The defaults suit a shop; each field says what it trades off.
 ///
-/// The constants are the limits that a program should hold its users to; a publisher itself does not check them.
+/// The constants are the limits that programs should enforce; a publisher itself does not check them.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who this is, in the lease: unique to the process.
+    /// The publisher's name in the lease: unique to the process.
     pub holder: String,
     /// AMQP `app_id` of every message.
     pub app_id: String,
     /// The batch: how many messages may be unconfirmed or unmarked at once, and so the most that a crash can duplicate. Half of
-    /// it is a window, which is published and confirmed together. More only adds latency: 100 to 500 saturates a broker.
+    /// it is a window, which is published and confirmed together. More only adds latency: 100 to 500 saturate a broker.
     pub batch_size: usize,
-    /// Bytes of payload that may be in memory at once, beyond the first message.
+    /// The maximum size of the payloads in memory, in bytes, beyond the first message.
     pub max_bytes: usize,
-    /// How often an idle publisher looks by itself; the commit's notification is what usually wakes it.
+    /// How often an idle publisher polls; usually a commit's notification wakes it.
     pub poll_interval: Duration,
     /// How long the broker may take to confirm a window.
     pub publish_deadline: Duration,
-    /// How long the lease lasts without renewal: the longest gap after a crash.
+    /// How long the lease lasts without renewal, and so the longest gap after a crash.
     pub lease: Duration,
     /// What happens to a row that the broker refuses.
     pub retry: RetryPolicy,
-    /// How long sent rows are kept; `None`: for ever.
+    /// How long sent rows are kept; `None`: forever.
     pub retention: Option<Duration>,
 }
 
 const HOUR: u64 = 3600;
 
 impl Options {
-    /// [`Options::batch_size`], in messages: two at least, because a batch is two windows.
+    /// [`Options::batch_size`], in messages: at least two, because a batch is two windows.
     pub const BATCH_SIZE: Bounds<usize> = Bounds { min: 2, max: 2000, default: 400 };
     /// [`Options::poll_interval`]
     pub const POLL_INTERVAL: Bounds<Duration> = Bounds {
@@ -72,7 +72,7 @@ impl Options {
         max: Duration::from_secs(300),
         default: Duration::from_secs(15),
     };
-    /// [`Options::retention`], where zero means for ever.
+    /// [`Options::retention`], where zero means forever.
     pub const RETENTION: Bounds<Duration> = Bounds {
         min: Duration::ZERO,
         max: Duration::from_secs(10 * 365 * 24 * HOUR),
@@ -93,7 +93,7 @@ impl Options {
         default: Duration::from_secs(300),
     };
 
-    /// The defaults, for a publisher that is known as `holder` and publishes as `app_id`.
+    /// The defaults, for a publisher called `holder` that publishes as `app_id`.
     pub fn new(holder: impl Into<String>, app_id: impl Into<String>) -> Self {
         Self {
             holder: holder.into(),
@@ -109,20 +109,20 @@ impl Options {
     }
 }
 
-/// When a row that the broker refused is tried again, and when it is given up: exponential back-off with a bound on the number of
-/// tries.
+/// When a row that the broker refused is retried, and when it is given up: exponential back-off with a limited number of
+/// attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How often a row is tried before it is dead. At least 1.
     pub max_attempts: u32,
-    /// The pause after the first failure; it doubles with each.
+    /// The pause after the first failure; it doubles with each further failure.
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Ten tries over about a quarter of an hour.
+    /// Ten attempts over about a quarter of an hour.
     fn default() -> Self {
         Self {
             max_attempts: Options::MAX_ATTEMPTS.default,
@@ -133,7 +133,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How long to wait after `failures` failures in a row, by a share that `seed` chooses; `None`: give the row up.
+    /// How long to wait after `failures` consecutive failures, with a share chosen by `seed`; `None`: give the row up.
     pub(crate) fn pause_after(&self, failures: u32, seed: u64) -> Option<Duration> {
         (failures < self.max_attempts).then(|| retry::pause(self.first, self.longest, failures, seed))
     }

@@ -1,14 +1,14 @@
-//! Pauses between tries, which grow with each failure in a row.
+//! Pauses between attempts, which grow with each consecutive failure.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// After so many doublings every pause is the longest.
+/// After this many doublings every pause is the longest.
 const DOUBLINGS: usize = 64;
 
-/// How long to wait after `failures` failures in a row: `first`, doubled with each failure after it, `longest` at most. `seed`
-/// chooses a share of that between half and all, so that what failed together is not tried together.
+/// How long to wait after `failures` consecutive failures: `first`, doubled with each further failure, at most `longest`. `seed`
+/// chooses a share between half and all of it, so that things that failed together are not retried together.
 pub(crate) fn pause(first: Duration, longest: Duration, failures: u32, seed: u64) -> Duration {
     // Half of each, because the jitter adds up to as much again.
     let pauses = ExponentialBuilder::new()

@@ -7,9 +7,9 @@ use sqlx::{Sqlite, SqlitePool};
 
 use crate::{Pool, Transaction, inbox};
 
-/// Where a consumer keeps its inbox and its effects.
+/// The database with a consumer's inbox and its effects.
 pub trait Database: Clone + Send + Sync + 'static {
-    /// What its handlers write in.
+    /// The transactions that handlers write in.
     type Transaction: Transaction + 'static;
 
     /// Begins a transaction that is going to write.
@@ -18,7 +18,7 @@ pub trait Database: Clone + Send + Sync + 'static {
     /// The database is away.
     fn begin(&self) -> impl Future<Output = Result<Self::Transaction, BoxError>> + Send;
 
-    /// Forgets at most `chunk` messages of the inbox that were received longer than `retention` ago, and returns how many.
+    /// Deletes at most `chunk` messages from the inbox that were received longer than `retention` ago, and returns how many.
     ///
     /// # Errors
     /// The database is away.
@@ -58,7 +58,7 @@ impl Database for PgPool {
 impl Database for SqlitePool {
     type Transaction = sqlx::Transaction<'static, Sqlite>;
 
-    /// SQLite takes its write lock at once: a transaction that began by reading would fail instead of waiting its turn.
+    /// SQLite takes its write lock at once: a transaction that began with a read would fail instead of waiting its turn.
     async fn begin(&self) -> Result<Self::Transaction, BoxError> {
         Ok(self.begin_with("BEGIN IMMEDIATE").await?)
     }

@@ -9,23 +9,23 @@ use uuid::Uuid;
 
 use crate::NewMessage;
 
-/// What an event changes in the database behind the transaction `T`. The fields of the type are its context.
+/// Handles one type of event in transactions of type `T`. The fields of the implementing type are its context.
 pub trait Handler<T>: Send + Sync + 'static {
     /// The payload, read from JSON. A payload that cannot be read goes to the dead letters at once.
     type Event: DeserializeOwned + Send;
     /// The AMQP `type` of the event, such as `order_created`.
     const EVENT_TYPE: &'static str;
-    /// The AMQP routing key of the event, such as `order.created`: by it, messages of publishers that set no type are known.
+    /// The AMQP routing key of the event, such as `order.created`: it identifies messages from publishers that set no type.
     const ROUTING_KEY: &'static str;
 
-    /// Writes the effect in `transaction`, which is committed afterwards together with the inbox's row and the events of the effect.
+    /// Writes the effect in `transaction`, which is then committed together with the inbox row and the effect's events.
     ///
-    /// It may be called again for the same message after a failure, and then nothing of the attempt before is left in the
-    /// database. Anything that it does elsewhere (a call, a mail) must bear being done twice, and should have an end of its own: the
+    /// It may be called again for the same message after a failure; nothing of the failed attempt is left in the
+    /// database. Anything that it does elsewhere (a call, an e-mail) must be safe to repeat, and should have its own time limit: the
     /// attempt is cut short at [`Options::time_limit`](super::Options::time_limit).
     ///
     /// # Errors
-    /// [`Failure::retry`] for what may pass, [`Failure::reject`] for what will not.
+    /// [`Failure::retry`] for temporary problems, [`Failure::reject`] for permanent ones.
     fn handle(
         &self,
         transaction: &mut T,
@@ -33,17 +33,17 @@ pub trait Handler<T>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Effect, Failure>> + Send;
 }
 
-/// An event that has arrived.
+/// A received event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received<E> {
-    /// What it says.
+    /// Its content.
     pub payload: E,
     /// The message's id, the same in every delivery.
     pub message_id: Uuid,
-    /// Which thing it is about, where the publisher says so.
+    /// The aggregate, if the publisher names it.
     pub aggregate_id: Option<String>,
-    /// The version of that thing after the change, where the publisher says so. Of an ordered queue, versions come in order but for
-    /// dead letters that are replayed: those are older than what has been handled since.
+    /// The aggregate's version after the change, if the publisher sends it. In an ordered queue versions arrive in order, except for
+    /// replayed dead letters, which are older than what has been handled since.
     pub aggregate_version: Option<i64>,
     /// When it happened, to the second.
     pub occurred_at: DateTime<Utc>,
@@ -69,7 +69,7 @@ impl<E: DeserializeOwned> Received<E> {
     }
 }
 
-/// What a handler wants to be kept beside what it has written: events that announce the change.
+/// What a handler wants to store in addition to what it has written: events that announce the change.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Effect {
@@ -77,22 +77,22 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// The transaction holds all of it.
+    /// No events; everything is in the transaction.
     pub fn done() -> Self {
         Self::default()
     }
 
-    /// With `event` appended to the outbox, after those before it.
+    /// Appends `event` to the outbox, after earlier ones.
     pub fn announcing(mut self, event: NewMessage) -> Self {
         self.events.push(event);
         self
     }
 }
 
-/// A handler that would never be called, or not alone.
+/// A handler that would never be called, or that is not the only one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Misplaced {
-    /// Only one handler of a queue can have the effect of an event.
+    /// Only one handler of a queue may handle an event.
     #[error("there is another handler of {0} already")]
     Taken(&'static str),
     /// The events are not routed to the queue.
@@ -105,7 +105,7 @@ pub enum Misplaced {
     },
 }
 
-/// A handler whose event only it knows.
+/// A handler with its event type erased.
 #[async_trait]
 pub(super) trait AnyHandler<T: Send>: Send + Sync {
     async fn handle(&self, transaction: &mut T, delivery: &Delivery) -> Result<Effect, Failure>;
@@ -150,7 +150,7 @@ impl<T: Send + 'static> Handlers<T> {
         Ok(())
     }
 
-    /// The event's type and its handler; `None` for an event that nobody handles.
+    /// The type of an event and its handler; `None` if there is no handler.
     pub(super) fn of(&self, delivery: &Delivery) -> Option<(&'static str, &dyn AnyHandler<T>)> {
         let message = &delivery.message;
         let kind = if message.kind.is_empty() {

@@ -1,18 +1,18 @@
-//! A room for consumers: a handler says what an event changes, and the room does the rest.
+//! Consumers: a handler says what an event changes, and this module does the rest.
 //!
-//! A [`Handler`] is a type with its event, its context (the fields of the type) and an effect, in a transaction that it is given.
-//! A [`Consumer`] has one queue and the handlers of the events in it. For each message it
+//! A [`Handler`] is a type with its event, its context (the fields of the type) and an effect, written in a transaction that it is given.
+//! A [`Consumer`] has one queue and the handlers for its events. For each message it
 //!
-//! - begins a transaction, takes the message into the [`inbox`](crate::inbox), lets the handler write its effect, appends the events that
-//!   the handler announces, and commits. A message that was handled before is acknowledged without effect, so a crash at any
-//!   moment costs nothing but a second delivery;
+//! - begins a transaction, records the message in the [`inbox`](crate::inbox), lets the handler write its effect, appends the events that
+//!   the handler announces, and commits. A message that was already handled is acknowledged without effect, so a crash at any
+//!   moment only causes a second delivery;
 //! - continues the trace of the message;
-//! - cuts a handler short that takes too long, and treats a panic as a failure;
-//! - tries again after growing pauses, and sets aside what it cannot handle or cannot read;
+//! - cuts short a handler that takes too long, and treats a panic as a failure;
+//! - retries with growing pauses, and sets aside messages that it cannot handle or read;
 //! - keeps the order of each aggregate's messages, with one replica or several (`Subscription::ordered`, ADR 25);
 //! - counts, and reports whether it makes [`Progress`].
 //!
-//! Beside that it forgets old messages of the inbox.
+//! It also deletes old messages from the inbox.
 //!
 //! ```
 //! use shop_messaging::{Broker, Failure, Subscription, in_process::InProcessBroker};
@@ -76,7 +76,7 @@ pub use self::{
 };
 use self::{handler::Handlers, room::Room};
 
-/// A queue, the handlers of what is in it, and the database that they write to.
+/// A queue, the handlers for its events, and the database that they write to.
 pub struct Consumer<D: Database> {
     broker: Broker,
     subscription: Subscription,
@@ -88,7 +88,7 @@ pub struct Consumer<D: Database> {
 }
 
 impl<D: Database> Consumer<D> {
-    /// A consumer without handlers. It does nothing until [`Consumer::run`]. The queue's name is also its name in the inbox.
+    /// Creates a consumer without handlers. It does nothing until [`Consumer::run`]. The queue's name is also its name in the inbox.
     pub fn new(broker: Broker, database: D, subscription: Subscription, options: Options) -> Self {
         let metrics = ConsumerMetrics::new(&subscription.queue);
         let progress = watch::Sender::new(Progress::begun(Instant::now()));
@@ -98,32 +98,32 @@ impl<D: Database> Consumer<D> {
     /// Registers the handler of one type of event.
     ///
     /// # Errors
-    /// There is a handler of that event already, or the subscription does not bring such events.
+    /// There is already a handler for that event, or the subscription does not receive such events.
     pub fn on<H: Handler<D::Transaction>>(mut self, handler: H) -> Result<Self, Misplaced> {
         self.handlers.add(&self.subscription, handler)?;
         self.metrics.expect(H::EVENT_TYPE);
         Ok(self)
     }
 
-    /// What it consumes from.
+    /// The subscription that it consumes from.
     pub fn subscription(&self) -> &Subscription {
         &self.subscription
     }
 
-    /// What it counts, to be registered.
+    /// Its metrics, for registration.
     pub fn metrics(&self) -> &ConsumerMetrics {
         &self.metrics
     }
 
-    /// Follows the consumer from outside.
+    /// Reports the consumer's progress.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
     }
 
-    /// Consumes until `stop`: then takes no more, lets the handlers finish what they have begun, and returns. Nothing else ends it: a
-    /// broker or a database that is away is waited for.
+    /// Consumes until `stop`; then it takes no more messages, lets handlers in progress finish, and returns. Nothing else ends it: it
+    /// waits for a broker or a database that is away.
     ///
-    /// Dropping the future is like a crash: what the handlers have is rolled back, and delivered again.
+    /// Dropping the future is like a crash: the messages being handled are rolled back, and delivered again.
     pub async fn run(self, stop: CancellationToken) {
         let Self { broker, subscription, handlers, database, options, metrics, progress } = self;
         let retention = retention::keep(database.clone(), options.retention, metrics.clone());

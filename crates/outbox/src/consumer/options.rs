@@ -3,14 +3,14 @@ use std::time::Duration;
 /// How a consumer works.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long one attempt may take, from the beginning of the transaction to its commit. Then it is rolled back and tried again.
+    /// How long one attempt may take, from the beginning of the transaction to its commit. After that it is rolled back and retried.
     pub time_limit: Duration,
-    /// What becomes of messages that no handler is registered for.
+    /// What happens to messages without a handler.
     pub unknown: Unknown,
-    /// How the trace of a message goes on.
+    /// How a message's trace is continued.
     pub trace: Trace,
-    /// How long the inbox knows a message; `None`: for ever. A duplicate that arrives later takes effect a second time, so keep
-    /// them for longer than the outbox keeps sent rows, and longer than anybody waits before a dead letter is replayed.
+    /// How long the inbox remembers a message; `None`: forever. A duplicate that arrives later takes effect a second time, so keep
+    /// messages for longer than the outbox keeps sent rows, and longer than anybody waits before replaying a dead letter.
     pub retention: Option<Duration>,
 }
 
@@ -26,21 +26,21 @@ impl Default for Options {
     }
 }
 
-/// What becomes of messages that no handler is registered for.
+/// What happens to messages without a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
-    /// They are acknowledged and counted: a subscription may be wider than what is handled today.
+    /// They are acknowledged and counted: a subscription may be wider than the current handlers.
     Ignore,
     /// They go to the dead letters.
     Reject,
 }
 
-/// How the trace of a message goes on.
+/// How a message's trace is continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trace {
     /// The handling is part of the message's trace, below the span that published it.
     Child,
-    /// The handling is a trace of its own, with a link to the span that published the message: for messages that are handled long
+    /// The handling is a new trace, with a link to the span that published the message: for messages that are handled long
     /// after they were sent, or by very many consumers.
     Link,
 }

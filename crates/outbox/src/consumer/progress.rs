@@ -3,31 +3,31 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// Where a consumer stands, for readiness and for people.
+/// A consumer's progress, for readiness and for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// The queue is there and messages can come. Of an ordered queue's consumers all are connected, and one is active.
+    /// The queue exists and messages can arrive. Of an ordered queue's consumers, all are connected and one is active.
     pub connected: bool,
-    /// When a message was handled last.
+    /// When the last message was handled.
     pub last_handled: Option<Instant>,
-    /// Why no messages can come, and since when.
+    /// Why no messages can arrive, and since when.
     pub disconnected: Option<Trouble>,
     /// Why the last attempt failed, and since when no attempt has succeeded.
     pub failing: Option<Trouble>,
 }
 
-/// Something that goes wrong.
+/// A problem.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trouble {
     /// Since when.
     pub since: Instant,
-    /// When it was noticed last.
+    /// When it was last noticed.
     pub last: Instant,
     /// The latest error.
     pub error: String,
 }
 
-/// Why a consumer does not do its work.
+/// Why a consumer is stuck.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Stuck {
     /// The broker is away, or refuses.
@@ -45,8 +45,8 @@ impl Progress {
         Self { connected: false, last_handled: None, disconnected: Some(disconnected), failing: None }
     }
 
-    /// Fails for a consumer that has tried and done nothing well for longer than `patience`, which should be longer than an attempt
-    /// and the pause after it (a minute, by default). One that has nothing to do is fine.
+    /// Fails if the consumer has been trying without success for longer than `patience`, which should be longer than an attempt
+    /// and the pause after it (a minute, by default). An idle consumer is fine.
     ///
     /// # Errors
     /// What is wrong, and for how long.
@@ -89,7 +89,7 @@ impl Progress {
     }
 }
 
-/// The trouble is as old as its first error.
+/// A problem begins with its first error.
 fn note(trouble: &mut Option<Trouble>, now: Instant, error: &str) {
     let since = trouble.as_ref().map_or(now, |trouble| trouble.since);
     *trouble = Some(Trouble { since, last: now, error: error.to_owned() });

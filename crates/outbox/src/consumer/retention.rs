@@ -1,19 +1,19 @@
-//! The inbox forgets what is old.
+//! Deletes old messages from the inbox.
 
 use std::{convert::Infallible, time::Duration};
 
 use super::{ConsumerMetrics, Database};
 
-/// How often it is looked for what is old.
+/// How often old messages are deleted.
 const ROUND: Duration = Duration::from_secs(600);
 
-/// How many messages are forgotten by one statement.
+/// How many messages one statement deletes.
 const CHUNK: u32 = 1_000;
 
-/// Between two chunks: consumers and their inserts come first.
+/// The pause between two chunks: consumers and their inserts come first.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Forgets what is older than `retention`, round after round, for ever. Replicas that start together do not do it together.
+/// Deletes messages older than `retention` repeatedly, forever. Replicas that start together do not do it at the same time.
 pub(super) async fn keep<D: Database>(
     database: D,
     retention: Option<Duration>,
@@ -39,7 +39,7 @@ async fn rounds<D: Database>(
                 metrics.forgotten(count);
                 tracing::debug!(count, "the inbox has forgotten old messages");
             }
-            // The next round will do; the handlers report a database that is away.
+            // It is tried again next round; the handlers report a database that is away.
             Err(error) => tracing::warn!(error, "the inbox could not forget old messages"),
         }
     }

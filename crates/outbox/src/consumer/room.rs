@@ -1,4 +1,4 @@
-//! What is done around a handler, for each message.
+//! Everything around a handler, for each message.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{Transaction, inbox::Receipt};
 
-/// How long a failed attempt may take to be rolled back. What is not answered by then is rolled back with its connection.
+/// How long rolling back a failed attempt may take. After that its connection is closed, which also rolls it back.
 const ROLLBACK: Duration = Duration::from_secs(1);
 
 /// Handles the messages of one queue.
@@ -59,7 +59,7 @@ impl<D: Database> Room<D> {
         };
         let effect = timeout(limit, effect(handler, &mut transaction, delivery)).await;
         if let Err(failure) = effect.unwrap_or_else(|_| Err(Failure::retry(late()))) {
-            // An error or no answer comes to the same: nothing is kept.
+            // An error and a missing answer have the same effect: nothing is stored.
             let _ = timeout(ROLLBACK, transaction.rollback()).await;
             return Err(failure);
         }
@@ -68,13 +68,13 @@ impl<D: Database> Room<D> {
         Ok(Outcome::Handled)
     }
 
-    /// The transaction in which the message is in the inbox; `None` for a duplicate. A failure has nothing to do with the message.
+    /// Returns the transaction in which the message is recorded in the inbox; `None` for a duplicate. A failure is not the message's fault.
     async fn receive(&self, delivery: &Delivery) -> Result<Option<D::Transaction>, BoxError> {
         let mut transaction = self.database.begin().await?;
         match transaction.receive(&self.subscription.queue, delivery.message.id).await? {
             Receipt::New => Ok(Some(transaction)),
             Receipt::Duplicate => {
-                // There is nothing to keep, and an error changes nothing about that.
+                // There is nothing to store, and an error does not change that.
                 let _ = transaction.rollback().await;
                 Ok(None)
             }
@@ -93,7 +93,7 @@ impl<D: Database> Room<D> {
         }
     }
 
-    /// What the outcome is counted as. The last attempt is the queue's last delivery, or the consumer's.
+    /// The label for the outcome. The last attempt is the queue's last delivery, or the consumer's.
     fn counted(&self, delivery: &Delivery, outcome: &Result<Outcome, Failure>) -> Outcome {
         match outcome {
             Ok(outcome) => *outcome,
@@ -146,7 +146,7 @@ impl<D: Database> shop_messaging::Handler for Room<D> {
     }
 }
 
-/// How old an event is. One from the future is new: the clock that set its time was another.
+/// The age of an event. One from the future counts as new: its time comes from another clock.
 #[expect(clippy::disallowed_methods, reason = "a measurement of real events, which no test can own")]
 fn age(occurred_at: DateTime<Utc>) -> Duration {
     (Utc::now() - occurred_at).to_std().unwrap_or_default()

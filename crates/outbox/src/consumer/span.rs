@@ -1,4 +1,4 @@
-//! The span of a handling, as the semantic conventions for messaging name things.
+//! The span of a handling, following the semantic conventions for messaging.
 
 use shop_messaging::{Delivery, Subscription};
 use tracing::{Span, field::Empty};
@@ -36,7 +36,7 @@ pub(super) fn of(delivery: &Delivery, subscription: &Subscription, how: Trace) -
     span
 }
 
-/// Notes how the attempt ended; `error` when it failed.
+/// Records how the attempt ended; `error` if it failed.
 pub(super) fn ended(span: &Span, outcome: &'static str, error: Option<&str>) {
     span.record("outcome", outcome);
     if let Some(error) = error {

@@ -1,6 +1,6 @@
-//! What the numbers are told apart by.
+//! The labels of the metrics.
 
-/// What became of a message at the broker.
+/// The broker's answer for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "metrics", derive(prometheus_client::encoding::EncodeLabelValue))]
 pub(crate) enum Outcome {
@@ -20,7 +20,7 @@ impl Outcome {
         [Self::Ack, Self::Nack, Self::Returned, Self::Refused, Self::TimedOut, Self::Unknown];
 }
 
-/// What failed.
+/// Which side failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "metrics", derive(prometheus_client::encoding::EncodeLabelValue))]
 pub(crate) enum Source {

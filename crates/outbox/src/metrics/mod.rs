@@ -1,4 +1,4 @@
-//! What a publisher measures: for Prometheus, or without the feature `metrics` for nobody.
+//! A publisher's metrics: for Prometheus, or discarded without the feature `metrics`.
 
 mod labels;
 #[cfg(feature = "metrics")]

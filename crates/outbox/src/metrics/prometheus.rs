@@ -13,10 +13,10 @@ use prometheus_client::{
 
 use super::labels::{Outcome, Source};
 
-/// What a publisher reports to Prometheus. Clones share the numbers.
+/// A publisher's Prometheus metrics. Clones share the numbers.
 #[derive(Clone, Debug)]
 pub struct OutboxMetrics {
-    /// What tells it from others in the same family.
+    /// The label that distinguishes it from others in the same family.
     of: Of,
     pub(crate) pending: Gauge,
     pub(crate) dead: Gauge,
@@ -33,7 +33,7 @@ pub struct OutboxMetrics {
     pub(crate) errors: Family<ErrorLabels, Counter>,
 }
 
-/// Which publisher, where there are many.
+/// The publisher, if there are several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Of(Option<String>);
 
@@ -131,7 +131,7 @@ impl OutboxMetrics {
         describe!(registry, self);
     }
 
-    /// How many rows were published and marked, since these metrics were made.
+    /// The number of rows published and marked since these metrics were created.
     pub fn published(&self) -> u64 {
         self.published.get()
     }
@@ -146,7 +146,7 @@ impl OutboxMetrics {
     }
 }
 
-/// The metrics of many publishers in one process, told apart by the label `outboxpublisher`. Clones share them.
+/// The metrics of several publishers in one process, distinguished by the label `outboxpublisher`. Clones share them.
 #[derive(Clone, Debug)]
 pub struct OutboxMetricsFamily {
     pending: Family<Of, Gauge>,
@@ -185,12 +185,12 @@ impl Default for OutboxMetricsFamily {
 }
 
 impl OutboxMetricsFamily {
-    /// Adds the metrics, named as one publisher's are, to `registry`.
+    /// Adds the metrics to `registry`, with the same names as those of a single publisher.
     pub fn register(&self, registry: &mut Registry) {
         describe!(registry, self);
     }
 
-    /// The metrics of the publisher `name`; the same ones each time.
+    /// The metrics of the publisher `name`; the same ones every time.
     pub fn of(&self, name: &str) -> OutboxMetrics {
         let of = Of(Some(name.to_owned()));
         OutboxMetrics {
@@ -211,7 +211,7 @@ impl OutboxMetricsFamily {
         }
     }
 
-    /// Forgets the publisher `name`: its numbers are reported no longer.
+    /// Removes the publisher `name`: its numbers are no longer reported.
     pub fn remove(&self, name: &str) {
         let of = Of(Some(name.to_owned()));
         self.pending.remove(&of);

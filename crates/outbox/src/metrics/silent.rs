@@ -1,4 +1,4 @@
-//! The same names without Prometheus: only what [`OutboxMetrics::published`] returns is counted.
+//! The same types without Prometheus: only what [`OutboxMetrics::published`] returns is counted.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::labels::{Outcome, Source};
 
-/// What a publisher measures. Without the feature `metrics` most of it goes nowhere. Clones share the numbers.
+/// A publisher's metrics. Without the feature `metrics` most of them are discarded. Clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub struct OutboxMetrics {
     pub(crate) pending: Nothing,
@@ -24,7 +24,7 @@ pub struct OutboxMetrics {
 }
 
 impl OutboxMetrics {
-    /// How many rows were published and marked, since these metrics were made.
+    /// The number of rows published and marked since these metrics were created.
     pub fn published(&self) -> u64 {
         self.published.0.load(Ordering::Relaxed)
     }
@@ -43,7 +43,7 @@ impl Count {
     }
 }
 
-/// In place of a gauge, a counter or a histogram.
+/// Stands in for a gauge, a counter or a histogram.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Nothing;
 

@@ -1,7 +1,7 @@
-//! The tables of the outbox and of the inbox, as migrations.
+//! The tables of the outbox and the inbox, as migrations.
 //!
-//! A service that migrates by sea-orm adds [`migrations`] and [`inbox_migrations`] to its own (feature `sea-orm`). One that uses
-//! sqlx alone calls [`apply`] and [`apply_inbox`] at its start. The statements are the same.
+//! A service that migrates with sea-orm adds [`migrations`] and [`inbox_migrations`] to its own (feature `sea-orm`). One that only uses
+//! sqlx calls [`apply`] and [`apply_inbox`] at start. The statements are the same.
 
 #[cfg(feature = "sea-orm")]
 mod sea_orm;

@@ -1,4 +1,4 @@
-//! For services that migrate by sea-orm.
+//! For services that migrate with sea-orm.
 
 use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm_migration::prelude::*;

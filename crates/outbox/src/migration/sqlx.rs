@@ -1,4 +1,4 @@
-//! For services that use sqlx alone: sqlx's own migrator, with a table of its own for what has been applied, so that it gets along
+//! For services that only use sqlx: sqlx's own migrator, with a separate table for the applied migrations, so that it does not interfere
 //! with the service's migrations in the same schema.
 
 use sqlx::{
@@ -11,16 +11,16 @@ use crate::{
     sql::schema::{INBOX, OUTBOX, Script},
 };
 
-/// Makes the outbox's tables, or brings them up to date, for a service that publishes. What has been applied is written down in
+/// Creates the outbox's tables, or migrates them, for a service that publishes. The applied migrations are recorded in
 /// the table `outbox_migrations`.
 ///
 /// # Errors
-/// The database refuses or is away; or its tables are of a later version than this one.
+/// The database refuses or is away; or its tables belong to a later version than this one.
 pub async fn apply(pool: &Pool) -> Result<(), MigrateError> {
     run(pool, OUTBOX, "outbox_migrations").await
 }
 
-/// Makes the inbox's table, or brings it up to date, for a service that consumes. What has been applied is written down in the
+/// Creates the inbox's table, or migrates it, for a service that consumes. The applied migrations are recorded in the
 /// table `inbox_migrations`.
 ///
 /// # Errors

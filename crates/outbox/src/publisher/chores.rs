@@ -1,4 +1,4 @@
-//! What a leader does beside publishing.
+//! What a leader does besides publishing.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,14 +11,14 @@ use crate::{
     store::Fence,
 };
 
-/// How often what waits is counted, at most and at least.
+/// How often pending rows are counted, at most and at least.
 const COUNT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(4));
-/// Sent rows removed by one statement.
+/// How many sent rows one statement deletes.
 const RETIRE_CHUNK: u32 = 1_000;
-/// The shortest and the longest pause after sent rows could not be removed.
+/// The shortest and the longest pause after deleting sent rows has failed.
 const RETIRE_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
-/// Renews the lease three times before it would end. A failure is only logged: the lease ends by itself.
+/// Renews the lease three times per duration. A failure is only logged: the lease then expires.
 pub(super) async fn renew(store: &Store, lease: &Lease, lasting: Duration) -> Infallible {
     loop {
         tokio::time::sleep(lasting / 3).await;
@@ -34,8 +34,8 @@ pub(super) async fn renew(store: &Store, lease: &Lease, lasting: Duration) -> In
     }
 }
 
-/// Removes sent rows after their retention, in chunks, with a pause between them that leaves room for the others. A chunk
-/// begins where the one before it ended: what was removed may stay in the index for long.
+/// Deletes sent rows after their retention, in chunks, with a pause in between that leaves room for other work. Each chunk
+/// begins where the previous one ended, because deleted rows may stay in the index for a long time.
 pub(super) async fn retire(
     store: &Store,
     retention: Option<Duration>,
@@ -63,8 +63,8 @@ pub(super) async fn retire(
     }
 }
 
-/// Keeps the gauges up to date. Counting a backlog takes long, so it is given a fiftieth of the time if possible; but the numbers
-/// must never be old.
+/// Updates the gauges. Counting a backlog takes long, so it gets a fiftieth of the time if possible; but the numbers
+/// must never be outdated.
 pub(super) async fn count(
     store: &Store,
     metrics: &OutboxMetrics,
@@ -82,7 +82,7 @@ pub(super) async fn count(
     }
 }
 
-/// How long to wait between two counts of what an outbox holds, when one took as long as `took`.
+/// How long to wait between two counts of an outbox if one took as long as `took`.
 pub fn until_counted_again(took: Duration) -> Duration {
     let (soonest, latest) = COUNT;
     (took * 50).clamp(soonest, latest)

@@ -1,8 +1,8 @@
-//! A lower bound on the ids that a claim reads. Sent rows leave dead entries in the index of the pending ones, and while
+//! A lower bound on the ids that a claim reads. Sent rows leave dead entries in the index of pending rows, and while
 //! an old snapshot (a dump) keeps them there, reading the index from its beginning gets slower with each of them.
 //!
 //! The bound must never hide a row that may still be sent, or a later row of its aggregate would overtake it. So it
-//! stays below every row that is pending or dead, and below every id that an open transaction may have: a transaction
+//! stays below every pending or dead row, and below every id that an open transaction may have: a transaction
 //! locks the table before it takes an id, and holds the lock until its rows are visible.
 
 use std::{
@@ -22,12 +22,12 @@ use crate::{
     store::{Unsettled, Writer},
 };
 
-/// How often the bound is renewed at most.
+/// How often the bound is updated at most.
 const EVERY: Duration = Duration::from_secs(1);
-/// The share of the time that may be spent on that: one part in so many.
+/// The share of the time that may be spent on updating it, as a divisor.
 const SHARE: u32 = 20;
 
-/// How the virtual id of a prepared transaction begins: it no longer has a session.
+/// The prefix of a prepared transaction's virtual id: it no longer has a session.
 const PREPARED: &str = "-1/";
 
 /// The bound; clones share it.
@@ -46,7 +46,7 @@ impl Floor {
             let began = Instant::now();
             match look(store, &mut survey).await {
                 Ok(floor) => self.0.store(floor, Ordering::Release),
-                // The last bound stays true.
+                // The last bound remains valid.
                 Err(error) => tracing::debug!(error = %error, "the floor was not renewed"),
             }
             tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)).await;
@@ -55,23 +55,23 @@ impl Floor {
 }
 
 async fn look(store: &Store, survey: &mut Survey) -> Result<i64, StoreError> {
-    // In this order: the rows of a transaction that no longer holds a lock are visible to any statement that begins later.
+    // In this order, because the rows of a transaction that no longer holds a lock are visible to every later statement.
     survey.writers(store.writers().await?);
     Ok(survey.unsettled(store.unsettled().await?))
 }
 
-/// Which ids are settled: committed or rolled back, all of them.
+/// Which ids are settled: all of them are committed or rolled back.
 #[derive(Debug, Default)]
 struct Survey {
     settled: i64,
-    /// An id that is settled once certain writers have ended. `None`: which ones has not been asked yet.
+    /// An id that is settled once certain writers have ended. `None`: they have not been looked up yet.
     candidate: Option<(i64, Option<HashSet<Writer>>)>,
     reached: bool,
 }
 
 impl Survey {
     fn writers(&mut self, now: HashSet<Writer>) {
-        // A writer gets another name when it is prepared, so any prepared one may be one that is waited for.
+        // A writer gets another name when it is prepared, so any prepared transaction may be one of those.
         let prepared = now.iter().any(|writer| writer.starts_with(PREPARED));
         self.reached = match &mut self.candidate {
             Some((_, Some(awaited))) => {
@@ -83,7 +83,7 @@ impl Survey {
         };
     }
 
-    /// The bound that follows from what is there now.
+    /// The bound that follows from the current state.
     fn unsettled(&mut self, now: Unsettled) -> i64 {
         if let Some((newest, _)) = self.candidate.take_if(|_| self.reached) {
             self.settled = newest;

@@ -1,5 +1,5 @@
-//! A mark on its way to the database, while the publisher goes on: its commit waits for a disk, and a row that commits
-//! meanwhile need not.
+//! A mark in progress while the publisher continues: its commit waits for a disk, and rows that commit
+//! meanwhile need not wait for it.
 
 use std::{future::poll_fn, pin::Pin, pin::pin, task::Poll};
 
@@ -16,18 +16,18 @@ use crate::{
 
 type Outcome = Result<Fence, StoreError>;
 
-/// The mark on its way, if there is one. It makes progress only [`beside`](Marking::beside) something else, or when it
-/// is waited for.
+/// The mark in progress, if there is one. It only makes progress [`beside`](Marking::beside) something else, or while it
+/// is awaited.
 #[derive(Default)]
 pub(super) struct Marking(Option<MaybeDone<BoxFuture<'static, Outcome>>>);
 
 impl Marking {
-    /// Begins to mark; the one before must have ended.
+    /// Begins to mark; the previous mark must have ended.
     pub(super) fn begin(&mut self, store: Store, lease: Lease, marks: Marks) {
         self.0 = Some(maybe_done(async move { store.mark(&lease, &marks).await }.boxed()));
     }
 
-    /// Does `work`, and goes on with the mark meanwhile.
+    /// Does `work`, and continues the mark meanwhile.
     pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
@@ -39,7 +39,7 @@ impl Marking {
         .await
     }
 
-    /// Waits until it has ended; for ever, if there is none.
+    /// Waits until it has ended; forever, if there is none.
     pub(super) async fn ended(&mut self) {
         poll_fn(|context| match &mut self.0 {
             Some(running) => Pin::new(running).poll(context),
@@ -48,7 +48,7 @@ impl Marking {
         .await;
     }
 
-    /// Takes what came of it, if it has ended.
+    /// Returns its outcome, if it has ended.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
         let outcome = Pin::new(self.0.as_mut()?).take_output()?;
         self.0 = None;

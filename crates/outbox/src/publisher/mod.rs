@@ -1,4 +1,4 @@
-//! The publisher: takes the lease, carries rows to the broker in windows, marks them, and steps back in doubt.
+//! The publisher: takes the lease, publishes rows in windows, marks them, and gives up the lease when in doubt.
 
 mod chores;
 mod floor;
@@ -30,10 +30,10 @@ use crate::{
     wake::{self, Woken},
 };
 
-/// How often a follower looks whether the lease has expired. A leader that gives it back notifies the followers.
+/// How often a follower checks whether the lease has expired. A leader that releases it notifies the followers.
 const LOOK_FOR_THE_LEASE: Duration = Duration::from_secs(1);
 
-/// How long giving the lease back may take where the leader is elected elsewhere: the next one can take the lease as it is.
+/// How long releasing the lease may take if the leader is elected elsewhere: the next leader can take the lease anyway.
 const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// Publishes an outbox. Many may run; the one that holds the lease publishes.
@@ -48,7 +48,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher of `store`'s rows through `transport`. It does nothing until [`Publisher::run`].
+    /// Creates a publisher of `store`'s rows through `transport`. It does nothing until [`Publisher::run`].
     pub fn new(
         store: Store,
         transport: Box<dyn shop_messaging::Publisher>,
@@ -59,33 +59,33 @@ impl Publisher {
         Self { store, transport, options, metrics, progress, woken, rivalry }
     }
 
-    /// Follows the publisher from outside.
+    /// Reports the publisher's progress.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
     }
 
-    /// Publishes until `stop`: then the window that is on its way is finished and marked, and the lease given back. The database
+    /// Publishes until `stop`; then the window in flight is finished and marked, and the lease is released. The database
     /// decides who publishes.
     ///
-    /// Nothing ends it but `stop`: a database or a broker that is away is waited for, with jittered back-off.
+    /// Only `stop` ends it: it waits for a database or a broker that is away, with jittered back-off.
     pub async fn run(mut self, stop: CancellationToken) {
         self.run_under(None, &stop).await;
     }
 
-    /// Publishes while `tenure` lasts, or until `stop`: then the window that is on its way is finished and marked. Somebody else
-    /// decides who publishes, such as the elector of a Kubernetes Lease; whoever held the lease in the database loses it.
+    /// Publishes while `tenure` lasts, or until `stop`; then the window in flight is finished and marked. Somebody else
+    /// decides who publishes, such as the elector of a Kubernetes Lease; any other holder of the lease in the database loses it.
     ///
-    /// Nothing else ends it. Another publisher that takes over meanwhile is reported as [`Trouble::Rival`], and then loses the lease
+    /// Nothing else ends it. If another publisher takes over meanwhile, that is reported as [`Trouble::Rival`], and the other then loses the lease
     /// again.
     pub async fn run_for(&mut self, tenure: &Tenure, stop: &CancellationToken) {
         self.run_under(Some(tenure), stop).await;
     }
 
-    /// Connects to the database and to the broker, so that [`Publisher::run_for`] can begin at once. It keeps no other from
-    /// publishing, and may be called again and again to keep the connections.
+    /// Connects to the database and to the broker, so that [`Publisher::run_for`] can begin at once. It does not prevent others from
+    /// publishing, and can be called repeatedly to keep the connections open.
     ///
     /// # Errors
-    /// What is away.
+    /// Which of them is away.
     pub async fn warm_up(&mut self, deadline: Duration) -> Result<(), Trouble> {
         let answer = async {
             self.store.ping().await.map_err(Obstacle::from)?;
@@ -97,7 +97,7 @@ impl Publisher {
         }
     }
 
-    /// Without a `tenure` the database decides who publishes. With one somebody else does: the lease in the database is taken from any
+    /// Without a `tenure` the database decides who publishes. With one, somebody else does: the lease in the database is taken from any
     /// other holder, for as long as the tenure lasts. Either way the epoch in the database keeps all others from marking.
     async fn run_under(&mut self, tenure: Option<&Tenure>, stop: &CancellationToken) {
         let (store, woken) = (self.store.clone(), self.woken.clone());
@@ -118,12 +118,12 @@ impl Publisher {
             });
             let end = self.publish_under(&lease, stop).await;
             self.metrics.leader.set(0);
-            // Before the lease is given back: the next leader must find the broker's own fence open.
+            // Before the lease is released: the next leader must find the broker's own fence open.
             self.transport.close().await;
             self.progress.send_modify(|progress| {
                 progress.leading = false;
                 progress.publishing = false;
-                // It is for the next leader to count, and this one will find other numbers when it leads again.
+                // The next leader counts from now on, and this one will count again when it leads again.
                 progress.stats = None;
             });
             match end {
@@ -147,11 +147,11 @@ impl Publisher {
         let Ok(Ok(Some(leader))) = tokio::time::timeout(LOOK_FOR_THE_LEASE, self.store.leader()).await else {
             return;
         };
-        // A lower epoch is an older state of the database. And what this one asked for may have been done without an answer.
+        // A lower epoch is an older state of the database. And our own request may have succeeded without an answer.
         if leader.epoch <= lease.epoch || leader.holder == self.options.holder {
             return;
         }
-        // Whoever was granted the right after this one is no rival: then the next renewal is refused.
+        // A publisher that was granted the right after this one is not a rival: then the next renewal is refused.
         let confirmed = tokio::time::timeout(self.options.lease, tenure.confirmed_after(lost));
         if confirmed.await.is_err() {
             tracing::debug!("nobody has confirmed or refused the tenure since");
@@ -183,11 +183,11 @@ impl Publisher {
         tracing::info!(epoch = lease.epoch, "stopped publishing");
     }
 
-    /// Waits until the lease can be had; `None` when it is time to stop, or the tenure has ended.
+    /// Waits until the lease is available; `None` when it is time to stop, or the tenure has ended.
     async fn take_the_lease(&mut self, tenure: Option<&Tenure>, stop: &CancellationToken) -> Option<Lease> {
         let mut failures = 0;
         while !stop.is_cancelled() && !tenure.is_some_and(Tenure::is_over) {
-            // A database that is silent must not keep anybody: what was asked for may be done all the same, and is one more epoch.
+            // A silent database must not block us: the request may succeed anyway, which only raises the epoch once more.
             let taken = tokio::select! {
                 taken = try_to_take_the_lease(&self.store, &self.options, tenure) => taken,
                 () = stop.cancelled(), if tenure.is_some() => return None,
@@ -232,7 +232,7 @@ async fn try_to_take_the_lease(
     }
 }
 
-/// Waits for the end of what somebody else has granted; for ever where the database decides.
+/// Waits for the end of the granted right; forever if the database decides.
 async fn ended(tenure: Option<&Tenure>) {
     match tenure {
         Some(tenure) => tenure.ended().await,

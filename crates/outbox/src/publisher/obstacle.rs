@@ -6,7 +6,7 @@ use crate::{
     cause::{Cause, cause},
 };
 
-/// What a publisher cannot work without, failing.
+/// A failure of something that a publisher needs.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Obstacle {
     #[error(transparent)]
@@ -15,7 +15,7 @@ pub(super) enum Obstacle {
     Broker(#[from] PublishError),
 }
 
-/// What `error` of the outbox's database is for people.
+/// Describes an `error` from the outbox's database for people.
 pub(super) async fn database_trouble(store: &Store, error: &StoreError) -> Trouble {
     let Cause { words, no_outbox } = cause(store, error).await;
     if no_outbox { Trouble::NoOutbox(words) } else { Trouble::Database(words) }

@@ -1,4 +1,4 @@
-//! Carries out what [`Turn`] decides: I/O, clock, metrics and log, and no rules of its own.
+//! Carries out what [`Turn`] decides: I/O, clock, metrics and log, but no rules of its own.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::{
     store::{Fence, Row},
 };
 
-/// What the steps of one leader work with.
+/// What the steps of a leader need.
 struct Work<'a> {
     lease: &'a Lease,
     stop: &'a CancellationToken,
@@ -40,7 +40,7 @@ impl Publisher {
         let floor = Floor::default();
         tokio::select! {
             end = self.publish(lease, floor.clone(), stop) => end,
-            // Whatever it waits for: a database that says nothing must not keep the broker's fence from the next leader.
+            // Whatever it waits for: a silent database must not keep the broker's fence from the next leader.
             () = lease.ended() => End::Fenced,
             never = floor.keep(&store) => match never {},
             never = chores::renew(&store, lease, lasting) => match never {},
@@ -89,7 +89,7 @@ impl Publisher {
             Step::AskToBeWoken => turn.asked(marking.beside(self.store.set_asleep(true)).await.is_ok()),
             Step::Sleep { until } => tokio::select! {
                 () = self.woken.work.notified() => turn.woken(),
-                // Its outcome is to be taken, and the next mark may wait for it.
+                // Its outcome must be processed, and the next mark may wait for it.
                 () = marking.ended() => {}
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep_until(until.into()) => turn.waited(),
@@ -104,7 +104,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// One window: it goes out while the ones before it are marked and the next rows are claimed.
+    /// Publishes one window while earlier ones are marked and the next rows are claimed.
     async fn send(&mut self, within: Duration, look: &Look, work: &mut Work<'_>) -> Result<(), Obstacle> {
         let Work { turn, marking, floor, .. } = work;
         let spans: Vec<Span> = turn.window().iter().map(spans::span).collect();
@@ -130,7 +130,7 @@ impl Publisher {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Takes the outcome of a mark.
+    /// Processes the outcome of a mark.
     fn marked(&self, turn: &mut Turn, outcome: Result<Fence, StoreError>) -> Result<(), Obstacle> {
         self.metrics.published.inc_by(turn.marked(&outcome) as u64);
         match outcome {
@@ -142,7 +142,7 @@ impl Publisher {
         }
     }
 
-    /// Reports what is in the way, unless it is time to stop.
+    /// Reports what prevents publishing, unless it is time to stop.
     async fn step_back(&mut self, obstacle: &Obstacle, work: &mut Work<'_>) {
         self.rivalry.note(obstacle);
         let trouble = tokio::select! {

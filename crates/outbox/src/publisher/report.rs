@@ -1,4 +1,4 @@
-//! What a publisher says about itself, in its log, its metrics and its progress.
+//! What a publisher reports about itself, in its log, its metrics and its progress.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 use crate::metrics::Source;
 
 impl Publisher {
-    /// What `obstacle` is for people. It may have to ask, for some seconds at most.
+    /// Describes `obstacle` for people. It may have to find out, which takes some seconds at most.
     pub(super) async fn trouble_behind(&mut self, obstacle: &Obstacle) -> Trouble {
         match obstacle {
             Obstacle::Database(error) => database_trouble(&self.store, error).await,
@@ -30,7 +30,7 @@ impl Publisher {
         }
     }
 
-    /// Reports `trouble`, the last of `failures` failures in a row, after which there is a `pause`.
+    /// Reports `trouble`, the last of `failures` consecutive failures, followed by a `pause`.
     pub(super) fn report(&self, trouble: Trouble, failures: u32, pause: Duration) {
         self.metrics.failed(match trouble {
             Trouble::Database(_) | Trouble::NoOutbox(_) => Source::Database,
@@ -38,7 +38,7 @@ impl Publisher {
                 Source::Broker
             }
         });
-        // The first is news, and so is one that lasts; the many between are not.
+        // The first one is logged, and one that lasts; not the many in between.
         if failures.is_power_of_two() {
             tracing::warn!(error = %trouble, failures, ?pause, "nothing is published until this is over");
         }
@@ -59,7 +59,7 @@ impl Publisher {
         });
     }
 
-    /// The database and the broker are there, and nobody is in the way.
+    /// Reports that the database and the broker are there, and that there is no rival.
     pub(super) fn all_is_well(&mut self) {
         self.rivalry.let_in();
         self.metrics.queues_missing.set(0);

@@ -1,4 +1,4 @@
-//! Other publishers of the same outbox that get in the way of this one, though this one is elected.
+//! Other publishers of the same outbox that interfere with this one, though this one is elected.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::obstacle::Obstacle;
 use crate::retry;
 
-/// How long it is a trouble that another publisher has taken over, though this one has taken the lease back.
+/// How long a takeover by another publisher is reported, even after this one has taken the lease back.
 const RIVALRY: Duration = Duration::from_secs(10);
 /// The shortest time for which the outbox is left to another publisher.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -30,30 +30,30 @@ impl Rivalry {
         retry::pause(SHORTEST, 2 * RIVALRY, self.times, rand::random())
     }
 
-    /// Something failed: the broker's fence is closed, or something else is in the way.
+    /// Something failed: the broker's fence is held, or something else is wrong.
     pub(super) fn note(&mut self, obstacle: &Obstacle) {
         match obstacle {
             Obstacle::Broker(PublishError::Fenced(_)) => {
                 self.shut_out.get_or_insert_with(Instant::now);
             }
             Obstacle::Broker(_) => self.shut_out = None,
-            // Says nothing of the broker.
+            // This says nothing about the broker.
             Obstacle::Database(_) => {}
         }
     }
 
-    /// The broker has let this publisher in.
+    /// The broker has admitted this publisher.
     pub(super) fn let_in(&mut self) {
         self.shut_out = None;
     }
 
-    /// Whether the one that shuts this publisher out must be alive, for a lease that lasts for `lease`. A connection that was lost is
-    /// not missed at once; whoever keeps the fence for longer than that takes is there.
+    /// Whether the holder of the broker's fence must be alive, for a lease of duration `lease`. The broker does not notice a lost connection
+    /// at once; a holder that keeps the fence for longer than that is alive.
     pub(super) fn is_shut_out_by_somebody(&self, lease: Duration) -> bool {
         self.shut_out.is_some_and(|since| since.elapsed() >= 2 * lease + RIVALRY / 2)
     }
 
-    /// Whether another publisher has taken over just now.
+    /// Whether another publisher has taken over recently.
     pub(super) fn is_recent(&self) -> bool {
         self.is_younger_than(RIVALRY)
     }

@@ -1,4 +1,4 @@
-//! The part that publishing plays in the trace in which an event was appended.
+//! The publish spans, in the trace in which an event was appended.
 
 use shop_messaging::Message;
 use tracing::{Span, field::Empty};

@@ -246,7 +246,7 @@ pub(crate) fn refused(language: Language, refusal: &Refusal) -> String {
             format!("Товара {product} нет. Посмотрите /products."),
         ),
         ("out-of-stock", Some(product), _, Some(available)) => language.choose(
-            format!("Only {available} of product {product} are left."),
+            format!("Only {available} of product {product} left in stock."),
             format!("Товара {product} осталось только {available}."),
         ),
         ("out-of-stock", Some(product), _, _) => language.choose(

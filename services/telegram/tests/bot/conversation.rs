@@ -223,7 +223,7 @@ async fn an_order_that_cannot_be_is_explained() {
         ("/order 1:2,<b>x</b>", "I do not understand <b>x</b>."),
         ("/order 1:0", "You can order 1 to 1000 of product 1."),
         ("/order 99", "There is no product 99. See /products."),
-        ("/order 1:6", "Only 5 of product 1 are left."),
+        ("/order 1:6", "Only 5 of product 1 left in stock."),
     ] {
         let answered = street.say(words).await;
         assert!(answered.text.starts_with(answer), "{words}: {answered:?}");

@@ -1,4 +1,4 @@
-//! What a consumer measures: for Prometheus, or without the feature `metrics` for nobody.
+//! A consumer's metrics: for Prometheus, or discarded without the feature `metrics`.
 
 mod outcome;
 #[cfg(feature = "metrics")]

@@ -1,4 +1,4 @@
-/// The label of messages that no handler is registered for: what they call themselves is a stranger's text.
+/// The label for messages without a handler: their own type is untrusted text.
 pub(crate) const UNKNOWN: &str = "unknown";
 
 /// How an attempt to handle a message ended.

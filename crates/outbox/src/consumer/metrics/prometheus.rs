@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use super::outcome::Outcome;
 
-/// What a consumer reports to Prometheus. Clones share the numbers.
+/// A consumer's Prometheus metrics. Clones share the numbers.
 #[derive(Clone, Debug)]
 pub struct ConsumerMetrics {
     queue: String,
@@ -28,21 +28,21 @@ pub struct ConsumerMetrics {
     forgotten: Family<OfQueue, Counter>,
 }
 
-/// Which queue, and which type of event.
+/// The queue, and the type of event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfType {
     queue: String,
     event_type: &'static str,
 }
 
-/// Which queue.
+/// The queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfQueue {
     queue: String,
 }
 
 impl ConsumerMetrics {
-    /// Of the consumer of `queue`.
+    /// The metrics of the consumer of `queue`.
     pub(crate) fn new(queue: &str) -> Self {
         Self {
             queue: queue.to_owned(),
@@ -77,7 +77,7 @@ impl ConsumerMetrics {
         );
     }
 
-    /// Shows the counters of `event_type` from the start, at zero, so that an alert sees their first step.
+    /// Reports the counters of `event_type` as zero from the start, so that an alert sees their first increment.
     pub(crate) fn expect(&self, event_type: &'static str) {
         let of = self.of(event_type);
         for family in [&self.handled, &self.duplicates, &self.retried, &self.dead] {
@@ -103,7 +103,7 @@ impl ConsumerMetrics {
         self.lag.get_or_create(&self.of(event_type)).observe(age.as_secs_f64());
     }
 
-    /// A message is with a handler until this is dropped.
+    /// Counts a message as being handled until this is dropped.
     pub(crate) fn in_hand(&self) -> InHand {
         let gauge = self.in_hand.get_or_create_owned(&OfQueue { queue: self.queue.clone() });
         gauge.inc();

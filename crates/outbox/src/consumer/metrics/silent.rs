@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::outcome::Outcome;
 
-/// What a consumer would report to Prometheus.
+/// Stands in for a consumer's Prometheus metrics.
 #[derive(Clone, Debug)]
 pub struct ConsumerMetrics;
 

@@ -1,29 +1,29 @@
-//! Which of the claimed rows go out together: the oldest first, one of each aggregate.
+//! Which of the claimed rows are sent together: the oldest first, one of each aggregate.
 //!
 //! Two rows of one aggregate in flight at once could arrive in the wrong order: the broker may refuse the first and
-//! take the second. So the second waits until the first is confirmed.
+//! accept the second. So the second waits until the first is confirmed.
 
 use std::collections::{HashSet, VecDeque};
 
 use crate::store::{Aggregate, Row};
 
-/// Rows that were claimed and are not yet sent, in order.
+/// Rows that are claimed and not yet sent, in order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     rows: VecDeque<Row>,
 }
 
 impl Backlog {
-    /// Adds rows that were claimed after those which are here; a row that is here already stays once.
+    /// Adds newly claimed rows; a row that is already here is not added again.
     pub(super) fn extend(&mut self, claimed: Vec<Row>) {
         self.rows.extend(claimed);
-        // A late commit can bring a lower id than those that wait.
+        // A late commit can bring a lower id than those of waiting rows.
         self.rows.make_contiguous().sort_by_key(|row| row.id);
         let mut last = None;
         self.rows.retain(|row| last.replace(row.id) != Some(row.id));
     }
 
-    /// Forgets all rows: the database knows better.
+    /// Forgets all rows; they are claimed again from the database.
     pub(super) fn clear(&mut self) {
         self.rows.clear();
     }
@@ -36,7 +36,7 @@ impl Backlog {
         self.rows.iter().map(|row| row.id)
     }
 
-    /// Takes the next window: `count` rows and `bytes` of payload at most (one row always fits).
+    /// Takes the next window: at most `count` rows and `bytes` of payload (one row always fits).
     pub(super) fn take_window(&mut self, count: usize, bytes: usize) -> Vec<Row> {
         let mut window = Vec::with_capacity(count.min(self.rows.len()));
         let mut waiting = VecDeque::new();
@@ -49,7 +49,7 @@ impl Backlog {
                 waiting.push_back(row);
                 break;
             }
-            // The aggregate of a row that waits is in the set too, so nothing behind it overtakes it.
+            // The aggregate of a waiting row is in the set too, so no later row overtakes it.
             if aggregates.insert(row.aggregate.clone()) {
                 size += row.message.payload.len();
                 window.push(row);

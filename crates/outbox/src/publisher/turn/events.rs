@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Turn {
-    /// The process is to stop: what is confirmed is marked, and nothing more goes out.
+    /// The process is stopping: confirmed rows are marked, and nothing more is sent.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
     }
@@ -29,7 +29,7 @@ impl Turn {
                 0
             }
             Err(_) => {
-                // Kept for another try: a mark that is made twice does no harm, one that is lost duplicates.
+                // Kept for another attempt: marking twice is harmless, but a lost mark causes a duplicate.
                 self.unmarked.extend(marks);
                 self.gave_up = self.stopping;
                 0
@@ -37,7 +37,7 @@ impl Turn {
         }
     }
 
-    /// Rows were claimed while nothing was on its way.
+    /// Rows were claimed while nothing was in flight.
     pub(crate) fn claimed(&mut self, rows: Vec<Row>) {
         self.asleep &= rows.is_empty();
         self.backlog.extend(rows);
@@ -54,12 +54,12 @@ impl Turn {
         self.stage = if self.asleep { Stage::Idle } else { Stage::Ask };
     }
 
-    /// The broker has answered for the window, and `claimed` is what the look has found meanwhile; `None`: it failed.
+    /// The broker has answered for the window, and `claimed` is what the claim has found meanwhile; `None`: it failed.
     ///
-    /// Returns what became of each row.
+    /// Returns the outcome of each row.
     ///
     /// # Errors
-    /// `answer`'s, if it says nothing of any single row.
+    /// `answer`'s, if it says nothing about any single row.
     pub(crate) fn published(
         &mut self,
         answer: Result<Vec<Verdict>, PublishError>,
@@ -82,8 +82,8 @@ impl Turn {
         Ok(window.into_iter().zip(verdicts).map(|(row, verdict)| self.judge(row, verdict)).collect())
     }
 
-    /// What failed as a whole, made sense of: when the broker closed the channel because of some row, the rows of this window go out
-    /// one by one; when it closed it because of a single row, that row has failed.
+    /// Interprets the failure of a whole window: if the broker closed the channel because of some row, this window's rows are sent
+    /// one by one; if it closed it because of a single row, that row has failed.
     fn explain(&mut self, answer: Result<Vec<Verdict>, PublishError>) -> Result<Vec<Verdict>, PublishError> {
         match answer {
             Err(error @ PublishError::ChannelClosed(_)) if self.window.len() == 1 => {
@@ -93,12 +93,12 @@ impl Turn {
                 self.suspect = self.window.iter().map(|row| row.id).max();
                 Err(error)
             }
-            // A missing exchange, too, is no row's fault: the next connection declares it.
+            // A missing exchange is not the fault of a row either: the next connection declares it.
             other => other,
         }
     }
 
-    /// Notes how the row is to be marked.
+    /// Records how the row must be marked.
     fn judge(&mut self, row: Row, verdict: Verdict) -> Answered {
         let seed = self.next_seed();
         let answered = verdict::judge(row, verdict, &self.options.retry, seed);
@@ -109,7 +109,7 @@ impl Turn {
         answered
     }
 
-    /// The next writer was asked to notify, or could not be: then this one stays awake, and polls.
+    /// The next writer was asked to notify, or asking failed: then this publisher stays awake, and polls.
     pub(crate) fn asked(&mut self, done: bool) {
         self.asleep = done;
         self.stage = if done { Stage::Fill } else { Stage::Idle };
@@ -124,11 +124,11 @@ impl Turn {
     /// The time of [`Step::Sleep`] has passed.
     pub(crate) fn waited(&mut self) {
         let trusting = matches!(self.stage, Stage::Sleep { trusting: true, .. });
-        // A writer that was to notify may have rolled back instead.
+        // A writer that should have notified may have rolled back instead.
         self.stage = if trusting { Stage::Check } else { Stage::Fill };
     }
 
-    /// Whether the next writer still is to notify.
+    /// Whether the next writer still has to notify.
     pub(crate) fn found(&mut self, asleep: bool) {
         self.asleep = asleep;
         self.stage = Stage::Fill;
@@ -139,13 +139,13 @@ impl Turn {
         self.stage = Stage::Fill;
     }
 
-    /// A step has failed for this reason: what was on its way is in doubt, and the database will be asked again. Returns how long to
+    /// A step has failed for this reason: the outcome of what was in flight is unknown, and the database is read again. Returns how long to
     /// wait before that.
     pub(crate) fn failed(&mut self, trouble: &Trouble, now: Instant) -> Duration {
         self.backlog.clear();
         self.window.clear();
         self.failures += 1;
-        // In trouble nothing new goes out before what is confirmed is marked, or the two could grow apart.
+        // After a failure, confirmed rows are marked before anything new is sent, or the two could drift apart.
         self.settling = self.in_doubt() > 0;
         let pause = trouble.pause(self.failures, self.next_seed());
         self.stage = Stage::Rest { until: now + pause };

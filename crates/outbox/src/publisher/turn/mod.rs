@@ -1,20 +1,20 @@
-//! What a leader does next, decided from what happened last: no I/O, no clock and no randomness of its own.
+//! What a leader does next, decided from what happened last: without I/O, clock or randomness.
 //!
-//! [`Turn::next`] says what to do; one of the other methods takes what came of it. A mark goes on beside the steps that follow it,
-//! so its outcome may come between any two of them.
+//! [`Turn::next`] says what to do; one of the other methods takes the outcome. A mark runs in parallel with the following steps,
+//! so its outcome may arrive between any two of them.
 //!
 //! The rules:
-//! - A window is half a batch. It goes out while the window before it is marked and the next rows are claimed.
-//! - The window on its way and what is confirmed but not yet marked are a batch at most: so much can a crash duplicate.
-//! - A row that waits here, is on its way, or is confirmed but not yet marked is not claimed again.
-//! - What the broker refused is marked before anything else goes out, and the rows that waited here are forgotten: what follows a
-//!   refused row in its aggregate may be among them, and must wait with it.
-//! - After a failure, too, the rows that waited are forgotten and what is confirmed is marked first. Then windows are smaller: a
+//! - A window is half a batch. It is published while the previous window is marked and the next rows are claimed.
+//! - The window in flight plus the rows that are confirmed but not yet marked are at most a batch: that is what a crash can duplicate.
+//! - A row that waits here, is in flight, or is confirmed but not yet marked is not claimed again.
+//! - Refusals by the broker are marked before anything else is sent, and the rows that waited here are forgotten: later rows of the
+//!   refused row's aggregate may be among them, and must wait with it.
+//! - After a failure, too, the waiting rows are forgotten and confirmed rows are marked first. Then windows are smaller: a
 //!   broker that cannot confirm a large one in time may still confirm a small one.
-//! - When the broker closes the channel because of an unknown row, the rows of that window go out one by one, so that the row at
-//!   fault is found and only it has failed.
-//! - Nobody sleeps before a writer has been asked to notify and a look after that has found nothing.
-//! - Nothing goes out without the lease, and a window's deadline never outlives it.
+//! - If the broker closes the channel because of an unknown row, the rows of that window are sent one by one, so that the row at
+//!   fault is found and only that row fails.
+//! - The publisher never sleeps before it has asked the next writer to notify and a claim after that has found nothing.
+//! - Nothing is sent without the lease, and a window's deadline never outlives it.
 
 mod backlog;
 mod events;
@@ -30,17 +30,17 @@ use crate::{
     store::{Marks, Row},
 };
 
-/// The shortest pause between two looks. It grows with the time that nothing came: a transaction that did not notify,
-/// because another was to, commits soon after that one.
+/// The shortest pause between two polls. It grows while nothing arrives: a transaction that did not notify,
+/// because another one was going to, commits soon after that one.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// From here on a publisher trusts in being woken, and looks only once in each poll interval.
+/// After this time a publisher relies on being woken, and polls only once per poll interval.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
-/// How long the broker may take to let us in: an operator should soon hear of one that says nothing.
+/// How long the broker may take to accept the connection: an operator should soon learn of a silent one.
 const CONNECT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// See to it that rows wait here, if there are any.
+    /// Claim rows, if there are any.
     Fill,
     /// Cut the next window.
     Cut,
@@ -50,7 +50,7 @@ enum Stage {
     Ask,
     /// There was nothing to send.
     Idle,
-    /// `trusting`: a writer notifies, so the poll is the safety net.
+    /// `trusting`: a writer notifies, so polling is the safety net.
     Sleep {
         until: Instant,
         trusting: bool,
@@ -61,37 +61,37 @@ enum Stage {
     },
 }
 
-/// The state of one leader's work. It is lost with the lead: the database knows everything that matters.
+/// The state of one leader's work. It is lost with the leadership: the database knows everything that matters.
 #[derive(Debug)]
 pub(super) struct Turn {
     options: Options,
     /// Claimed, and not yet sent.
     backlog: Backlog,
-    /// On its way to the broker, or about to be.
+    /// In flight, or about to be.
     window: Vec<Row>,
-    /// Answered by the broker, and not yet on its way to be marked.
+    /// Answered by the broker, and not yet being marked.
     unmarked: Marks,
-    /// On its way to be marked.
+    /// Being marked.
     marking: Option<Marks>,
-    /// While the broker closed the channel for an unknown reason: rows up to this id go out one by one.
+    /// After the broker closed the channel for an unknown reason: rows up to this id are sent one by one.
     suspect: Option<i64>,
-    /// The next writer is to notify, and none is known to have.
+    /// The next writer must notify, and none is known to have done so.
     asleep: bool,
-    /// Failures in a row.
+    /// The number of consecutive failures.
     failures: u32,
     last_work: Instant,
     stage: Stage,
-    /// Nothing goes out before all that is answered is marked.
+    /// Nothing is sent before everything that is answered is marked.
     settling: bool,
     stopping: bool,
-    /// The last mark before the stop could not be made.
+    /// The last mark before the stop failed.
     gave_up: bool,
     fenced: bool,
     seed: u64,
 }
 
 impl Turn {
-    /// The turn of a publisher that begins now. `seed` chooses the pauses' random shares.
+    /// The state of a publisher that begins now. `seed` chooses the pauses' random shares.
     pub(super) fn new(options: Options, seed: u64, now: Instant) -> Self {
         Self {
             options,
@@ -112,12 +112,12 @@ impl Turn {
         }
     }
 
-    /// The rows of [`Step::Publish`], in the order in which they go out.
+    /// The rows of [`Step::Publish`], in the order in which they are sent.
     pub(super) fn window(&self) -> &[Row] {
         &self.window
     }
 
-    /// How many failures there were in a row.
+    /// The number of consecutive failures.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
@@ -145,7 +145,7 @@ impl Turn {
         self.advance(at)
     }
 
-    /// The next step towards the end of all marks; `None` when there is nothing more to mark, and no stop either.
+    /// The next step towards finishing all marks; `None` if there is nothing more to mark and no stop.
     fn settle(&mut self) -> Option<Step> {
         if self.gave_up {
             return Some(Step::End(End::Stopped));
@@ -164,7 +164,7 @@ impl Turn {
         None
     }
 
-    /// One mark at a time: it takes all that has been answered meanwhile.
+    /// One mark at a time: it covers everything that has been answered meanwhile.
     fn begin_to_mark(&mut self) -> Option<Marks> {
         if self.marking.is_some() || self.unmarked.is_empty() {
             return None;
@@ -191,7 +191,7 @@ impl Turn {
     /// Cuts the next window, unless it would have to wait for the mark.
     fn cut(&mut self, at: Moment) -> Step {
         let count = self.window_size();
-        // Two halves overlap, one on its way and one being marked: together they are what a crash can duplicate.
+        // Two halves overlap, one in flight and one being marked: together they are what a crash can duplicate.
         let unconfirmed = count.min(self.backlog.len());
         if self.marking.is_some() && self.in_doubt() + unconfirmed > self.options.batch_size {
             return Step::AwaitMark;
@@ -208,12 +208,12 @@ impl Turn {
         Step::Connect { within: self.publish_within(at).min(CONNECT) }
     }
 
-    /// The window's deadline, which never outlives the lease: whoever takes over after its end finds nothing of ours on its way.
+    /// The window's deadline, which never outlives the lease: when the next leader takes over, nothing of ours is in flight.
     fn publish_within(&self, at: Moment) -> Duration {
         self.options.publish_deadline.min(at.lease)
     }
 
-    /// Until the next look, if nobody notifies.
+    /// The time until the next poll, if nobody notifies.
     fn sleep(&mut self, now: Instant) -> Step {
         let pause = (now.saturating_duration_since(self.last_work) / 8).max(SHORTEST_PAUSE);
         let trusting = pause >= LONGEST_PAUSE;
@@ -223,14 +223,14 @@ impl Turn {
         Step::Sleep { until }
     }
 
-    /// What to look for while the window is on its way.
+    /// What to claim while the window is in flight.
     fn look(&self) -> Look {
         let half = self.half();
         let claim = (self.backlog.len() < half).then(|| self.claim(half * 2));
         Look { ask_to_be_woken: self.has_caught_up(), claim }
     }
 
-    /// With nothing left, the next writer is asked to notify before the last look. A full window has not caught up.
+    /// If nothing is left, the next writer is asked to notify before the last claim. A full window means that the backlog is not finished.
     fn has_caught_up(&self) -> bool {
         self.backlog.len() == 0 && self.window.len() < self.half()
     }
@@ -242,7 +242,7 @@ impl Turn {
         Claim { count, bytes: self.bytes(), except: here.chain(confirmed).collect() }
     }
 
-    /// The size of a window when all is well.
+    /// The normal size of a window.
     fn half(&self) -> usize {
         (self.options.batch_size / 2).max(1)
     }
@@ -251,7 +251,7 @@ impl Turn {
         if self.suspect.is_some() { 1 } else { (self.half() >> self.failures.min(16)).max(1) }
     }
 
-    /// The bytes of a window, and of what waits behind it.
+    /// The bytes of a window, and of the rows waiting behind it.
     fn bytes(&self) -> usize {
         self.options.max_bytes / 2
     }

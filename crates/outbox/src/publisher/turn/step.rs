@@ -10,14 +10,14 @@ use crate::store::{Failure, Marks, Row};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) now: Instant,
-    /// How long the lease may still be relied on.
+    /// The remaining time of the lease.
     pub(crate) lease: Duration,
 }
 
-/// What to do next, and which method of the turn takes what came of it. What fails goes to `failed` instead.
+/// What to do next, and which method of the turn takes the outcome. Failures go to `failed` instead.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Begin to mark this, and go on; `marked` takes the outcome when there is one.
+    /// Begin to mark this, and continue; `marked` takes the outcome later.
     Mark(Marks),
     /// Wait for the mark that was begun: `marked`.
     AwaitMark,
@@ -25,13 +25,13 @@ pub(crate) enum Step {
     Claim(Claim),
     /// Connect to the broker, if it is not connected: `connected`.
     Connect { within: Duration },
-    /// Publish `window`, and look for more meanwhile: `published`.
+    /// Publish `window`, and claim more meanwhile: `published`.
     Publish { within: Duration, look: Look },
     /// Ask the next writer to notify: `asked`.
     AskToBeWoken,
-    /// Wait until a notification, `woken`, or until this time, `waited`; or until the mark has ended.
+    /// Wait for a notification, `woken`, or until this time, `waited`; or until the mark has ended.
     Sleep { until: Instant },
-    /// Find out whether the next writer still is to notify: `found`.
+    /// Find out whether the next writer still has to notify: `found`.
     CheckAsleep,
     /// Wait after a failure: `rested`.
     Rest { until: Instant },
@@ -39,7 +39,7 @@ pub(crate) enum Step {
     End(End),
 }
 
-/// Which rows to claim: the oldest, `count` and `bytes` of payload at most, none of `except`.
+/// Which rows to claim: the oldest, at most `count` and `bytes` of payload, none of `except`.
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) count: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Claim {
     pub(crate) except: Vec<i64>,
 }
 
-/// What to do while a window is on its way.
+/// What to do while a window is in flight.
 #[derive(Debug)]
 pub(crate) struct Look {
     /// Whether to ask the next writer to notify, before the claim.
@@ -61,7 +61,7 @@ pub(crate) struct Look {
 pub(crate) enum End {
     /// The process is stopping, and everything confirmed is marked, or could not be.
     Stopped,
-    /// Another publisher has, or may have, taken over.
+    /// Another publisher has taken over, or may have.
     Fenced,
 }
 
@@ -70,6 +70,6 @@ pub(crate) enum End {
 pub(crate) struct Answered {
     pub(crate) row: Row,
     pub(crate) verdict: Verdict,
-    /// How it will be marked, if it was not taken.
+    /// How it will be marked, if it was not accepted.
     pub(crate) failure: Option<Failure>,
 }

@@ -8,7 +8,7 @@ use crate::{
     store::{Failure, Row},
 };
 
-/// A row that was not taken is tried again after a pause, of which `seed` chooses a share, or is given up.
+/// A row that was not accepted is retried after a pause, of which `seed` chooses a share, or is given up.
 pub(super) fn judge(row: Row, verdict: Verdict, retry: &RetryPolicy, seed: u64) -> Answered {
     let error = match &verdict {
         Verdict::Confirmed => return Answered { row, verdict, failure: None },
