@@ -1,4 +1,4 @@
-//! Transactions of sea-orm's and of sqlx's, for code that does not care which: a consumer's.
+//! Transactions of sea-orm and of sqlx, for code that works with either: consumers.
 
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
@@ -10,10 +10,10 @@ use crate::{
     inbox::{self, Receipt},
 };
 
-/// An open transaction: what is appended and received in it commits together with whatever else is written there. Dropped, it is
-/// rolled back.
+/// An open transaction: events appended and messages received in it commit together with whatever else is written in it. It is
+/// rolled back if it is dropped.
 pub trait Transaction: Send + Sized {
-    /// Why the database did not do what it was asked.
+    /// Why the database did not carry out a statement.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Appends an event, as `append` does.
@@ -22,7 +22,7 @@ pub trait Transaction: Send + Sized {
     /// The database refuses the row or is away; the transaction should be rolled back.
     fn append(&mut self, message: &NewMessage) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Takes a message into the inbox of `consumer`, as `inbox::receive` does.
+    /// Records a message in the inbox of `consumer`, as `inbox::receive` does.
     ///
     /// # Errors
     /// The database refuses the row or is away; the transaction should be rolled back.
@@ -32,16 +32,16 @@ pub trait Transaction: Send + Sized {
         message_id: Uuid,
     ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
 
-    /// Keeps what was written.
+    /// Commits.
     ///
     /// # Errors
-    /// Nothing was kept; or the connection broke just now, and nobody knows.
+    /// Nothing was stored; or the connection broke just now, and it is unknown whether the transaction was stored.
     fn commit(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Keeps nothing.
+    /// Rolls back.
     ///
     /// # Errors
-    /// The connection is broken, which comes to the same.
+    /// The connection is broken, which has the same effect.
     fn rollback(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
@@ -66,7 +66,7 @@ impl Transaction for sea_orm::DatabaseTransaction {
     }
 }
 
-/// For sqlx's transactions, which are alike.
+/// For sqlx's transaction types, which are alike.
 macro_rules! of_sqlx {
     ($database:ty) => {
         impl Transaction for sqlx::Transaction<'static, $database> {

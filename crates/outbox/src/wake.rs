@@ -1,4 +1,4 @@
-//! Being woken by a commit: PostgreSQL's LISTEN. Where there is none, polling alone must do, and does.
+//! Being woken by a commit: PostgreSQL's LISTEN. Without it, polling alone is enough.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -7,22 +7,22 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{Pool, Store, StoreError, retry::jittered, sql::lease::RELEASED};
 
-/// What a notification can be about.
+/// The meaning of a notification.
 #[derive(Debug, Default)]
 pub(crate) struct Woken {
     /// A transaction with events has committed.
     pub(crate) work: Notify,
-    /// The leader has given its lease back.
+    /// The leader has released its lease.
     pub(crate) lease: Notify,
 }
 
-/// How long a connection is listened to that says nothing. The server behind it may be none any more (it was demoted, and lives),
-/// so it then goes back to the pool, which looks at it before it is used again.
+/// How long a silent connection is listened to. The server behind it may no longer be the right one (it was demoted, but is alive),
+/// so the connection then returns to the pool, which checks it before it is used again.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Listens for as long as it is polled, on a connection of the store's pool, and passes every notification on to `woken`.
+/// Listens as long as it is polled, on a connection of the store's pool, and passes every notification on to `woken`.
 ///
-/// A pooler that does not pass LISTEN on accepts it and never notifies: nothing is lost, polling goes on underneath.
+/// A pooler that does not forward LISTEN accepts it and never notifies: nothing is lost, because polling continues.
 pub(crate) async fn listen(store: &Store, woken: &Woken) -> Infallible {
     let pool = match store.pool() {
         Pool::Postgres(pool) => pool,
@@ -45,7 +45,7 @@ async fn listen_once(store: &Store, pool: &PgPool, woken: &Woken) -> Result<Sile
     let channel = store.channel().await?;
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(&channel).await?;
-    // What happened while nobody listened.
+    // Things may have happened while nobody listened.
     woken.work.notify_one();
     woken.lease.notify_one();
     loop {

@@ -2,8 +2,8 @@
 
 use super::Sql;
 
-/// The oldest rows that may be sent. `$1`: the lowest id to look at; `$2`: ids to leave out; `$3`: how many rows, and `$4`: how
-/// many bytes of payload at most.
+/// The oldest rows that may be sent. `$1`: the lowest id to read; `$2`: ids to leave out; `$3`: the maximum number of rows, and `$4`: the
+/// maximum size of their payloads in bytes.
 pub(crate) const CLAIM: Sql = Sql {
     postgres: "
 SELECT * FROM (

@@ -2,11 +2,11 @@
 
 use super::Sql;
 
-/// Takes the message `$2` in for the consumer `$1`; no row is written if it has been taken in before.
+/// Records the message `$2` for the consumer `$1`; writes no row if it is already recorded.
 pub(crate) const RECEIVE: Sql =
     Sql::same("INSERT INTO inbox_messages (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING");
 
-/// Removes `$2` messages at most, the oldest first, that were received more than `$1` ago.
+/// Deletes at most `$2` messages, oldest first, that were received more than `$1` ago.
 pub(crate) const FORGET: Sql = Sql {
     postgres: "
 DELETE FROM inbox_messages WHERE (consumer, message_id) IN (

@@ -1,8 +1,8 @@
-//! The lease: one row for each name that publishers exclude each other by.
+//! The lease: one row for each name under which publishers exclude each other.
 
 use super::Sql;
 
-/// Takes the lease `$1` for `$2`, for as long as `$3`, and raises the epoch; only where the condition holds, if there is one.
+/// Takes the lease `$1` for `$2`, for the duration `$3`, and raises the epoch; only if the condition holds, if there is one.
 macro_rules! take {
     (postgres: $postgres:literal, sqlite: $sqlite:literal) => {
         Sql {
@@ -30,16 +30,16 @@ SET epoch = p.epoch + 1, holder = excluded.holder, lease_expires_at = excluded.l
     };
 }
 
-/// Takes the lease if it is free or has expired. Without a row in the answer, another publisher holds it.
+/// Takes the lease if it is free or has expired. If no row is returned, another publisher holds it.
 pub(crate) const ACQUIRE: Sql = take!(
     postgres: "WHERE p.lease_expires_at <= clock_timestamp()",
     sqlite: "WHERE p.lease_expires_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"
 );
 
-/// Takes the lease from whoever holds it.
+/// Takes the lease from any holder.
 pub(crate) const TAKE_OVER: Sql = take!(postgres: "", sqlite: "");
 
-/// Extends the lease `$1` by `$3` from now on, if its epoch still is `$2`.
+/// Extends the lease `$1` to `$3` from now, if its epoch is still `$2`.
 pub(crate) const RENEW: Sql = Sql {
     postgres: "
 UPDATE outbox_publishers SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
@@ -49,7 +49,7 @@ UPDATE outbox_publishers SET lease_expires_at = strftime('%Y-%m-%dT%H:%M:%f+00:0
 WHERE name = $1 AND epoch = $2",
 };
 
-/// Ends the lease `$1` of the epoch `$2`; PostgreSQL notifies those who wait for it.
+/// Ends the lease `$1` of the epoch `$2`; on PostgreSQL it notifies the waiting publishers.
 pub(crate) const RELEASE: Sql = Sql {
     postgres: "
 WITH released AS (
@@ -64,7 +64,7 @@ WHERE name = $1 AND epoch = $2",
 /// The payload of the notification in [`RELEASE`]; that of a commit is empty.
 pub(crate) const RELEASED: &str = "released";
 
-/// Who holds, or held, the lease `$1`.
+/// The current or last holder of the lease `$1`.
 pub(crate) const LEADER: Sql = Sql {
     postgres: "
 SELECT epoch, holder, lease_expires_at, lease_expires_at > clock_timestamp() AS leading

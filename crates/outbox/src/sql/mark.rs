@@ -1,7 +1,7 @@
-//! Marking what the broker has answered, each time with the fence in the same statement: `$1` is the publisher's name and `$2` its
+//! Marking rows according to the broker's answers, each time with the fence in the same statement: `$1` is the publisher's name and `$2` its
 //! epoch, and nothing is marked under another one.
 //!
-//! PostgreSQL returns as `fence` whether the epoch still holds. SQLite is asked afterwards ([`FENCE`]).
+//! PostgreSQL returns as `fence` whether the epoch still holds. On SQLite that is a separate query ([`FENCE`]).
 
 use super::Sql;
 
@@ -22,8 +22,8 @@ WHERE id IN (SELECT value FROM json_each($3)) AND status = 'pending'
   AND EXISTS (SELECT 1 FROM outbox_publishers WHERE name = $1 AND epoch = $2)",
 };
 
-/// Marks rows that the broker did not take. `$3`: a JSON array of `id`, `error`, and `pause`: the seconds until the next try, or
-/// below zero if the row is given up.
+/// Marks rows that the broker did not accept. `$3`: a JSON array of `id`, `error`, and `pause`: the seconds until the next attempt, or
+/// a negative number if the row is given up.
 pub(crate) const MARK_FAILED: Sql = Sql {
     postgres: "
 WITH fence AS (SELECT FROM outbox_publishers WHERE name = $1 AND epoch = $2 FOR SHARE),
@@ -47,7 +47,7 @@ WHERE outbox_messages.id = f.id AND status = 'pending'
   AND EXISTS (SELECT 1 FROM outbox_publishers WHERE name = $1 AND epoch = $2)",
 };
 
-/// SQLite: whether the epoch holds. It has one writer at a time and epochs only rise, so the answer after a mark is true of the
-/// mark too.
+/// SQLite: whether the epoch holds. It has one writer at a time and epochs only rise, so the answer after a mark also holds for the
+/// mark.
 pub(crate) const FENCE: Sql =
     Sql::same("SELECT count(*) AS fence FROM outbox_publishers WHERE name = $1 AND epoch = $2");

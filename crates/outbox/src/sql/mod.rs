@@ -1,8 +1,8 @@
-//! Every statement of the outbox and of the inbox, each once and under a name, as PostgreSQL and as SQLite have it.
+//! Every statement of the outbox and of the inbox, once and by name, for PostgreSQL and for SQLite.
 //!
-//! Parameters have the same numbers in both. Lists and lengths of time are bound as each database takes them (see
-//! [`Query`](crate::store::Query)): PostgreSQL has arrays and intervals, SQLite gets JSON and modifiers of its time functions.
-//! Times are compared by the database's clock, never by ours. SQLite keeps them as text, all in the one format that sorts by time.
+//! Parameters have the same numbers in both. Lists and durations are bound as each database takes them (see
+//! [`Query`](crate::store::Query)): PostgreSQL has arrays and intervals, SQLite gets JSON and modifiers for its time functions.
+//! Times are compared by the database's clock, never by ours. SQLite stores them as text, all in the one format that sorts by time.
 
 pub(crate) mod append;
 pub(crate) mod claim;
@@ -28,7 +28,7 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
-    /// One text that both understand.
+    /// One text that both accept.
     pub(crate) const fn same(sql: &'static str) -> Self {
         Self { postgres: sql, sqlite: sql }
     }

@@ -1,8 +1,8 @@
-//! What an operator asks for: lists, single rows, redrive and discard.
+//! Statements for operators: lists, single rows, redrive and discard.
 
 use super::Sql;
 
-/// A dead row, as the index of the troubled rows has it: without `attempts` the sent rows are read too, and most rows are sent.
+/// The condition for dead rows, as in the index of the troubled rows: without `attempts`, sent rows would be read too, and most rows are sent.
 macro_rules! dead {
     () => {
         "attempts > 0 AND status = 'dead'"
@@ -17,14 +17,14 @@ macro_rules! summary {
     };
 }
 
-/// The columns that a [`FullRow`](crate::FullRow) has beside them.
+/// The additional columns of a [`FullRow`](crate::FullRow).
 macro_rules! content {
     () => {
         "CAST(payload AS text) AS payload, CAST(headers AS text) AS headers"
     };
 }
 
-/// A page of the rows that are so: `$4` rows with a higher id than `$1`, of the aggregate `$2`, `$3` if there is one.
+/// A page of rows with this condition: at most `$4` rows with a higher id than `$1`, of the aggregate `$2`, `$3` if given.
 macro_rules! list {
     ($condition:expr) => {
         Sql::same(concat!(
@@ -44,7 +44,7 @@ pub(crate) const LIST_PENDING: Sql = list!("status = 'pending'");
 pub(crate) const LIST_DEAD: Sql = list!(dead!());
 pub(crate) const LIST_SENT: Sql = list!("status = 'sent'");
 
-/// The row whose column is `$1`.
+/// The row with `$1` in this column.
 macro_rules! find {
     ($column:literal) => {
         Sql::same(concat!(
@@ -62,10 +62,10 @@ macro_rules! find {
 pub(crate) const FIND_BY_ID: Sql = find!("id");
 pub(crate) const FIND_BY_MESSAGE: Sql = find!("message_id");
 
-/// `$change`, a statement up to its WHERE, done to the dead rows that are selected, and returning columns of them.
+/// Applies `$change`, a statement up to its WHERE that returns columns, to the selected dead rows.
 ///
-/// PostgreSQL locks them in the order of their ids, so two operators at once wait for each other, and the second finds nothing
-/// dead. It also wakes the publisher when the statement commits; no notification is sent twice.
+/// PostgreSQL locks them in the order of their ids, so two operators at once wait for each other, and the second finds no
+/// dead rows. It also wakes the publisher when the statement commits; no notification is sent twice.
 macro_rules! to_the_dead {
     ($change:literal, postgres: $postgres:literal, sqlite: $sqlite:literal, $($column:expr),+) => {
         Sql {
@@ -87,7 +87,7 @@ RETURNING ", $($column),+
     };
 }
 
-/// Makes the rows that `$1`, ids, or `$2`, message ids, name pending again, with their tries forgotten.
+/// Makes the rows with the ids `$1` or the message ids `$2` pending again, with their attempts reset.
 pub(crate) const REDRIVE: Sql = to_the_dead!(
     "UPDATE outbox_messages SET status = 'pending', attempts = 0, available_at = NULL",
     postgres: "(id = ANY ($1) OR message_id = ANY ($2)) ORDER BY id",
@@ -95,7 +95,7 @@ pub(crate) const REDRIVE: Sql = to_the_dead!(
     summary!()
 );
 
-/// The same to the first `$2` dead rows with a higher id than `$1`.
+/// The same for the first `$2` dead rows with a higher id than `$1`.
 pub(crate) const REDRIVE_NEXT: Sql = to_the_dead!(
     "UPDATE outbox_messages SET status = 'pending', attempts = 0, available_at = NULL",
     postgres: "id > $1 ORDER BY id LIMIT $2",
@@ -103,7 +103,7 @@ pub(crate) const REDRIVE_NEXT: Sql = to_the_dead!(
     summary!()
 );
 
-/// Removes the dead rows that `$1`, ids, or `$2`, message ids, name.
+/// Deletes the dead rows with the ids `$1` or the message ids `$2`.
 pub(crate) const DISCARD: Sql = to_the_dead!(
     "DELETE FROM outbox_messages",
     postgres: "(id = ANY ($1) OR message_id = ANY ($2)) ORDER BY id",

@@ -1,8 +1,8 @@
-//! Removing what was sent long ago.
+//! Deleting old sent rows.
 
 use super::Sql;
 
-/// Removes those of the `$2` oldest sent rows from id `$3` on that were sent more than `$1` ago.
+/// Of the `$2` oldest sent rows from id `$3` on, deletes those that were sent more than `$1` ago.
 pub(crate) const RETIRE: Sql = Sql {
     postgres: "
 DELETE FROM outbox_messages WHERE id IN (

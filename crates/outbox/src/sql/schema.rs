@@ -1,6 +1,6 @@
-//! The tables, indexes and the trigger. A script never changes once it has been released: what comes later is another script.
+//! The tables, indexes and the trigger. A released script never changes: later changes are new scripts.
 
-/// What a migration does, a statement each.
+/// The statements of a migration.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) name: &'static str,
@@ -12,7 +12,7 @@ pub(crate) struct Script {
     pub(crate) sqlite: Both,
 }
 
-/// A script and its reversal.
+/// A script and the script that reverses it.
 #[derive(Debug)]
 pub(crate) struct Both {
     pub(crate) up: &'static [&'static str],
@@ -42,7 +42,7 @@ pub(crate) const INBOX: &[Script] = &[Script {
     sqlite: Both { up: INBOX_SQLITE, down: &["DROP TABLE inbox_messages"] },
 }];
 
-/// Both databases have the same indexes. Sent rows, which are most of the table, are in neither.
+/// Both databases have the same indexes. Neither index contains sent rows, which are most of the table.
 const PENDING: &str = "
 -- The pending rows by id, for the publisher.
 CREATE INDEX outbox_messages_pending ON outbox_messages (id) WHERE status = 'pending'";
@@ -136,7 +136,7 @@ CREATE TABLE outbox_publishers (
 )",
 ];
 
-/// What was received when, so that it can be forgotten in time.
+/// Finds old messages, so that they can be deleted.
 const RECEIVED: &str = "CREATE INDEX inbox_messages_received ON inbox_messages (received_at)";
 
 const INBOX_POSTGRES: &[&str] = &[

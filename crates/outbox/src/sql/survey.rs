@@ -1,8 +1,8 @@
-//! What an outbox holds.
+//! The outbox's numbers.
 
 use super::Sql;
 
-/// PostgreSQL: the transactions that may have written rows which nobody sees yet.
+/// PostgreSQL: the transactions that may have written rows that nobody can see yet.
 pub(crate) const WRITERS: &str = "
 -- An INSERT locks the table before it takes an id, and the lock ends after its rows can be seen.
 SELECT virtualtransaction AS writer FROM pg_locks
@@ -10,7 +10,7 @@ WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND relation = 'outbox_messages'::regclass";
 
-/// Where the rows that may still be sent begin, and where all rows end.
+/// The lowest id of the rows that may still be sent, and the highest id of all rows.
 pub(crate) const UNSETTLED: Sql = Sql {
     postgres: "
 SELECT (SELECT min(id) FROM outbox_messages WHERE status = 'pending') AS pending,
@@ -25,7 +25,7 @@ SELECT (SELECT min(id) FROM outbox_messages WHERE status = 'pending') AS pending
        coalesce((SELECT max(id) FROM outbox_messages), 0) AS newest",
 };
 
-/// How many rows wait (`$1` at most) and are dead, and how old the oldest waiting one is, in seconds.
+/// How many rows are pending (at most `$1`) and dead, and the age of the oldest pending one, in seconds.
 pub(crate) const STATS: Sql = Sql {
     postgres: "
 SELECT (SELECT count(*) FROM (
@@ -41,7 +41,7 @@ SELECT (SELECT count(*) FROM (
            FROM outbox_messages WHERE status = 'pending' ORDER BY id LIMIT 1), 0.0) AS oldest",
 };
 
-/// How many rows were sent and are kept, `$1` at most.
+/// How many sent rows are kept, at most `$1`.
 pub(crate) const SENT: Sql = Sql::same(
     "SELECT count(*) AS sent FROM (SELECT 1 FROM outbox_messages WHERE status = 'sent' LIMIT $1) AS s",
 );

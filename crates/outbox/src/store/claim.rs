@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Store, StoreError, connection::Record, statement::Statement};
 use crate::{sql::claim::CLAIM, trace};
 
-/// What is published in order: the type and the id of an aggregate.
+/// The unit of ordering: the type and the id of an aggregate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Aggregate {
     pub(crate) kind: String,
@@ -21,16 +21,16 @@ pub(crate) struct Row {
     pub(crate) id: i64,
     pub(crate) aggregate: Aggregate,
     pub(crate) attempts: u32,
-    /// Its headers hold the trace context in which it was appended.
+    /// Its headers contain the trace context in which it was appended.
     pub(crate) message: Message,
 }
 
 impl Store {
-    /// The oldest rows that may be sent now: `count` and `bytes` of payload at most, `floor` the lowest id to look
-    /// at, none of `except`.
+    /// Returns the oldest rows that may be sent now: at most `count` and `bytes` of payload, from the id `floor` on,
+    /// and none of `except`.
     ///
-    /// There is no cursor: a transaction that commits late shows its lower ids to the next call. A row is held
-    /// back while an older row of its aggregate is dead or waits for its next try.
+    /// There is no cursor: the next call sees the lower ids of a transaction that commits late. A row is held
+    /// back while an older row of its aggregate is dead or waits for its next attempt.
     pub(crate) async fn claim(
         &self,
         floor: i64,
@@ -75,7 +75,7 @@ impl Row {
 pub(crate) mod tests {
     use super::*;
 
-    /// A row that nobody wrote to a database, for the tests of pure code.
+    /// A row that was never in a database, for tests of pure code.
     pub(crate) fn row(id: i64, aggregate: &str, size: usize) -> Row {
         Row {
             id,

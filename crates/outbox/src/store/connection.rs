@@ -1,4 +1,4 @@
-//! One connection of either database, and what it answers.
+//! One connection to either database, and its results.
 
 use sqlx::{Decode, PgConnection, Postgres, Row as _, Type, pool::PoolConnection, postgres::PgRow};
 #[cfg(feature = "sqlite")]
@@ -6,8 +6,8 @@ use sqlx::{Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::statement::Statement;
 
-/// An open connection or transaction of sqlx's, to PostgreSQL or (with the feature `sqlite`) to SQLite. `&mut *transaction` becomes
-/// one.
+/// An open connection or transaction of sqlx, to PostgreSQL or (with the feature `sqlite`) to SQLite. `&mut *transaction` converts
+/// to it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SqlxConnection<'c> {
@@ -19,7 +19,7 @@ pub enum SqlxConnection<'c> {
 }
 
 impl SqlxConnection<'_> {
-    /// Runs it, and returns how many rows it has changed.
+    /// Runs a statement, and returns how many rows it has changed.
     pub(crate) async fn execute(&mut self, statement: &Statement<'_>) -> Result<u64, sqlx::Error> {
         Ok(match self {
             Self::Postgres(connection) => {
@@ -46,7 +46,7 @@ impl SqlxConnection<'_> {
         })
     }
 
-    /// The first row.
+    /// Returns the first row.
     pub(crate) async fn fetch_optional(
         &mut self,
         statement: &Statement<'_>,
@@ -55,7 +55,7 @@ impl SqlxConnection<'_> {
             Self::Postgres(connection) => {
                 Ok(statement.for_postgres().fetch_optional(&mut **connection).await?.map(Record::Postgres))
             }
-            // All of them: SQLite commits when the statement has ended, and only then reports that it cannot.
+            // Reads all of them: SQLite commits when the statement has ended, and only then reports if it cannot.
             #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => Ok(self.fetch_all(statement).await?.into_iter().next()),
         }
@@ -101,7 +101,7 @@ impl<'c> From<&'c mut sqlx::Transaction<'_, Sqlite>> for SqlxConnection<'c> {
     }
 }
 
-/// A row of an answer.
+/// A row of a result.
 #[derive(Debug)]
 pub(crate) enum Record {
     Postgres(PgRow),
@@ -110,7 +110,7 @@ pub(crate) enum Record {
 }
 
 impl Record {
-    /// The value of the column `name`.
+    /// Returns the value of the column `name`.
     pub(crate) fn get<T: FromColumn>(&self, name: &str) -> Result<T, sqlx::Error> {
         match self {
             Self::Postgres(row) => row.try_get(name),

@@ -4,25 +4,25 @@ use thiserror::Error;
 
 /// The outbox's database refused, or is away.
 ///
-/// It is sqlx's error and reads like it; what a caller decides by has a question here.
+/// It wraps sqlx's error and displays like it; methods answer what callers decide by.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct StoreError(#[from] sqlx::Error);
 
 impl StoreError {
-    /// Whether the outbox's tables are missing: the service that owns them has not made them yet, or this is another schema.
+    /// Whether the outbox's tables are missing: the service that owns them has not created them yet, or this is another schema.
     pub fn is_missing_table(&self) -> bool {
         let sqlx::Error::Database(error) = &self.0 else { return false };
         match error.code().as_deref() {
             // undefined_table, of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
             Some("42P01") => true,
-            // SQLITE_ERROR, which SQLite gives for everything that is wrong with a statement.
+            // SQLITE_ERROR, which SQLite returns for everything that is wrong with a statement.
             Some("1") => error.message().starts_with("no such table"),
             _ => false,
         }
     }
 
-    /// Whether all connections of the pool were in use, or none could be made: the pool says only that it waited.
+    /// Whether all connections of the pool were in use, or none could be opened: the pool only reports the time-out.
     pub fn is_pool_timeout(&self) -> bool {
         matches!(self.0, sqlx::Error::PoolTimedOut)
     }
@@ -32,7 +32,7 @@ impl StoreError {
         &self.0
     }
 
-    /// What was read, or is to be written, has not the form that it must have.
+    /// A value that was read, or should be written, does not have the required form.
     pub(crate) fn malformed(what: impl fmt::Display) -> Self {
         Self(sqlx::Error::Decode(what.to_string().into()))
     }

@@ -2,8 +2,8 @@ use std::{fmt, sync::Arc};
 
 use super::{Pool, StoreError, connection::Record, pool::Transaction, statement::Statement};
 
-/// The outbox in one database (and, on PostgreSQL, in one schema: the first one in the connection's `search_path`), as its publisher
-/// and its operators use it. Clones share the pool.
+/// The outbox in one database (and, on PostgreSQL, in one schema: the first one in the connection's `search_path`), for its publisher
+/// and its operators. Clones share the pool.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
@@ -12,19 +12,19 @@ pub struct Store {
     failures: Option<Arc<Failures>>,
 }
 
-/// Why a pool throws its connections away.
+/// Why a pool closes its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// What the outbox is kept in is not there, such as its schema.
+    /// The outbox's schema or tables do not exist.
     NoOutbox(String),
     /// Anything else.
     Other(String),
 }
 
-/// Says why the pool throws connections away.
+/// Says why the pool closes connections.
 type Refusals = dyn Fn() -> Option<Refusal> + Send + Sync;
 
-/// Takes notice of a statement that failed.
+/// Is called for a failed statement.
 type Failures = dyn Fn(&StoreError) + Send + Sync;
 
 impl fmt::Debug for Store {
@@ -34,16 +34,16 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// The outbox behind `pool`; publishers that share `publisher` as their name exclude each other. It opens no connection beside
-    /// the pool's.
+    /// The outbox behind `pool`; publishers with the same name `publisher` exclude each other. It opens no connections except
+    /// through the pool.
     ///
-    /// On PostgreSQL each session of the pool is to be in the outbox's schema and to have the settings of
-    /// [`SESSION`](crate::SESSION): see [`tune`](crate::tune). [`Store::connect`] makes a pool that has them.
+    /// On PostgreSQL each session of the pool must be in the outbox's schema and have the settings of
+    /// [`SESSION`](crate::SESSION): see [`tune`](crate::tune). [`Store::connect`] creates a pool that has them.
     pub fn new(pool: impl Into<Pool>, publisher: impl Into<String>) -> Self {
         Self { pool: pool.into(), publisher: publisher.into(), refusals: None, failures: None }
     }
 
-    /// The outbox at `url` behind a pool of its own, as [`Pool::connect`] makes it; publishers that share `publisher` as their name
+    /// The outbox at `url` with its own pool, made by [`Pool::connect`]; publishers with the same name `publisher`
     /// exclude each other.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Store {
         Ok(Self::new(Pool::connect(url).await?, publisher))
     }
 
-    /// Has `refusals` say why the pool throws connections away, if it does: the driver keeps silent about a pool that looks at
+    /// Uses `refusals` to find out why the pool closes connections: the driver does not report it for a pool that checks
     /// each of them.
     #[must_use]
     pub fn refusing(mut self, refusals: impl Fn() -> Option<Refusal> + Send + Sync + 'static) -> Self {
@@ -60,14 +60,14 @@ impl Store {
         self
     }
 
-    /// Calls `failures` for each statement of the store that fails: whoever made the pool may want to look at its connections.
+    /// Calls `failures` for each failed statement of the store, so that the pool's owner can check its connections.
     #[must_use]
     pub fn noticing(mut self, failures: impl Fn(&StoreError) + Send + Sync + 'static) -> Self {
         self.failures = Some(Arc::new(failures));
         self
     }
 
-    /// Why no connection of the pool can be had, if whoever made it knows.
+    /// Why the pool has no usable connections, if its owner knows.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.refusals.as_ref().and_then(|refusals| refusals())
     }
@@ -76,7 +76,7 @@ impl Store {
         &self.pool
     }
 
-    /// The name that publishers exclude each other by.
+    /// The name under which publishers exclude each other.
     pub(super) fn publisher(&self) -> &str {
         &self.publisher
     }
@@ -85,13 +85,13 @@ impl Store {
         matches!(self.pool, Pool::Postgres(_))
     }
 
-    /// Opens a connection, if there is none, and sees that it works.
+    /// Opens a connection, if there is none, and checks that it works.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         Ok(connection.ping().await?)
     }
 
-    // What these return is boxed: the driver's futures are large, and the publisher's hold several of them.
+    // The futures are boxed: the driver's are large, and the publisher's contain several of them.
 
     pub(super) async fn execute(&self, statement: Statement<'_>) -> Result<u64, StoreError> {
         Box::pin(async move {

@@ -11,7 +11,7 @@ use crate::{
     sql::{Sql, lease as sql},
 };
 
-/// A publisher that has, or had, the lease.
+/// The current or last holder of the lease.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Leader {
     /// The lease's fencing epoch.
@@ -20,7 +20,7 @@ pub struct Leader {
     pub holder: String,
     /// When the lease ends or has ended.
     pub lease_expires_at: DateTime<Utc>,
-    /// Whether the lease still lasts, by the database's clock.
+    /// Whether the lease is still valid, by the database's clock.
     pub leading: bool,
 }
 
@@ -34,7 +34,7 @@ impl Store {
         self.take(sql::ACQUIRE, holder, duration, None).await
     }
 
-    /// Takes the lease from whoever holds it, and raises the epoch: the one before marks nothing from then on.
+    /// Takes the lease from any holder, and raises the epoch: the previous holder marks nothing from then on.
     pub(crate) async fn take_over(
         &self,
         holder: &str,
@@ -58,7 +58,7 @@ impl Store {
         Ok(Some(Lease::new(taken.get("epoch")?, Tenure::new(asked, duration), tenure)))
     }
 
-    /// Makes the lease last for another `duration`.
+    /// Extends the lease to `duration` from now.
     pub(crate) async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fence, StoreError> {
         let asked = boottime();
         let values = [self.publisher().into(), lease.epoch.into(), duration.into()];
@@ -69,7 +69,7 @@ impl Store {
         Ok(Fence::Holds)
     }
 
-    /// Gives the lease back and tells those who wait for it, so that they need not wait for its end.
+    /// Releases the lease and notifies the waiting publishers, so that they need not wait for its end.
     pub(crate) async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let values = [self.publisher().into(), lease.epoch.into()];
         self.fetch_optional(Statement::new(sql::RELEASE, values)).await?;
@@ -77,7 +77,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whoever has, or had, the lease.
+    /// Returns the current or last holder.
     pub(crate) async fn leader(&self) -> Result<Option<Leader>, StoreError> {
         let leader = self.fetch_optional(Statement::new(sql::LEADER, [self.publisher().into()])).await?;
         let Some(row) = leader else { return Ok(None) };

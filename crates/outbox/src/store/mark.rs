@@ -1,4 +1,4 @@
-//! Marking what the broker has answered. Statements work on whole windows, never on one message.
+//! Marking rows according to the broker's answers. Statements work on whole windows, never on one message.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::{
     sql::mark as sql,
 };
 
-/// What became of a window.
+/// The outcome of a window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     pub(crate) sent: Vec<i64>,
@@ -26,18 +26,18 @@ impl Marks {
     }
 }
 
-/// A row that the broker did not take.
+/// A row that the broker did not accept.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Failure {
     pub(crate) id: i64,
     pub(crate) error: String,
-    /// Seconds until it is tried again; below zero: dead.
+    /// Seconds until it is retried; negative: dead.
     pub(crate) pause: f64,
 }
 
 impl Store {
-    /// Marks what became of a window, if the epoch still is this publisher's: one statement for what was sent, one
-    /// for what failed, each with the fence in it.
+    /// Marks the outcome of a window, if the epoch is still this publisher's: one statement for the sent rows, one
+    /// for the failed ones, each with the fence in it.
     pub(crate) async fn mark(&self, lease: &Lease, marks: &Marks) -> Result<Fence, StoreError> {
         if !marks.sent.is_empty() && self.mark_sent(lease, &marks.sent).await? == Fence::Lost {
             return Ok(Fence::Lost);
@@ -56,11 +56,11 @@ impl Store {
         self.fenced(lease, Statement::new(sql::MARK_FAILED, values)).await
     }
 
-    /// Runs a mark, and says whether it was done under the publisher's own epoch.
+    /// Runs a mark, and returns whether it was done under the publisher's own epoch.
     async fn fenced(&self, lease: &Lease, mark: Statement<'_>) -> Result<Fence, StoreError> {
         let fence = match self.fetch_optional(mark).await? {
             Some(fence) => fence,
-            // SQLite: an update answers with no row.
+            // SQLite: an update returns no row.
             None => {
                 let values = [self.publisher().into(), lease.epoch.into()];
                 self.fetch_one(Statement::new(sql::FENCE, values)).await?

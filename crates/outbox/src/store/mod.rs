@@ -1,4 +1,4 @@
-//! The outbox's tables, by what is done with them. What is sent to the database is in [`sql`](crate::sql).
+//! Operations on the outbox's tables, by topic. The statements are in [`sql`](crate::sql).
 
 mod claim;
 mod connection;

@@ -1,7 +1,7 @@
-//! What an operator does to an outbox: look at it, redrive what is dead, or discard it.
+//! An operator's operations on an outbox: inspect it, redrive dead rows, or discard them.
 //!
-//! All of it is safe beside a publisher at work, and may be repeated: a publisher marks pending rows only, and what is
-//! here touches rows only that are still dead, each in the statement itself.
+//! All of them are safe while a publisher runs, and can be repeated: a publisher marks only pending rows, and these
+//! operations only change rows that are still dead, each checked in the statement itself.
 
 use std::io;
 
@@ -14,15 +14,15 @@ use super::{
 };
 use crate::sql::operate as sql;
 
-/// What an operator wants to know first.
+/// The overview for an operator.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Overview {
-    /// What waits and what is dead.
+    /// The numbers of pending and dead rows.
     #[serde(flatten)]
     pub stats: Stats,
-    /// Rows that were sent and are kept, 100,000 at most.
+    /// The number of sent rows that are kept, counted up to 100,000.
     pub sent: i64,
-    /// The last publisher to have had the lease; `None` when none ever had.
+    /// The current or last holder of the lease; `None` if there has never been one.
     pub leader: Option<Leader>,
 }
 
@@ -38,7 +38,7 @@ pub enum DiscardError {
 }
 
 impl Store {
-    /// A page of rows, by id.
+    /// Returns a page of rows, by id.
     ///
     /// Pending and dead rows are found by their indexes; for sent rows of one aggregate all sent rows are read.
     ///
@@ -56,7 +56,7 @@ impl Store {
         self.fetch_all(Statement::new(list, values)).await?.iter().map(RowSummary::read).collect()
     }
 
-    /// One row, whole, whatever its status. By its `message_id`, for which there is no index, all rows are read.
+    /// Returns a complete row, whatever its status. Finding it by its `message_id`, which has no index, reads all rows.
     ///
     /// # Errors
     /// The database is away.
@@ -68,8 +68,8 @@ impl Store {
         self.fetch_optional(find).await?.as_ref().map(FullRow::read).transpose()
     }
 
-    /// Makes dead rows pending again, with their tries forgotten, and wakes the publisher. Returns those that were
-    /// dead, by id; no other row is touched.
+    /// Makes dead rows pending again, with their attempts reset, and wakes the publisher. Returns those that were
+    /// dead, by id; no other row is changed.
     ///
     /// # Errors
     /// The database is away; nothing was done.
@@ -79,8 +79,8 @@ impl Store {
         self.redriven(Statement::new(sql::REDRIVE, values)).await
     }
 
-    /// Like [`Store::redrive`], for the first `limit` dead rows with a higher id than `after`: the last one of the
-    /// answer before, so that a row which dies again meanwhile is not redriven for ever.
+    /// Like [`Store::redrive`], for the first `limit` dead rows with a higher id than `after`, which is the last one of the
+    /// previous result, so that a row that dies again meanwhile is not redriven forever.
     ///
     /// # Errors
     /// The database is away; nothing was done.
@@ -96,14 +96,14 @@ impl Store {
         Ok(rows)
     }
 
-    /// Removes dead rows for good, and wakes the publisher for what they held back. Returns those that were dead, by
-    /// id; no other row is touched.
+    /// Deletes dead rows permanently, and wakes the publisher for the rows that they held back. Returns those that were dead, by
+    /// id; no other row is changed.
     ///
-    /// The rows are gone only once `record` has taken them, so that nothing is lost without a trace. A transaction
+    /// The rows are only deleted once `record` has taken them, so that nothing is lost without a trace. A transaction
     /// is open meanwhile.
     ///
     /// # Errors
-    /// The database is away, or `record` fails; nothing was removed, unless only the answer to the commit was lost.
+    /// The database is away, or `record` fails; nothing was deleted, unless only the answer to the commit was lost.
     pub async fn discard(
         &self,
         keys: &[RowKey],
@@ -121,7 +121,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// What waits, what is dead, what is kept, and who publishes.
+    /// Returns the numbers of pending, dead and sent rows, and the publisher.
     ///
     /// # Errors
     /// The database is away.

@@ -1,4 +1,4 @@
-//! The pool of an outbox: the one that the store works through, its listening connection included.
+//! The pool of an outbox, which the store uses for everything, including its listening connection.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use sqlx::{
 use super::{SqlxConnection, StoreError};
 use crate::sql;
 
-/// What the planner is told in each session of a [`Store`](crate::Store) on PostgreSQL.
+/// The planner's settings in each session of a [`Store`](crate::Store) on PostgreSQL.
 ///
 /// Each statement of the store is meant to follow one index in its order. PostgreSQL also knows plans that read the whole table, or
-/// all pending rows to sort them, and prefers them while it believes the table to be small. It keeps plans, too: after
-/// a burst such a one takes seconds for each claim. Planning anew takes a third of a millisecond for hundreds of rows.
+/// all pending rows to sort them, and prefers them while it believes the table to be small. It also keeps plans: after
+/// a burst such a plan takes seconds for each claim. Planning each time costs a third of a millisecond for hundreds of rows.
 ///
-/// The planner gives what is off a price beyond all measure, and a plan with such a price, if there is no other, is one that it
-/// would compile first: hence no JIT either.
+/// The planner gives disabled plan types an extremely high cost, and a plan with such a cost, if there is no other, is one that it
+/// would compile first: therefore JIT is off, too.
 pub const SESSION: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
@@ -42,11 +42,11 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 #[cfg(feature = "sqlite")]
 const BUSY: Duration = Duration::from_secs(5);
 
-/// A pool of connections to the database of an outbox.
+/// A pool of connections to an outbox's database.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Pool {
-    /// To PostgreSQL. Each session is to be in the outbox's schema, with the settings of [`SESSION`].
+    /// To PostgreSQL. Each session must be in the outbox's schema, with the settings of [`SESSION`].
     Postgres(PgPool),
     /// To SQLite.
     #[cfg(feature = "sqlite")]
@@ -54,21 +54,21 @@ pub enum Pool {
 }
 
 impl Pool {
-    /// Makes a pool for one outbox, and its first connection: [`CONNECTIONS`] to PostgreSQL at most, each with the settings of
+    /// Creates a pool for one outbox, and opens its first connection: at most [`CONNECTIONS`] to PostgreSQL, each with the settings of
     /// [`SESSION`], or one to a SQLite file (with the feature `sqlite`).
     ///
     /// # Errors
-    /// The address cannot be understood, or the database refuses or is away.
+    /// The address is invalid, or the database refuses or is away.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let pool = Self::lazily(url)?;
         pool.acquire().await?;
         Ok(pool)
     }
 
-    /// Like [`Pool::connect`], but connects when the pool is first used: a publisher waits for a database that is away.
+    /// Like [`Pool::connect`], but connects on first use, so that a publisher can wait for a database that is away.
     ///
     /// # Errors
-    /// The address cannot be understood.
+    /// The address is invalid.
     pub fn lazily(url: &str) -> Result<Self, StoreError> {
         if url.starts_with("sqlite:") { to_sqlite(url) } else { to_postgres(url) }
     }
@@ -99,7 +99,7 @@ fn to_postgres(url: &str) -> Result<Pool, StoreError> {
     Ok(Pool::Postgres(pool.connect_lazy_with(options)))
 }
 
-/// One connection: SQLite has one writer anyway, and a database in memory is its connection's own.
+/// One connection: SQLite has one writer anyway, and an in-memory database belongs to its connection.
 #[cfg(feature = "sqlite")]
 fn to_sqlite(url: &str) -> Result<Pool, StoreError> {
     let options: SqliteConnectOptions = url.parse()?;
@@ -116,8 +116,8 @@ fn to_sqlite(_: &str) -> Result<Pool, StoreError> {
     Err(sqlx::Error::Configuration("shop-outbox was built without its feature `sqlite`".into()).into())
 }
 
-/// Gives a session of PostgreSQL the settings of [`SESSION`]: for the `after_connect` of a pool that the store has not made
-/// itself. A statement does it, since poolers drop start-up parameters.
+/// Gives a session of PostgreSQL the settings of [`SESSION`]: for the `after_connect` of a pool that the store did not create
+/// itself. It uses a statement, because poolers drop start-up parameters.
 ///
 /// # Errors
 /// The connection is broken.
@@ -140,10 +140,10 @@ impl From<SqlitePool> for Pool {
     }
 }
 
-/// The pool under a connection of sea-orm's.
+/// The pool under a sea-orm connection.
 ///
 /// # Panics
-/// It is to a database that this crate was not built for.
+/// This crate was built without support for the connection's database.
 #[cfg(feature = "sea-orm")]
 impl From<sea_orm::DatabaseConnection> for Pool {
     fn from(connection: sea_orm::DatabaseConnection) -> Self {
@@ -155,7 +155,7 @@ impl From<sea_orm::DatabaseConnection> for Pool {
     }
 }
 
-/// A connection that is lent by the pool.
+/// A connection borrowed from the pool.
 #[derive(Debug)]
 pub(crate) enum Connection {
     Postgres(PoolConnection<Postgres>),
@@ -181,7 +181,7 @@ impl Connection {
     }
 }
 
-/// A transaction of the store's own. Dropped, it is rolled back.
+/// One of the store's own transactions. It is rolled back if it is dropped.
 #[derive(Debug)]
 pub(crate) enum Transaction {
     Postgres(sqlx::Transaction<'static, Postgres>),

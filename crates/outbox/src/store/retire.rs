@@ -1,4 +1,4 @@
-//! Removing what was sent long ago.
+//! Deleting old sent rows.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use super::{Store, StoreError, statement::Statement};
 use crate::sql::retire::RETIRE;
 
 impl Store {
-    /// Removes at most `chunk` of the oldest sent rows from id `from` on, if they are older than `retention`; returns
-    /// how many, and the highest id among them.
+    /// Deletes at most `chunk` of the oldest sent rows from id `from` on, if they are older than `retention`; returns
+    /// their number and the highest id among them.
     pub(crate) async fn retire(
         &self,
         retention: Duration,

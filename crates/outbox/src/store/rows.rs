@@ -1,4 +1,4 @@
-//! Rows as an operator sees them.
+//! Rows, as operators see them.
 
 use std::{fmt, str::FromStr};
 
@@ -10,20 +10,20 @@ use uuid::Uuid;
 
 use super::{StoreError, connection::Record};
 
-/// Where a row stands.
+/// A row's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RowStatus {
-    /// Waits to be published.
+    /// Waiting to be published.
     Pending,
-    /// Was given up, and holds back its aggregate.
+    /// Given up; it holds back its aggregate.
     Dead,
-    /// Was confirmed by the broker, and is kept for its retention.
+    /// Confirmed by the broker, and kept for its retention.
     Sent,
 }
 
 impl RowStatus {
-    /// As the database has it.
+    /// The database's spelling.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -47,16 +47,16 @@ impl fmt::Display for RowStatus {
     }
 }
 
-/// Names a row.
+/// Identifies a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowKey {
-    /// By its own number.
+    /// By its id.
     Id(i64),
-    /// By the `message_id` that consumers and logs know it by.
+    /// By the `message_id` that consumers and logs use.
     Message(Uuid),
 }
 
-/// The text is no [`RowKey`].
+/// The text is not a [`RowKey`].
 #[derive(Debug, Error)]
 #[error("a row is named by its id, a number, or by its message_id, a UUID")]
 pub struct InvalidRowKey;
@@ -82,13 +82,13 @@ impl fmt::Display for RowKey {
 /// Which rows to list.
 #[derive(Clone, Debug)]
 pub struct RowFilter {
-    /// Rows that stand there.
+    /// The status of the rows.
     pub status: RowStatus,
-    /// Rows of one aggregate: its type and its id.
+    /// The rows of one aggregate: its type and its id.
     pub aggregate: Option<(String, String)>,
-    /// Rows with a higher id than this: the last one of the page before.
+    /// Rows with a higher id than this one, which is the last one of the previous page.
     pub after: i64,
-    /// How many at most, 1 to [`RowFilter::MAX_LIMIT`]; what is outside is brought inside.
+    /// The maximum number of rows, 1 to [`RowFilter::MAX_LIMIT`]; other values are clamped.
     pub limit: u32,
 }
 
@@ -107,38 +107,38 @@ impl Default for RowFilter {
 /// A row without its content.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RowSummary {
-    /// Its number, in the order of appending.
+    /// Its id, which rises in the order of appending.
     pub id: i64,
-    /// By which consumers know a duplicate.
+    /// The id by which consumers recognise duplicates.
     pub message_id: Uuid,
-    /// Where it stands.
+    /// Its status.
     pub status: RowStatus,
     /// The kind of thing that changed.
     pub aggregate_type: String,
-    /// Which one.
+    /// The aggregate's id.
     pub aggregate_id: String,
     /// The aggregate's version after the change.
     pub aggregate_version: i64,
     /// What happened.
     pub event_type: String,
-    /// Where it goes.
+    /// The routing key.
     pub routing_key: String,
     /// How often the broker has refused it.
     pub attempts: i32,
-    /// Not tried before then, if it is pending.
+    /// If it is pending, it is not tried before then.
     pub available_at: Option<DateTime<Utc>>,
     /// When it happened.
     pub created_at: DateTime<Utc>,
     /// When it was marked as confirmed.
     pub sent_at: Option<DateTime<Utc>>,
-    /// Why the last try failed. Kept until it is sent, through a redrive too.
+    /// Why the last attempt failed. Kept until it is sent, even through a redrive.
     pub last_error: Option<String>,
 }
 
-/// A row with everything it has.
+/// A complete row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FullRow {
-    /// All but the content.
+    /// Everything except the content.
     #[serde(flatten)]
     pub summary: RowSummary,
     /// The writer's headers and its trace context, as JSON.
@@ -187,8 +187,8 @@ impl FullRow {
     }
 }
 
-/// JSON text as a part of more JSON, number by number as it was written, on one line: a line break in JSON text is
-/// always between two tokens. What is no JSON after all becomes a text.
+/// Embeds JSON text in other JSON, with numbers unchanged, on one line: a line break in JSON text is
+/// always between two tokens. Text that is not JSON becomes a string.
 fn as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     match RawValue::from_string(text.replace(['\n', '\r'], " ")) {
         Ok(json) => json.serialize(serializer),

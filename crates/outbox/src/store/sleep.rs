@@ -1,10 +1,10 @@
-//! Whether writers are to wake the publisher: PostgreSQL alone, SQLite is polled.
+//! Whether writers have to wake the publisher. PostgreSQL only; SQLite is polled.
 
 use super::{Store, StoreError, statement::Statement};
 use crate::sql::sleep as sql;
 
 impl Store {
-    /// Whether the next writer still is to notify: none has, not even one that has rolled back since.
+    /// Whether the next writer still has to notify: none has, not even one that has rolled back since.
     pub(crate) async fn is_asleep(&self) -> Result<bool, StoreError> {
         if !self.is_postgres() {
             return Ok(true);
@@ -13,7 +13,7 @@ impl Store {
         row.map_or(Ok(false), |row| Ok(row.get("asleep")?))
     }
 
-    /// Says whether the next writer should notify. It takes effect at once, whatever becomes of the transaction, and does not
+    /// Sets whether the next writer has to notify. It takes effect at once, whatever happens to the transaction, and does not
     /// wait for the disk.
     pub(crate) async fn set_asleep(&self, asleep: bool) -> Result<(), StoreError> {
         if self.is_postgres() {
@@ -22,7 +22,7 @@ impl Store {
         Ok(())
     }
 
-    /// The channel on which this outbox's writers notify, and a leader that gives the lease back.
+    /// The channel on which this outbox's writers notify, and a leader that releases the lease.
     pub(crate) async fn channel(&self) -> Result<String, StoreError> {
         let schema: String = self.fetch_one(Statement::postgres(sql::SCHEMA, [])).await?.get("schema")?;
         Ok(format!("outbox.{schema}"))

@@ -1,4 +1,4 @@
-//! A statement with its parameters, as each database and each driver takes them.
+//! A statement with its parameters, for each database and driver.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::sql::Sql;
 
-/// A statement that is ready to be sent.
+/// A statement, ready to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement<'v> {
     sql: Sql,
@@ -24,7 +24,7 @@ pub(crate) enum Value<'v> {
     Text(Option<&'v str>),
     Uuid(Uuid),
     Time(DateTime<Utc>),
-    /// PostgreSQL: a number. SQLite: text, as its modifiers of time are.
+    /// PostgreSQL: a number. SQLite: text, for its time modifiers.
     Seconds(Duration),
     /// PostgreSQL: an array. SQLite: JSON.
     Ids(&'v [i64]),
@@ -37,7 +37,7 @@ impl<'v> Statement<'v> {
         Self { sql, values: values.into() }
     }
 
-    /// One that only PostgreSQL is sent.
+    /// One that is only sent to PostgreSQL.
     pub(crate) fn postgres<const N: usize>(sql: &'static str, values: [Value<'v>; N]) -> Self {
         Self::new(Sql::same(sql), values)
     }
@@ -87,7 +87,7 @@ impl<'v> Statement<'v> {
     }
 }
 
-/// Seconds as a part of a modifier of SQLite's time functions.
+/// Seconds, for a modifier of SQLite's time functions.
 #[cfg(any(feature = "sqlite", feature = "sea-orm"))]
 fn modifier(duration: Duration) -> String {
     format!("{:.3}", duration.as_secs_f64())

@@ -1,4 +1,4 @@
-//! By OpenTelemetry's propagator, whichever the process has set.
+//! With OpenTelemetry's propagator, whichever the process has set.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use shop_messaging::HeaderValue;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Makes `span` a part of the trace whose context `headers` carry.
+/// Makes `span` a part of the trace whose context is in `headers`.
 pub(crate) fn follow(span: &Span, headers: &BTreeMap<String, HeaderValue>) {
-    // An error would only say that the span is disabled by the filter.
+    // An error only says that the span is disabled by the filter.
     let _ = span.set_parent(context(headers));
 }
 
-/// Links `span`, which is of another trace, to the span whose context `headers` carry.
+/// Links `span`, which belongs to another trace, to the span whose context is in `headers`.
 pub(crate) fn link(span: &Span, headers: &BTreeMap<String, HeaderValue>) {
     span.add_link(context(headers).span().span_context().clone());
 }
@@ -26,7 +26,7 @@ fn context(headers: &BTreeMap<String, HeaderValue>) -> Context {
     global::get_text_map_propagator(|propagator| propagator.extract(&Carrier(headers)))
 }
 
-/// Writes `span`'s context into a message's headers; without one, what is there stays.
+/// Writes `span`'s context into a message's headers; without a context, they stay unchanged.
 pub(crate) fn inject(span: &Span, headers: &mut BTreeMap<String, HeaderValue>) {
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&span.context(), &mut CarrierMut(headers));
@@ -49,7 +49,7 @@ struct CarrierMut<'a>(&'a mut BTreeMap<String, HeaderValue>);
 
 impl Injector for CarrierMut<'_> {
     fn set(&mut self, key: &str, value: String) {
-        // An empty `tracestate` says nothing.
+        // An empty `tracestate` means nothing.
         if !value.is_empty() {
             self.0.insert(key.to_owned(), value.into());
         }

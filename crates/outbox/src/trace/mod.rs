@@ -1,5 +1,5 @@
-//! The trace context on its way through a row and into a message: W3C `traceparent` and `tracestate`. Without the feature
-//! `tracing` there is none, and headers pass as they are.
+//! The trace context in a row and in a message: W3C `traceparent` and `tracestate`. Without the feature
+//! `tracing` there is none, and headers pass unchanged.
 
 #[cfg(feature = "tracing")]
 mod context;
@@ -18,12 +18,12 @@ pub(crate) use self::context::{follow, inject, link};
 pub(crate) fn headers(headers: &BTreeMap<String, HeaderValue>) -> String {
     let mut all = headers.clone();
     inject(&Span::current(), &mut all);
-    // Texts and whole numbers are always JSON.
+    // Texts and whole numbers are always valid JSON.
     serde_json::to_string(&all).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// A row's headers. What is neither text nor a whole number comes as its JSON text; what is no object at all, and so was
-/// not written by `append`, as none: a trace is not worth a lost event.
+/// A row's headers. Values that are neither text nor whole numbers are returned as their JSON text; something that is not an object, and so was
+/// not written by `append`, as no headers: a trace is not worth losing an event.
 pub(crate) fn read(headers: &str) -> BTreeMap<String, HeaderValue> {
     let all: BTreeMap<String, serde_json::Value> = serde_json::from_str(headers).unwrap_or_default();
     let value = |value: serde_json::Value| match value {

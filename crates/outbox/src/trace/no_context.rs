@@ -1,4 +1,4 @@
-//! Nothing is read from headers and nothing written into them.
+//! Reads nothing from headers and writes nothing into them.
 
 use std::collections::BTreeMap;
 
