@@ -24,11 +24,14 @@ const SILENCE: Duration = Duration::from_secs(30);
 ///
 /// A pooler that does not forward LISTEN accepts it and never notifies: nothing is lost, because polling continues.
 pub(crate) async fn listen(store: &Store, woken: &Woken) -> Infallible {
-    let pool = match store.pool() {
-        Pool::Postgres(pool) => pool,
+    match store.pool() {
+        Pool::Postgres(pool) => listen_on(store, pool, woken).await,
         #[cfg(feature = "sqlite")]
-        Pool::Sqlite(_) => return std::future::pending().await,
-    };
+        Pool::Sqlite(_) => std::future::pending().await,
+    }
+}
+
+async fn listen_on(store: &Store, pool: &PgPool, woken: &Woken) -> Infallible {
     loop {
         match listen_once(store, pool, woken).await {
             Ok(Silent) => continue,
