@@ -64,35 +64,35 @@ pub(crate) struct ErrorLabels {
 macro_rules! describe {
     ($registry:expr, $all:expr) => {
         let (registry, all) = ($registry.sub_registry_with_prefix("outbox"), $all);
-        registry.register("pending", "Rows that wait to be published, 100,000 at most", all.pending.clone());
-        registry.register("dead", "Rows that were given up", all.dead.clone());
+        registry.register("pending", "Pending rows, counted up to 100,000", all.pending.clone());
+        registry.register("dead", "Dead rows", all.dead.clone());
         registry.register(
             "oldest_pending_age_seconds",
-            "Age of the oldest waiting row",
+            "Age of the oldest pending row",
             all.oldest_pending.clone(),
         );
         registry.register("published", "Rows published and marked", all.published.clone());
-        registry.register("confirms", "What the broker said of each message", all.confirms.clone());
-        registry.register("window_messages", "Messages in a window", all.window.clone());
+        registry.register("confirms", "Messages by the broker's answer", all.confirms.clone());
+        registry.register("window_messages", "Messages per window", all.window.clone());
         registry.register(
             "publish_delay_seconds",
-            "From the row's created_at, its commit nearly, to the broker's confirm",
+            "Time from the row's created_at, shortly before its commit, to the broker's confirm",
             all.delay.clone(),
         );
         registry.register(
             "blocked_seconds",
-            "Time lost to windows that the broker did not take because of its memory or disk alarm",
+            "Time lost to windows that the broker did not accept because of a memory or disk alarm",
             all.blocked.clone(),
         );
         registry.register("epoch", "The fencing epoch of this publisher's last lease", all.epoch.clone());
         registry.register("is_leader", "1 while this publisher holds the lease", all.leader.clone());
         registry.register(
             "queues_missing",
-            "Required queues that do not exist at the broker: nothing is published meanwhile",
+            "Required queues that do not exist at the broker; nothing is published until they do",
             all.queues_missing.clone(),
         );
-        registry.register("retired", "Sent rows removed after their retention", all.retired.clone());
-        registry.register("errors", "Failures of what the publisher depends on", all.errors.clone());
+        registry.register("retired", "Sent rows deleted after their retention", all.retired.clone());
+        registry.register("errors", "Failures of the broker or the database", all.errors.clone());
     };
 }
 

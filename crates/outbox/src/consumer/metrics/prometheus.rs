@@ -63,16 +63,16 @@ impl ConsumerMetrics {
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("consumer");
         registry.register("handled", "Messages whose effect was committed", self.handled.clone());
-        registry.register("duplicates", "Messages that had been handled before", self.duplicates.clone());
-        registry.register("ignored", "Messages that no handler is registered for", self.ignored.clone());
-        registry.register("retried", "Attempts that failed and are to be repeated", self.retried.clone());
-        registry.register("dead", "Messages that went to the dead letters", self.dead.clone());
+        registry.register("duplicates", "Messages that were already handled", self.duplicates.clone());
+        registry.register("ignored", "Messages without a handler", self.ignored.clone());
+        registry.register("retried", "Failed attempts that will be repeated", self.retried.clone());
+        registry.register("dead", "Messages sent to the dead letters", self.dead.clone());
         registry.register("lag_seconds", "Age of the event when it was handled", self.lag.clone());
         registry.register("seconds", "How long an attempt took", self.seconds.clone());
-        registry.register("in_hand", "Messages that are with a handler", self.in_hand.clone());
+        registry.register("in_hand", "Messages being handled", self.in_hand.clone());
         registry.register(
             "forgotten",
-            "Messages that the inbox has forgotten after its retention",
+            "Messages deleted from the inbox after its retention",
             self.forgotten.clone(),
         );
     }
