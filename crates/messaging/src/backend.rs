@@ -1,4 +1,4 @@
-//! What a broker must be able to do, whichever it is.
+//! What every kind of broker must be able to do.
 
 use std::fmt;
 

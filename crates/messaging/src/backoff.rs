@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// Pauses that double from 100 ms to 15 s. The jitter adds up to as much again, so that many who failed together do not come back
+/// Pauses that double from 100 ms to 15 s. The jitter adds up to as much again, so that clients that failed together do not retry
 /// together.
 const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
@@ -11,7 +11,7 @@ const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .without_max_times();
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// After so many doublings every pause is the longest.
+/// After this many doublings every pause is the longest.
 const DOUBLINGS: usize = 16;
 
 /// How long to wait after the `failures`th failure in a row.

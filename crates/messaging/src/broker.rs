@@ -8,7 +8,7 @@ use crate::{
     backend::Backend, in_process::InProcessBroker, rabbitmq::RabbitMq,
 };
 
-/// What messages go through. Cloning is cheap; every publisher and every consumer has a connection of its own.
+/// A message broker. Cloning is cheap; every publisher and every consumer has its own connection.
 ///
 /// The kind of broker is known only to the function that made it, so a program that opens no RabbitMQ has no client of
 /// RabbitMQ linked into it.
@@ -53,7 +53,7 @@ impl Broker {
         self.0.publisher(options)
     }
 
-    /// Declares the subscription's queue, so that it gets what is published from now on, before anyone consumes it.
+    /// Declares the subscription's queue, so that it receives what is published from now on, even before it is consumed.
     ///
     /// # Errors
     /// The broker is away, or has such a queue with other limits.
@@ -69,9 +69,9 @@ impl Broker {
         self.0.consume(&subscription, &handler, &stop).await;
     }
 
-    /// Returns dead letters of `queue`, the oldest first, `limit` at most, and leaves them there.
+    /// Returns at most `limit` dead letters of `queue`, oldest first, and leaves them there.
     ///
-    /// RabbitMQ puts what was looked at behind what was not, so the next look begins with others.
+    /// RabbitMQ moves the returned messages behind the others, so the next call returns different ones.
     ///
     /// # Errors
     /// The broker is away, or has no such queue.
@@ -79,8 +79,8 @@ impl Broker {
         self.0.dead_letters(queue, limit).await
     }
 
-    /// Moves dead letters of `queue`, `limit` at most, back into that queue and no other, with their original
-    /// routing key and no attempts counted. Returns how many. If it is interrupted, a message may be in both queues.
+    /// Moves at most `limit` dead letters of `queue` back into that queue and no other, with their original
+    /// routing key and their attempts reset. Returns how many. If it is interrupted, a message may be in both queues.
     ///
     /// # Errors
     /// The broker is away, or has no such queue; or the queue is full, and the rest stays dead.
@@ -89,7 +89,7 @@ impl Broker {
     }
 
     /// The dead letter of `queue` with this message id, which stays there; the oldest, if there are several. RabbitMQ can
-    /// only be searched from the oldest on, and puts what was looked at behind what was not.
+    /// only be searched from the oldest on, and moves the searched messages behind the others.
     ///
     /// # Errors
     /// The broker is away, or has no such queue.
@@ -106,7 +106,7 @@ impl Broker {
         self.0.replay_dead_letter(queue, id).await
     }
 
-    /// Removes one dead letter for good. Returns whether there was one with this message id.
+    /// Deletes one dead letter. Returns whether there was one with this message id.
     ///
     /// # Errors
     /// The broker is away, or has no such queue.
@@ -116,7 +116,7 @@ impl Broker {
 }
 
 impl fmt::Display for Broker {
-    /// Where it is, without the password.
+    /// Its address, without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

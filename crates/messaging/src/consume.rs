@@ -9,15 +9,15 @@ use crate::{Message, topic};
 /// Any error, for people to read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a consumer gets: a durable queue of its own, which outlives it, bound to an exchange.
+/// A consumer's subscription: its own durable queue, which outlives it, bound to an exchange.
 ///
-/// Consumers of the same queue share its messages; each queue gets its own copy. Beside the queue there is
-/// `<queue>.dead` for what could not be handled, see [`Broker::dead_letters`](crate::Broker::dead_letters).
+/// Consumers of the same queue share its messages; each queue gets its own copy. In addition there is
+/// `<queue>.dead` for messages that could not be handled, see [`Broker::dead_letters`](crate::Broker::dead_letters).
 ///
 /// A queue keeps the limits that it was first declared with, and the bindings that it was ever given.
 #[derive(Clone, Debug)]
 pub struct Subscription {
-    /// The topic exchange, declared when it is missing. At most 255 bytes.
+    /// The topic exchange, declared if it is missing. At most 255 bytes.
     pub exchange: String,
     /// The queue's name, and so the consumer's. At most 240 bytes.
     pub queue: String,
@@ -25,7 +25,7 @@ pub struct Subscription {
     pub patterns: Vec<String>,
     /// Whether the messages of one aggregate (those with the same header `aggregate_id`) are handled one after another, in the
     /// queue's order. Then one consumer of the queue is active at a time and the others wait to take over, and a message that
-    /// is to be tried again is not overtaken by the next of its aggregate. A queue that exists is one or the other.
+    /// will be retried is not overtaken by the next one of its aggregate. An existing queue cannot be changed from one to the other.
     pub ordered: bool,
     /// How many messages are handled at once. With 1 they are handled in the order of the queue.
     pub concurrency: u16,
@@ -85,11 +85,11 @@ pub enum Failure {
     /// Delivered again, after a pause that doubles with each attempt, up to the delivery limit.
     #[error("to be tried again: {0}")]
     Retry(#[source] BoxError),
-    /// What the handler depends on is away, and no message could be handled: try again after growing pauses, and count no
-    /// attempt. The message stays with the consumer for that time.
+    /// Something that the handler depends on is away, so no message could be handled: retry after growing pauses, without counting
+    /// attempts. The message stays with the consumer meanwhile.
     #[error("to wait: {0}")]
     Away(#[source] BoxError),
-    /// Trying again will not help: it goes to the dead letters at once.
+    /// Retrying will not help: it goes to the dead letters at once.
     #[error("rejected: {0}")]
     Reject(#[source] BoxError),
 }
@@ -100,7 +100,7 @@ impl Failure {
         Self::Retry(error.into())
     }
 
-    /// A failure that has nothing to do with the message.
+    /// A failure that is unrelated to the message.
     pub fn away(error: impl Into<BoxError>) -> Self {
         Self::Away(error.into())
     }
@@ -114,7 +114,7 @@ impl Failure {
 /// Handles messages. A closure from [`Delivery`] to a future of `Result<(), Failure>` is one.
 ///
 /// The same message may come again, even after success (an acknowledgement can be lost): record the effect and the message's
-/// id in one transaction. A handler needs a deadline of its own; it is never interrupted, unless the consumer is dropped. A panic
+/// id in one transaction. A handler needs its own deadline; it is never interrupted, unless the consumer is dropped. A panic
 /// counts as [`Failure::Retry`].
 #[async_trait]
 pub trait Handler: Send + Sync {
@@ -124,10 +124,10 @@ pub trait Handler: Send + Sync {
     /// See [`Failure`].
     async fn handle(&self, delivery: Delivery) -> Result<(), Failure>;
 
-    /// Is called when the queue is there and messages can come.
+    /// Called when the queue exists and messages can arrive.
     fn consuming(&self) {}
 
-    /// Is called when none can come, because the broker is away or refuses. It is tried again.
+    /// Called when none can arrive, because the broker is away or refuses. The consumer retries.
     fn not_consuming(&self, _error: &str) {}
 }
 
@@ -145,7 +145,7 @@ where
 /// A message that was set aside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// The message, with its original routing key. The id is nil when it had none that could be read.
+    /// The message, with its original routing key. The id is nil if it had none that could be read.
     pub message: Message,
     /// `rejected` (by the handler, or by the consumer of an ordered queue after the last attempt), or `delivery_limit`.
     pub reason: String,

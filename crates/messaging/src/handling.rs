@@ -1,4 +1,4 @@
-//! What becomes of a delivery: its turn, the handler's attempts with the pauses between them, and how it is settled.
+//! The handling of a delivery: its turn, the handler's attempts with the pauses between them, and how it is settled.
 
 use std::{borrow::Cow, panic::AssertUnwindSafe};
 
@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Delivery, Failure, Handler, HeaderValue, Message, Subscription, backoff, lanes::Lanes};
 
-/// The header that names the thing that a message is about.
+/// The header that names a message's aggregate.
 const AGGREGATE_ID: &str = "aggregate_id";
 
-/// What is to become of a delivery.
+/// How a delivery is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settlement {
     Done,
@@ -118,7 +118,7 @@ impl<'c> Handling<'c> {
     }
 }
 
-/// What keeps the order of a message: the aggregate that it is about. `None` where it does not say.
+/// The unit of ordering: the message's aggregate. `None` if it names none.
 fn aggregate(message: &Message) -> Option<Cow<'_, str>> {
     match message.headers.get(AGGREGATE_ID)? {
         HeaderValue::Text(id) => Some(id.into()),

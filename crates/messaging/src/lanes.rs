@@ -1,5 +1,5 @@
-//! Lanes, one for each aggregate: its messages are handled one after another, in the order in which they came, and those of
-//! other aggregates beside them.
+//! Lanes, one for each aggregate: its messages are handled one after another, in order of arrival, in parallel with those of
+//! other aggregates.
 
 use std::{
     collections::HashMap,
@@ -13,14 +13,14 @@ use tokio::sync::oneshot;
 pub(crate) struct Lanes(Arc<Mutex<HashMap<String, Lane>>>);
 
 struct Lane {
-    /// Is told when the last message has left.
+    /// Notified when the last message has left.
     last: oneshot::Receiver<()>,
     /// How many messages are in it.
     length: usize,
 }
 
-/// A message's place in its lane. Dropped without [`Place::leave`], the message was not handled: it goes back to the queue, and
-/// so does whatever is behind it.
+/// A message's place in its lane. If it is dropped without [`Place::leave`], the message was not handled: it returns to the queue, and
+/// so do all messages behind it.
 pub(crate) struct Place {
     lanes: Arc<Mutex<HashMap<String, Lane>>>,
     aggregate: String,
@@ -48,7 +48,7 @@ impl Lanes {
 }
 
 impl Place {
-    /// Waits until the message before has left; `false` when it was not handled, so that this one must not be handled either.
+    /// Waits until the previous message has left; returns `false` if it was not handled, so that this one must not be handled either.
     pub(crate) async fn turn(&mut self) -> bool {
         match self.before.take() {
             Some(before) => before.await.is_ok(),

@@ -1,7 +1,7 @@
-//! An event bus: a topic exchange that messages are published to and consumed from, at least once.
+//! An event bus: a topic exchange to publish to and consume from, with at-least-once delivery.
 //!
-//! Two implementations with one behaviour, held to it by the same contract tests: RabbitMQ ([`rabbitmq`]) and an
-//! exchange inside the process ([`in_process`]). Nothing here knows what the messages are about.
+//! Two implementations with the same behaviour, checked by the same contract tests: RabbitMQ ([`rabbitmq`]) and an
+//! exchange inside the process ([`in_process`]). This crate knows nothing about the messages' content.
 //!
 //! [`Broker`] chooses between them by the URL's scheme: `amqp://` or `amqps://`, or `memory:`.
 //!
@@ -16,7 +16,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let broker = Broker::from(InProcessBroker::default());
 //!
-//! // A queue of its own for the consumer `greeter`, with everything under `greeting.` in it.
+//! // The queue of the consumer `greeter`, which receives everything under `greeting.`.
 //! let subscription = Subscription::new("events", "greeter", ["greeting.#"]);
 //! broker.declare(&subscription).await.unwrap();
 //!

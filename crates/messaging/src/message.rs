@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A message on its way to the exchange, or from a queue.
+/// A message, to be published or from a queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// AMQP `message_id`: by which a consumer knows a message that it has seen.
+    /// AMQP `message_id`, by which consumers recognise duplicates.
     pub id: Uuid,
     /// AMQP `type`: the event's type. At most 255 bytes.
     pub kind: String,
@@ -31,7 +31,7 @@ pub(crate) const SHORT: usize = 255;
 const HEADERS: usize = 32 * 1024;
 
 impl Message {
-    /// Why no broker would take this message; `None` when it can be sent.
+    /// Why no broker would accept this message; `None` if it can be sent.
     pub(crate) fn refusal(&self, max_payload: usize) -> Option<String> {
         let names = self.headers.keys().map(|name| ("a header's name", name));
         let shorts =

@@ -7,17 +7,17 @@ use crate::{Message, PublishError};
 /// The broker's verdict on one message of a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is in every queue that it was routed to, and routed to one at least.
+    /// It is in every queue that it was routed to, and it was routed to at least one.
     Confirmed,
     /// No queue is bound for its routing key (`basic.return`, mandatory). The broker did not keep it.
     Returned(String),
-    /// The broker would not take it (`basic.nack`): a full queue with `reject-publish`, or an error of its own.
+    /// The broker did not accept it (`basic.nack`): a full queue with `reject-publish`, or an error in the broker.
     Nacked,
-    /// It was not sent: it cannot be encoded, or exceeds the publisher's limit. Trying again will not help.
+    /// It was not sent: it cannot be encoded, or exceeds the publisher's limit. Retrying will not help.
     Refused(String),
 }
 
-/// How to publish: where to, under which name, and what has to exist there.
+/// How to publish: to which exchange, under which name, and what has to exist there.
 #[derive(Clone, Debug)]
 pub struct PublisherOptions {
     /// The topic exchange. At most 255 bytes.
@@ -30,9 +30,9 @@ pub struct PublisherOptions {
     /// A log of everything published, declared beside the exchange.
     pub event_log: Option<EventLog>,
     /// Queues that must exist before anything is published, or [`PublishError::QueuesMissing`](crate::PublishError::QueuesMissing):
-    /// then no event passes by a consumer that has never been there. Looked at on connecting, and again now and then.
+    /// then no event is missed by a consumer that has not started yet. Checked on connecting, and again now and then.
     pub required_queues: Vec<String>,
-    /// An exclusive queue that the publisher holds while it is connected, so that there is one such publisher at most;
+    /// An exclusive queue that the publisher holds while it is connected, so that there is at most one such publisher;
     /// another gets [`PublishError::Fenced`]. At most 255 bytes.
     pub fence: Option<String>,
     /// How long the broker waits for a sign of life before it ends the connection, and with it the fence: whole seconds, at least 1;
@@ -85,12 +85,12 @@ impl EventLog {
 /// Publishes windows of messages, pipelined, each message persistent, mandatory and confirmed on its own.
 #[async_trait]
 pub trait Publisher: Send {
-    /// Publishes `window` and waits, `deadline` at most, until the broker has answered for every message of it.
+    /// Publishes `window` and waits, at most for `deadline`, until the broker has answered for every message in it.
     ///
     /// Verdicts are in the window's order. Messages are sent in that order too, on one channel.
     ///
     /// # Errors
-    /// See [`PublishError`]: the fate of every message is then unknown.
+    /// See [`PublishError`]: the outcome of every message is then unknown.
     async fn publish(&mut self, window: &[Message], deadline: Duration)
     -> Result<Vec<Verdict>, PublishError>;
 

@@ -13,13 +13,13 @@ use crate::{
     handling::{Handling, Settlement},
 };
 
-/// How often a consumer that waits for its turn looks whether it has come.
+/// How often a waiting consumer checks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Queues that messages are taken from.
 #[async_trait]
 pub(super) trait Queues: Send + Sync {
-    /// A message that is with a handler. When it is dropped unsettled, the message is delivered again.
+    /// A message being handled. If it is dropped without being settled, the message is delivered again.
     type Taken: Send;
 
     /// Makes a consumer the active one of `queue`, until what is returned is dropped; `None` while another is.
@@ -116,7 +116,7 @@ async fn activation<Q: Queues>(queues: &Q, queue: &str) -> Fence {
     }
 }
 
-/// Does `work` while the handlers go on: they may be waiting for the same lock as it, and be ahead in the line.
+/// Does `work` while the handlers continue: they may be waiting for the same lock, and be ahead of it.
 async fn beside<T, H: Future<Output = S>, S>(
     handling: &mut FuturesUnordered<H>,
     settled: &mut Vec<S>,

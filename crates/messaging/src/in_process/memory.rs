@@ -49,7 +49,7 @@ struct Binding {
 
 struct Queue {
     ready: VecDeque<Queued>,
-    /// How many are with a handler.
+    /// How many are being handled.
     taken: usize,
     dead: VecDeque<DeadLetter>,
     /// The place of the next message.
@@ -80,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// The dead are counted too, so that they are bounded and yet never thrown away.
+    /// Dead letters count too, so that their number is limited although none is dropped.
     fn is_full(&self) -> bool {
         self.ready.len() + self.taken + self.dead.len() >= self.max_length
     }
@@ -275,7 +275,7 @@ impl fmt::Debug for InProcessBroker {
     }
 }
 
-/// A message that is with a handler. It is settled when this is dropped: to be tried again, if the consumer died.
+/// A message being handled. It is settled when this is dropped: for another delivery, if the consumer died.
 pub(super) struct Taken {
     broker: InProcessBroker,
     queue: String,
@@ -307,7 +307,7 @@ pub struct InProcessPublisher {
     connected: Option<Connected>,
 }
 
-/// Prepared, and holding the fence if there is to be one.
+/// Connected, and holding the fence if one is required.
 #[derive(Debug)]
 struct Connected(#[expect(dead_code, reason = "held, not read")] Option<Fence>);
 

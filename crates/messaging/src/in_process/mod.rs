@@ -1,7 +1,7 @@
 //! The event bus inside one process: for a first look and for fast tests.
 //!
-//! It behaves like the real one: at least once, unacknowledged messages come again, a delivery limit, dead letters,
-//! bounded queues that refuse, unroutable messages that come back. An [`InProcessBroker`] ends with the process, and so do
+//! It behaves like the real one: at-least-once delivery, redelivery of unacknowledged messages, a delivery limit, dead letters,
+//! bounded queues that refuse messages, unroutable messages that are returned. An [`InProcessBroker`] ends with the process, and so do
 //! its queues; a [`SqliteBroker`] (feature `sqlite`) keeps them in a file.
 
 mod consumer;

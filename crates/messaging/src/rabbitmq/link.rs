@@ -1,6 +1,6 @@
 //! A connection that ends when we want it to, whatever the other side does.
 //!
-//! lapin closes a connection by asking the broker, from a thread of its own. A broker that blocks publishers, or a
+//! lapin closes a connection by asking the broker, from its own thread. A broker that blocks publishers, or a
 //! network that swallows packets, does not answer; the thread, its buffers and what it had queued would stay. So a
 //! handle on the socket is kept beside lapin's, and shut down when the connection is given up.
 

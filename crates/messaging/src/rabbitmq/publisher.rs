@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{Message, PublishError, Publisher, PublisherOptions, Verdict};
 
-/// Publishes to RabbitMQ, on a connection of its own that is never recovered: any doubt about it ends it, and the next window opens
-/// another. A call that was cancelled is such a doubt.
+/// Publishes to RabbitMQ, on its own connection that is never recovered: it is closed on any doubt, such as a cancelled call, and the next window opens
+/// a new one.
 pub struct RabbitPublisher {
     uri: Uri,
     options: PublisherOptions,
@@ -44,7 +44,7 @@ struct Session {
     complete: Option<Instant>,
 }
 
-/// How long it is believed that the required queues still exist.
+/// How long a check of the required queues is valid.
 const COMPLETE: Duration = Duration::from_secs(30);
 
 impl RabbitPublisher {
@@ -148,7 +148,7 @@ async fn connect(uri: &Uri, options: &PublisherOptions) -> Result<Link, PublishE
     Link::open(uri, &options.name).await.map_err(|error| PublishError::Disconnected(error.to_string()))
 }
 
-/// Does `work` before `until`. Nothing has been sent yet, so a time-out here leaves no window whose fate is unknown.
+/// Does `work` before `until`. Nothing has been sent yet, so a time-out here leaves no window with an unknown outcome.
 async fn within<T>(
     until: Instant,
     work: impl Future<Output = Result<T, PublishError>>,
@@ -201,7 +201,7 @@ impl Session {
         self.complete.is_some_and(|at| at.elapsed() < COMPLETE)
     }
 
-    /// Those of `queues` that do not exist. Each is asked for on a channel of its own, which the broker closes if there is none.
+    /// Those of `queues` that do not exist. Each is checked on a separate channel, which the broker closes if the queue does not exist.
     async fn missing(&self, queues: &[String]) -> Result<Vec<String>, PublishError> {
         let mut missing = Vec::new();
         for queue in queues {

@@ -24,10 +24,10 @@ use crate::{
 pub struct SqliteBroker(Arc<File>);
 
 impl SqliteBroker {
-    /// Opens the bus in the file `path`, which is made where it is missing.
+    /// Opens the bus in the file `path`, which is created if it is missing.
     ///
     /// # Errors
-    /// The file cannot be opened: another process has it, it is of a newer release, or it is no such file.
+    /// The file cannot be opened: another process uses it, it is from a newer release, or it is not such a file.
     pub async fn open(path: &Path) -> Result<Self, BrokerError> {
         let file = File::open(path).await.map_err(|error| failed(path, &error))?;
         Ok(Self(Arc::new(file)))
@@ -43,7 +43,7 @@ impl SqliteBroker {
         transaction.commit().await
     }
 
-    /// One transaction: what was handled is settled, and what comes next is taken.
+    /// In one transaction, settles what was handled and takes the next messages.
     async fn settle_and_take(
         &self,
         name: &str,
@@ -81,7 +81,7 @@ impl SqliteBroker {
         let mut ready = queue::ready(db, name, &taken, room + 1).await?;
         let more = ready.len() > room;
         ready.truncate(room);
-        // The process was killed in the last delivery that they may have.
+        // The process was killed during their last allowed delivery.
         let (worn, ready): (Vec<Queued>, Vec<Queued>) =
             ready.into_iter().partition(|queued| queued.deliveries >= limit);
         for queued in &worn {
@@ -92,7 +92,7 @@ impl SqliteBroker {
         Ok((next, more || !worn.is_empty()))
     }
 
-    /// The oldest dead letter with this message id, after what was to be done with it.
+    /// Applies an action to the oldest dead letter with this message id, and returns it.
     async fn with_dead_letter(
         &self,
         queue: &str,
@@ -127,7 +127,7 @@ impl SqliteBroker {
     }
 }
 
-/// What is to become of a dead letter.
+/// The action on a dead letter.
 #[derive(Clone, Copy)]
 enum Fate {
     Stay,
@@ -149,7 +149,7 @@ async fn settle(
     }
 }
 
-/// A message that is with a handler. Dropped unsettled, it is delivered again.
+/// A message being handled. If it is dropped without being settled, it is delivered again.
 pub(in super::super) struct Taken {
     file: Arc<File>,
     queue: String,

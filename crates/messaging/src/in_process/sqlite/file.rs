@@ -1,4 +1,4 @@
-//! The file, and what the process knows of it.
+//! The file, and the process's state for it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::super::fences::Fences;
 
-/// How long opening waits for a process that is just ending to let go of the file.
+/// How long opening waits for a process that is about to end to release the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -32,13 +32,13 @@ pub(super) struct File {
     memory: Mutex<Memory>,
 }
 
-/// What ends with the process.
+/// State that ends with the process.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) fences: Fences,
     /// The active consumers, by queue.
     pub(super) active: Fences,
-    /// The messages that are with a handler.
+    /// The messages being handled.
     pub(super) taken: HashSet<i64>,
     arrivals: HashMap<String, Arc<Notify>>,
 }
@@ -54,9 +54,9 @@ impl Memory {
 }
 
 impl File {
-    /// Opens the file, and makes it where it is missing.
+    /// Opens the file, and creates it if it is missing.
     ///
-    /// Its lock is held until the process ends, by whatever end. A commit is on the disk when it returns.
+    /// Its lock is held until the process ends, however it ends. A commit is on disk when it returns.
     pub(super) async fn open(path: &Path) -> Result<Self, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(path)

@@ -1,6 +1,6 @@
-//! Exchanges and queues in a SQLite file: what a queue has taken is there when the process is killed and started again.
+//! Exchanges and queues in a SQLite file: messages in a queue survive when the process is killed and started again.
 //!
-//! One process has the file at a time. In memory is only what ends with it: which messages are with a handler, and who
+//! One process uses the file at a time. Only what ends with it is in memory: which messages are being handled, and who
 //! holds a fence.
 
 mod broker;

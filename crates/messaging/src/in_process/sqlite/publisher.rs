@@ -17,7 +17,7 @@ pub(super) struct SqlitePublisher {
     connected: Option<Connected>,
 }
 
-/// Prepared, and holding the fence if there is to be one.
+/// Connected, and holding the fence if one is required.
 struct Connected(#[expect(dead_code, reason = "held, not read")] Option<Fence>);
 
 impl SqlitePublisher {
@@ -47,7 +47,7 @@ impl SqlitePublisher {
         Ok(())
     }
 
-    /// Makes what has to exist, and returns the required queues that do not. `None`: the exchange is missing, and not to be made.
+    /// Creates what has to exist, and returns the required queues that do not. `None`: the exchange is missing, and must not be created.
     async fn prepare(&self) -> Result<Option<Vec<String>>, sqlx::Error> {
         let PublisherOptions { exchange, declare_exchange, event_log, .. } = &self.options;
         let mut transaction = self.file.begin().await?;
@@ -74,7 +74,7 @@ impl SqlitePublisher {
         self.commit(window).await.map_err(|error| self.failed(&error))?.ok_or_else(|| self.no_exchange())
     }
 
-    /// The verdicts, once they are true on the disk; `None` if the exchange is gone.
+    /// The verdicts, once they are on disk; `None` if the exchange is gone.
     async fn commit(&self, window: &[Message]) -> Result<Option<Vec<Verdict>>, sqlx::Error> {
         let exchange = &self.options.exchange;
         let mut transaction = self.file.begin().await?;

@@ -29,7 +29,7 @@ pub(super) async fn has_exchange(db: &mut SqliteConnection, name: &str) -> Resul
     Ok(found.is_some())
 }
 
-/// Makes the queue, its exchange and its bindings. A queue that exists keeps the limits that it has.
+/// Creates the queue, its exchange and its bindings. An existing queue keeps its limits.
 pub(super) async fn declare(db: &mut SqliteConnection, subscription: &Subscription) -> Result<()> {
     let Subscription { exchange, queue, patterns, delivery_limit, max_length, .. } = subscription;
     declare_exchange(db, exchange).await?;
@@ -40,7 +40,7 @@ pub(super) async fn declare(db: &mut SqliteConnection, subscription: &Subscripti
     Ok(())
 }
 
-/// Makes the log of everything that goes through `exchange`.
+/// Creates the log of everything published to `exchange`.
 pub(super) async fn declare_log(db: &mut SqliteConnection, exchange: &str, log: &EventLog) -> Result<()> {
     declare_queue(db, &log.name, 1, EventLog::EMBEDDED_LENGTH as i64, true).await?;
     bind(db, exchange, "#", &log.name).await
@@ -109,7 +109,7 @@ pub(super) async fn push(db: &mut SqliteConnection, queue: &str, message: &Messa
     Ok(pushed.rows_affected() > 0)
 }
 
-/// Drops what the logs of `exchange` have too much, the oldest first.
+/// Drops the oldest messages that exceed the limits of the logs of `exchange`.
 pub(super) async fn trim_logs(db: &mut SqliteConnection, exchange: &str) -> Result<()> {
     let logs = "
         SELECT DISTINCT name, length - max_length FROM queues JOIN bindings ON queue = name
@@ -143,7 +143,7 @@ pub(super) async fn ready(
     rows.iter().map(queued).collect()
 }
 
-/// Counts a delivery of each of these, before it is one: a message that kills the process is counted too.
+/// Counts a delivery of each of these before it happens, so that a message that kills the process is counted too.
 pub(super) async fn count_deliveries(
     db: &mut SqliteConnection,
     delivered: impl Iterator<Item = i64>,
@@ -165,7 +165,7 @@ pub(super) async fn bury(db: &mut SqliteConnection, id: i64, reason: &str) -> Re
     to_the_end(db, id, Some(reason)).await
 }
 
-/// Makes the dead letter the last of its queue's messages, its deliveries forgotten.
+/// Makes the dead letter the last of its queue's messages, with its deliveries reset.
 pub(super) async fn revive(db: &mut SqliteConnection, id: i64) -> Result<()> {
     to_the_end(db, id, None).await
 }
