@@ -47,7 +47,9 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
     let back = &middle.beneath();
     // One process has one port for probes, and it is the storefront's.
     let inner = HttpConfig { probe_listen: None, ..config.http.clone() };
-    let bus = &Bus::of_process(SqliteBroker::open(&config.data_dir.join("bus.db")).await?.into());
+    let bus = SqliteBroker::open(&config.data_dir.join("bus.db")).await;
+    let bus = bus.context("the event bus cannot be opened; is another shop running on this data folder?")?;
+    let bus = &Bus::of_process(bus.into());
     let database = |name: &str| -> anyhow::Result<DatabaseUrl> {
         let file = config.data_dir.join(format!("{name}.db"));
         format!("sqlite://{}", file.display()).parse().context("the data folder's path")
