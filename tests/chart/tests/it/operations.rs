@@ -7,7 +7,8 @@ use shop_testing::servers;
 use crate::{release::Release, support::root};
 
 /// Commands that need pods, a controller of deployments, or a person.
-const NOT_HERE: [&str; 5] = ["k describe pod", "k top", "k port-forward", "k logs", "k rollout status"];
+const NOT_HERE: [&str; 6] =
+    ["k exec", "k describe pod", "k top", "k port-forward", "k logs", "k rollout status"];
 
 /// The page's commands: its `sh` blocks, and inline code that begins like a command.
 fn commands() -> Vec<String> {
