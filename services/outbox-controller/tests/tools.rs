@@ -145,7 +145,7 @@ async fn help_names_the_tools() {
     let commands = help.split("\n\n").find(|part| part.starts_with("Commands:")).unwrap();
     insta::assert_snapshot!(commands, @"
     Commands:
-      migrate      Bring the database up to date and exit
+      migrate      Migrate the database and exit
       healthcheck  Ask the running service whether it is ready, and exit 0 or 1: for containers without a shell
       openapi      Print the API as OpenAPI JSON and exit; needs no configuration
       list         List rows, oldest first: by default the dead ones, which hold back their aggregates
