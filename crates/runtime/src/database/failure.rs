@@ -41,6 +41,22 @@ impl Failure {
         }
     }
 
+    /// Whether `error` is that the server does not accept the password: it was rotated a moment ago, or is wrong. The server
+    /// checks it before everything else, so nothing was done.
+    pub(super) fn is_of_the_password(error: &DbErr) -> bool {
+        let (DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+        else {
+            return false;
+        };
+        // invalid_password, invalid_authorization_specification
+        error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .is_some_and(|code| code == "28P01" || code == "28000")
+    }
+
     fn of_runtime(error: &RuntimeErr) -> Self {
         match error {
             RuntimeErr::SqlxError(error) => Self::of_driver(error),

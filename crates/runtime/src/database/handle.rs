@@ -1,11 +1,12 @@
 //! A service's database, as the rest of the service sees it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
 };
 use sea_orm_migration::async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::{
     failure::Failure,
@@ -14,6 +15,13 @@ use super::{
     state::{Server, State},
 };
 use crate::config::DatabaseUrl;
+
+/// How long a statement waits for a connection while the server does not accept the password. A file with the new one is read
+/// every half second; and open connections keep working, of which one is soon free.
+const WHILE_ROTATED: Duration = Duration::from_secs(1);
+
+/// The pause between two attempts in that time.
+const AGAIN: Duration = Duration::from_millis(25);
 
 /// A pool of connections, and what is known about their server. Clones share it.
 #[derive(Clone)]
@@ -102,9 +110,12 @@ impl Database {
         self.probe.look(&self.state).await
     }
 
-    /// Records the result of a statement.
-    async fn noted<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
-        match outcome {
+    /// Sends a statement, again if there is no connection because the password was rotated, and records the result.
+    async fn noted<T, F>(&self, send: impl Fn() -> F) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        match despite_rotation(send).await {
             Ok(value) => Ok(value),
             Err(error) => Err(self.explained(error).await),
         }
@@ -124,6 +135,25 @@ impl Database {
     }
 }
 
+/// Does `work` again for a moment while it only fails because the password is not accepted: nothing of it was done.
+pub(super) async fn despite_rotation<T, F>(work: impl Fn() -> F) -> Result<T, DbErr>
+where
+    F: Future<Output = Result<T, DbErr>>,
+{
+    let mut began = None;
+    loop {
+        match work().await {
+            Err(error) if Failure::is_of_the_password(&error) => {
+                if began.get_or_insert_with(Instant::now).elapsed() >= WHILE_ROTATED {
+                    return Err(error);
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 type Readiness = futures_util::future::BoxFuture<'static, anyhow::Result<()>>;
 
 impl fmt::Debug for Database {
@@ -139,7 +169,7 @@ impl ConnectionTrait for Database {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let outcome = self.noted(self.connection.execute_raw(statement).await).await;
+        let outcome = self.noted(|| self.connection.execute_raw(statement.clone())).await;
         if outcome.is_ok() {
             self.state.has_room();
         }
@@ -147,7 +177,7 @@ impl ConnectionTrait for Database {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.noted(self.connection.execute_unprepared(sql).await).await
+        self.noted(|| self.connection.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
@@ -155,10 +185,10 @@ impl ConnectionTrait for Database {
         if self.get_database_backend() == DbBackend::Sqlite {
             return Ok(self.query_all_raw(statement).await?.into_iter().next());
         }
-        self.noted(self.connection.query_one_raw(statement).await).await
+        self.noted(|| self.connection.query_one_raw(statement.clone())).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.noted(self.connection.query_all_raw(statement).await).await
+        self.noted(|| self.connection.query_all_raw(statement.clone())).await
     }
 }

@@ -13,7 +13,11 @@ use sea_orm::{
 use sea_orm_migration::async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{failure::Failure, handle::Database, state::State};
+use super::{
+    failure::Failure,
+    handle::{Database, despite_rotation},
+    state::State,
+};
 
 /// How often a transaction is retried after conflicts, and for how long at most.
 const TRIES: u32 = 5;
@@ -38,13 +42,16 @@ pub struct Transaction {
 pub async fn begin(database: &Database) -> Result<Transaction, DbErr> {
     let sqlite_transaction_mode =
         (database.get_database_backend() == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-    let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-    let mut beginning = pin!(database.connection().begin_with_options(options));
-    // Dropped before what it guards.
-    let unwatched = Unwatched(database.state());
-    let begun = beginning.as_mut().await;
-    std::mem::forget(unwatched);
-    match begun {
+    let begin = || async {
+        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        let mut beginning = pin!(database.connection().begin_with_options(options));
+        // Dropped before what it guards.
+        let unwatched = Unwatched(database.state());
+        let begun = beginning.as_mut().await;
+        std::mem::forget(unwatched);
+        begun
+    };
+    match despite_rotation(begin).await {
         Ok(inner) => Ok(Transaction { inner, database: database.clone(), unsettled: AtomicUsize::default() }),
         Err(error) => Err(database.explained(error).await),
     }

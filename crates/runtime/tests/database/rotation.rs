@@ -86,7 +86,11 @@ async fn a_password_that_is_rotated_under_load_stops_no_request() {
     put(&file, "postgresql://app:t/wo@db");
     for_a_while().await;
     assert_eq!(load.take().1, 0, "with a broken file");
+    // For a moment, the file has the old password, and new connections are refused: more than there are would be needed.
     run(&mut admin, "ALTER ROLE app PASSWORD 'two'").await;
+    let crowd = (0..9).map(|_| database.execute_unprepared("SELECT pg_sleep(0.05)"));
+    let outcomes = futures_util::future::join_all(crowd).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     put(&file, &address("two"));
     for_a_while().await;
     assert_eq!(load.take().1, 0, "with a new password");
