@@ -50,11 +50,9 @@ impl Failure {
         else {
             return false;
         };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         // invalid_password, invalid_authorization_specification
-        error
-            .as_database_error()
-            .and_then(|error| error.code())
-            .is_some_and(|code| code == "28P01" || code == "28000")
+        matches!(code.as_deref(), Some("28P01" | "28000"))
     }
 
     fn of_runtime(error: &RuntimeErr) -> Self {
