@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     Pool, SqlxConnection, StoreError,
-    sql::inbox::{FORGET, RECEIVE},
+    sql::inbox::{FORGET, HOLDS, RECEIVE},
     store::Statement,
 };
 
@@ -72,6 +72,30 @@ pub async fn receive_sqlx<'c>(
 
 fn receive_statement(consumer: &str, message_id: Uuid) -> Statement<'_> {
     Statement::new(RECEIVE, [consumer.into(), message_id.into()])
+}
+
+/// Whether the row that [`receive`] has written is still there.
+#[cfg(feature = "sea-orm")]
+pub(crate) async fn holds(
+    connection: &impl sea_orm::ConnectionTrait,
+    consumer: &str,
+    message_id: Uuid,
+) -> Result<bool, sea_orm::DbErr> {
+    let holds = holds_statement(consumer, message_id).for_sea_orm(connection.get_database_backend());
+    Ok(connection.query_one_raw(holds).await?.is_some())
+}
+
+/// `holds` with sqlx alone.
+pub(crate) async fn holds_sqlx(
+    mut connection: SqlxConnection<'_>,
+    consumer: &str,
+    message_id: Uuid,
+) -> Result<bool, sqlx::Error> {
+    Ok(connection.fetch_optional(&holds_statement(consumer, message_id)).await?.is_some())
+}
+
+fn holds_statement(consumer: &str, message_id: Uuid) -> Statement<'_> {
+    Statement::new(HOLDS, [consumer.into(), message_id.into()])
 }
 
 fn receipt(inserted: u64) -> Receipt {

@@ -32,6 +32,18 @@ pub trait Transaction: Send + Sized {
         message_id: Uuid,
     ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
 
+    /// Whether what was written is still there to be committed, by the row that [`receive`](Self::receive) wrote. PostgreSQL answers
+    /// the commit of a transaction in which a statement has failed with a rollback and no error, and SQLite may have rolled back
+    /// by itself (a full disk): if a handler passed over that, its message would be acknowledged and its effect lost.
+    ///
+    /// # Errors
+    /// The transaction can only be rolled back.
+    fn holds(
+        &mut self,
+        consumer: &str,
+        message_id: Uuid,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
     /// Commits.
     ///
     /// # Errors
@@ -57,6 +69,10 @@ impl Transaction for sea_orm::DatabaseTransaction {
         inbox::receive(&*self, consumer, message_id).await
     }
 
+    async fn holds(&mut self, consumer: &str, message_id: Uuid) -> Result<bool, Self::Error> {
+        inbox::holds(&*self, consumer, message_id).await
+    }
+
     async fn commit(self) -> Result<(), Self::Error> {
         Self::commit(self).await
     }
@@ -78,6 +94,10 @@ macro_rules! of_sqlx {
 
             async fn receive(&mut self, consumer: &str, message_id: Uuid) -> Result<Receipt, Self::Error> {
                 inbox::receive_sqlx(self, consumer, message_id).await
+            }
+
+            async fn holds(&mut self, consumer: &str, message_id: Uuid) -> Result<bool, sqlx::Error> {
+                inbox::holds_sqlx(self.into(), consumer, message_id).await
             }
 
             async fn commit(self) -> Result<(), Self::Error> {

@@ -57,7 +57,7 @@ impl<D: Database> Room<D> {
         else {
             return Ok(Outcome::Duplicate);
         };
-        let effect = timeout(limit, effect(handler, &mut transaction, delivery)).await;
+        let effect = timeout(limit, self.effect(handler, &mut transaction, delivery)).await;
         if let Err(failure) = effect.unwrap_or_else(|_| Err(Failure::retry(late()))) {
             // An error and a missing answer have the same effect: nothing is stored.
             let _ = timeout(ROLLBACK, transaction.rollback()).await;
@@ -66,6 +66,24 @@ impl<D: Database> Room<D> {
         let committed = timeout(limit, transaction.commit()).await;
         committed.map_err(|_| Failure::retry(late()))?.map_err(Failure::retry)?;
         Ok(Outcome::Handled)
+    }
+
+    /// The handler's effect, and the events that it announces, in the transaction.
+    async fn effect(
+        &self,
+        handler: &dyn AnyHandler<D::Transaction>,
+        transaction: &mut D::Transaction,
+        delivery: &Delivery,
+    ) -> Result<(), Failure> {
+        let Effect { events } = handler.handle(transaction, delivery).await?;
+        for event in &events {
+            transaction.append(event).await.map_err(Failure::retry)?;
+        }
+        match transaction.holds(&self.subscription.queue, delivery.message.id).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::retry("the transaction was rolled back while the handler ran")),
+            Err(error) => Err(Failure::retry(error)),
+        }
     }
 
     /// Returns the transaction in which the message is recorded in the inbox; `None` for a duplicate. A failure is not the message's fault.
@@ -102,19 +120,6 @@ impl<D: Database> Room<D> {
             Err(Failure::Retry(_) | Failure::Away(_)) => Outcome::Retried,
         }
     }
-}
-
-/// The handler's effect, and the events that it announces, in the transaction.
-async fn effect<T: Transaction>(
-    handler: &dyn AnyHandler<T>,
-    transaction: &mut T,
-    delivery: &Delivery,
-) -> Result<(), Failure> {
-    let Effect { events } = handler.handle(transaction, delivery).await?;
-    for event in &events {
-        transaction.append(event).await.map_err(Failure::retry)?;
-    }
-    Ok(())
 }
 
 #[async_trait]

@@ -6,6 +6,10 @@ use super::Sql;
 pub(crate) const RECEIVE: Sql =
     Sql::same("INSERT INTO inbox_messages (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING");
 
+/// Returns a row if the message `$2` is recorded for the consumer `$1`.
+pub(crate) const HOLDS: Sql =
+    Sql::same("SELECT 1 AS held FROM inbox_messages WHERE consumer = $1 AND message_id = $2");
+
 /// Deletes at most `$2` messages, oldest first, that were received more than `$1` ago.
 pub(crate) const FORGET: Sql = Sql {
     postgres: "

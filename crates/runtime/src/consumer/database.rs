@@ -33,6 +33,11 @@ impl shop_outbox::Transaction for Transaction {
         inbox::receive(&*self, consumer, message_id).await
     }
 
+    /// Needs no question: [`Transaction::commit`] refuses once a statement has failed.
+    async fn holds(&mut self, _consumer: &str, _message_id: Uuid) -> Result<bool, DbErr> {
+        Ok(true)
+    }
+
     async fn commit(self) -> Result<(), DbErr> {
         Self::commit(self).await
     }

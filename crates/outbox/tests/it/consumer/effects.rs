@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
 use shop_messaging::{BoxError, Failure};
 use shop_outbox::{
     NewMessage, Transaction,
@@ -29,6 +29,7 @@ on_both!(
     a_consumer_that_dies_after_its_commit_takes_effect_once,
     a_consumer_that_dies_before_its_commit_takes_effect_once,
     a_database_that_is_away_costs_no_attempt,
+    an_error_that_the_handler_passes_over_is_no_success,
 );
 
 async fn a_duplicate_takes_no_effect(fixture: Fixture) {
@@ -146,6 +147,10 @@ impl Transaction for Mortal {
         self.inner.receive(consumer, message_id).await
     }
 
+    async fn holds(&mut self, consumer: &str, message_id: Uuid) -> Result<bool, DbErr> {
+        self.inner.holds(consumer, message_id).await
+    }
+
     async fn commit(self) -> Result<(), DbErr> {
         let Some((death, dying)) = self.fate else { return Transaction::commit(self.inner).await };
         if death == Death::AfterCommit {
@@ -213,4 +218,44 @@ impl Database for Away {
     async fn forget(&self, retention: Duration, chunk: u32) -> Result<u64, BoxError> {
         Database::forget(&self.database, retention, chunk).await
     }
+}
+
+/// Passes over an error in its first attempt, which has ended the transaction.
+struct Careless(Keep);
+
+impl Handler<DatabaseTransaction> for Careless {
+    type Event = Changed;
+    const EVENT_TYPE: &'static str = "thing_changed";
+    const ROUTING_KEY: &'static str = "thing.changed";
+
+    async fn handle(
+        &self,
+        transaction: &mut DatabaseTransaction,
+        event: Received<Changed>,
+    ) -> Result<Effect, Failure> {
+        let is_first = event.attempt == 1;
+        let effect = self.0.keep(&*transaction, event).await?;
+        if is_first {
+            let breaking = match transaction.get_database_backend() {
+                DbBackend::Postgres => "INSERT INTO nowhere VALUES (1)",
+                // As a full disk does, this rolls back by itself.
+                _ => "INSERT OR ROLLBACK INTO inbox_messages SELECT * FROM inbox_messages",
+            };
+            transaction.execute_unprepared(breaking).await.unwrap_err();
+        }
+        Ok(effect)
+    }
+}
+
+async fn an_error_that_the_handler_passes_over_is_no_success(fixture: Fixture) {
+    prepare(&fixture, &subscription()).await;
+    let database = fixture.another_connection().await;
+    let careless = Careless(Keep::all());
+    let replica =
+        Replica::run(fixture.broker.clone(), database, subscription(), Options::default(), careless);
+    send(&fixture, &[event("a", 1)]).await;
+    replica.until_metric("handled_total", 1).await;
+    assert_eq!(replica.metric("retried_total"), 1);
+    replica.stop().await;
+    assert_eq!(effects(&fixture.database).await, [("a".to_owned(), 1)]);
 }
