@@ -1,4 +1,4 @@
-//! What a visitor is told of a failed call that a handler has no better words for.
+//! The page that a visitor sees after a failed call, when the handler has no better words.
 
 use axum::http::{StatusCode, header};
 use shop_client::Failure;
