@@ -112,12 +112,13 @@ async fn accept(
     cut: watch::Receiver<()>,
 ) {
     let mut connections = JoinSet::new();
+    let own = listener.local_addr().expect("a bound listener has an address");
     while let Ok((client, address)) = listener.accept().await {
         let (server, held, mut cut) = (server.borrow().clone(), held.clone(), cut.clone());
         cut.mark_unchanged();
         connections.spawn(async move {
             // Before anything is passed on: once a client has closed its end, its process is no longer found.
-            let owner = owner(address);
+            let owner = owner(address, own);
             let Ok(server) = TcpStream::connect(server).await else { return };
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
@@ -152,10 +153,10 @@ async fn forward(
     }
 }
 
-/// The process on this machine whose socket has this address; `None` if it belongs to another user or does not exist.
-fn owner(client: SocketAddr) -> Option<u32> {
+/// The process on this machine whose socket connects these two addresses; `None` if it belongs to another user or does not exist.
+fn owner(client: SocketAddr, server: SocketAddr) -> Option<u32> {
     // A table that changes while it is read may lack a line.
-    let socket = format!("socket:[{}]", (0..5).find_map(|_| inode(client))?);
+    let socket = format!("socket:[{}]", (0..5).find_map(|_| inode(client, server))?);
     let processes = fs::read_dir("/proc").ok()?.flatten();
     processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|process| {
         let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
@@ -163,28 +164,59 @@ fn owner(client: SocketAddr) -> Option<u32> {
     })
 }
 
-/// The inode of a socket in `/proc/net/tcp` (proc(5)): the second field is the address in hexadecimal, as it is in memory; the tenth
-/// is the inode.
-fn inode(socket: SocketAddr) -> Option<u64> {
-    let IpAddr::V4(address) = socket.ip() else { return None };
-    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.octets()), socket.port());
+/// The inode of a connected socket in `/proc/net/tcp` (proc(5)): the second and third fields are its own and its peer's address in
+/// hexadecimal, as they are in memory; the tenth is the inode. Both addresses are compared, because one port can be connected to
+/// several peers: the kernel gives a port away again while an earlier connection from it is in TIME_WAIT.
+fn inode(socket: SocketAddr, peer: SocketAddr) -> Option<u64> {
+    let (socket, peer) = (in_hexadecimal(socket)?, in_hexadecimal(peer)?);
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
     table.lines().find_map(|line| {
         let mut columns = line.split_whitespace().skip(1);
-        (columns.next()? == local).then(|| columns.nth(7)?.parse().ok())?
+        (columns.next()? == socket && columns.next()? == peer).then(|| columns.nth(6)?.parse().ok())?
     })
+}
+
+fn in_hexadecimal(address: SocketAddr) -> Option<String> {
+    let IpAddr::V4(ip) = address.ip() else { return None };
+    Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port()))
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpSocket;
+
     use super::*;
 
     #[tokio::test]
     async fn a_connection_is_traced_to_the_process_that_opened_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        assert_eq!(owner(client.local_addr().unwrap()), Some(std::process::id()));
-        assert_eq!(owner(SocketAddr::from(([127, 0, 0, 1], 1))), None);
+        let server = listener.local_addr().unwrap();
+        let client = TcpStream::connect(server).await.unwrap();
+        assert_eq!(owner(client.local_addr().unwrap(), server), Some(std::process::id()));
+        assert_eq!(owner(SocketAddr::from(([127, 0, 0, 1], 1)), server), None);
+    }
+
+    #[tokio::test]
+    async fn an_ended_connection_from_the_same_port_is_not_mistaken_for_it() {
+        let connect = async |from: SocketAddr, to: &TcpListener| {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_reuseaddr(true).unwrap();
+            socket.bind(from).unwrap();
+            let client = socket.connect(to.local_addr().unwrap()).await.unwrap();
+            (client, to.accept().await.unwrap().0)
+        };
+        let earlier = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (first, accepted) = connect("127.0.0.1:0".parse().unwrap(), &earlier).await;
+        let from = first.local_addr().unwrap();
+        // The side that closes first keeps the connection in TIME_WAIT, without an inode.
+        drop(first);
+        drop(accepted);
+        // Several times, since the order of the table's lines is the kernel's.
+        for _ in 0..8 {
+            let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (_client, _accepted) = connect(from, &other).await;
+            assert_eq!(owner(from, other.local_addr().unwrap()), Some(std::process::id()));
+        }
     }
 
     #[test]
