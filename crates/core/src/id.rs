@@ -36,6 +36,10 @@ id! {
     OrderId(Uuid)
 }
 id! {
+    /// A payment: a UUIDv7.
+    PaymentId(Uuid)
+}
+id! {
     /// An account: a UUIDv7; the `sub` of its tokens.
     UserId(Uuid)
 }

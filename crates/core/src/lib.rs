@@ -19,7 +19,7 @@ pub use basket::Basket;
 pub use clock::Clock;
 pub use currency::{Currency, InvalidCurrency};
 pub use email::{Email, InvalidEmail};
-pub use id::{OrderId, ProductId, UserId};
+pub use id::{OrderId, PaymentId, ProductId, UserId};
 pub use language::Language;
 pub use money::{InvalidMoney, Money};
 pub use order_status::OrderStatus;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// The status of an order: `pending` → `confirmed` | `cancelled`. The last two are final.
+/// The status of an order: `pending` → `confirmed` → `shipped` → `delivered`. Until it is shipped it may become `cancelled`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderStatus {
@@ -12,7 +12,11 @@ pub enum OrderStatus {
     Pending,
     /// Stock is reserved and the customer has paid.
     Confirmed,
-    /// Refused, timed out, or cancelled by the customer.
+    /// Handed to the carrier.
+    Shipped,
+    /// With the customer.
+    Delivered,
+    /// Refused, timed out, or cancelled by the customer or the shop.
     Cancelled,
 }
 
@@ -22,9 +26,23 @@ pub enum OrderStatus {
 pub struct UnknownStatus;
 
 impl OrderStatus {
+    /// All of them, in the order of an order's life.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Confirmed, Self::Shipped, Self::Delivered, Self::Cancelled];
+
     /// Whether an order may go from this status to `next`.
     pub fn may_become(self, next: Self) -> bool {
-        self == Self::Pending && next != Self::Pending
+        matches!(
+            (self, next),
+            (Self::Pending, Self::Confirmed | Self::Cancelled)
+                | (Self::Confirmed, Self::Shipped | Self::Cancelled)
+                | (Self::Shipped, Self::Delivered)
+        )
+    }
+
+    /// Whether the shop has decided: the order is no longer pending.
+    pub fn is_settled(self) -> bool {
+        self != Self::Pending
     }
 
     /// The name on the wire and in the database.
@@ -32,6 +50,8 @@ impl OrderStatus {
         match self {
             Self::Pending => "pending",
             Self::Confirmed => "confirmed",
+            Self::Shipped => "shipped",
+            Self::Delivered => "delivered",
             Self::Cancelled => "cancelled",
         }
     }
@@ -47,24 +67,35 @@ impl FromStr for OrderStatus {
     type Err = UnknownStatus;
 
     fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        [Self::Pending, Self::Confirmed, Self::Cancelled]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(UnknownStatus)
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(UnknownStatus)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::OrderStatus::{Cancelled, Confirmed, Pending};
+    use super::OrderStatus::{self, Cancelled, Confirmed, Delivered, Pending, Shipped};
 
     #[test]
-    fn only_a_pending_order_changes() {
-        assert!(Pending.may_become(Confirmed) && Pending.may_become(Cancelled));
-        for (from, to) in
-            [(Confirmed, Cancelled), (Cancelled, Confirmed), (Pending, Pending), (Confirmed, Pending)]
-        {
-            assert!(!from.may_become(to), "{from} → {to}");
+    fn an_order_goes_forward_and_is_cancelled_only_before_it_is_shipped() {
+        let allowed = [
+            (Pending, Confirmed),
+            (Pending, Cancelled),
+            (Confirmed, Shipped),
+            (Confirmed, Cancelled),
+            (Shipped, Delivered),
+        ];
+        for from in OrderStatus::ALL {
+            for to in OrderStatus::ALL {
+                assert_eq!(from.may_become(to), allowed.contains(&(from, to)), "{from} → {to}");
+            }
         }
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        for status in OrderStatus::ALL {
+            assert_eq!(status.as_str().parse::<OrderStatus>().unwrap(), status);
+        }
+        assert!("Pending".parse::<OrderStatus>().is_err());
     }
 }

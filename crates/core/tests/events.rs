@@ -41,7 +41,7 @@ fn buyer() -> Email {
 }
 
 fn item(product: i64, quantity: u32, price: i64) -> OrderedItem {
-    OrderedItem { product_id: ProductId(product), quantity, price: money(price) }
+    OrderedItem { product_id: ProductId(product), quantity, price: money(price), name: String::new() }
 }
 
 fn order_created(items: Vec<OrderedItem>) -> OrderCreated {

@@ -11,6 +11,8 @@ pub mod config;
 #[cfg(feature = "consumer")]
 pub mod consumer;
 pub mod database;
+#[cfg(feature = "consumer")]
+pub mod events;
 pub mod health;
 pub mod http;
 mod lifecycle;

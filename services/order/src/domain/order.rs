@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use shop_core::{
-    Email, Money, OrderId, OrderStatus, UserId,
-    events::{OrderCancelled, OrderCreated, OrderedItem},
+    Currency, Email, Money, OrderId, OrderStatus, UserId,
+    events::{CancellationCode, OrderCancelled, OrderCreated, OrderedItem},
 };
 use thiserror::Error;
 
@@ -61,7 +61,7 @@ pub(crate) struct Customer {
     pub email: Email,
 }
 
-/// The order is confirmed: the customer can no longer cancel it.
+/// The order has been shipped: it can no longer be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("The order is {0} and can no longer be cancelled.")]
 pub(crate) struct NotCancellable(pub OrderStatus);
@@ -88,12 +88,16 @@ impl Order {
             product_id: item.product_id,
             quantity: item.quantity,
             price: item.price,
+            name: item.name.clone(),
         };
         OrderCreated {
             order_id: self.id,
             customer_email: self.customer.email.clone(),
             total_amount: self.total,
             items: self.items.iter().map(item).collect(),
+            currency: self.currency.parse().unwrap_or(Currency::RUB),
+            language: None,
+            sealed_token: None,
         }
     }
 
@@ -114,6 +118,8 @@ impl Order {
             customer_email: self.customer.email.clone(),
             total_amount: self.total,
             reason: reason.to_owned(),
+            code: CancellationCode::ByCustomer,
+            currency: self.currency.parse().unwrap_or(Currency::RUB),
         }))
     }
 }
@@ -164,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmed_order_is_not_cancelled() {
-        let mut order = Order { status: OrderStatus::Confirmed, ..order() };
-        assert_eq!(order.cancel("too late"), Err(NotCancellable(OrderStatus::Confirmed)));
-        assert_eq!((order.status, order.version), (OrderStatus::Confirmed, 1));
+    fn a_shipped_order_is_not_cancelled() {
+        let mut order = Order { status: OrderStatus::Shipped, ..order() };
+        assert_eq!(order.cancel("too late"), Err(NotCancellable(OrderStatus::Shipped)));
+        assert_eq!((order.status, order.version), (OrderStatus::Shipped, 1));
     }
 }

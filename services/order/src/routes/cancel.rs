@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{app::App, domain::NotCancellable, store::Cancellation};
 
-/// Cancels a pending order
+/// Cancels an order that has not been shipped
 ///
 /// Idempotent: an order that is already cancelled is returned unchanged, with 200, and no second event is published.
 #[utoipa::path(
@@ -51,6 +51,6 @@ impl From<NotCancellable> for Problem {
 
 impl Documented for NotCancellable {
     fn examples() -> Vec<Problem> {
-        vec![Self(OrderStatus::Confirmed).into()]
+        vec![Self(OrderStatus::Shipped).into()]
     }
 }

@@ -77,6 +77,8 @@ fn status(language: Language, status: OrderStatus) -> &'static str {
     match status {
         OrderStatus::Pending => language.choose("⏳ being processed", "⏳ обрабатывается"),
         OrderStatus::Confirmed => language.choose("✅ confirmed", "✅ подтверждён"),
+        OrderStatus::Shipped => language.choose("🚚 on its way", "🚚 в пути"),
+        OrderStatus::Delivered => language.choose("📬 delivered", "📬 доставлен"),
         OrderStatus::Cancelled => language.choose("❌ cancelled", "❌ отменён"),
     }
 }

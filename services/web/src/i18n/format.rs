@@ -87,6 +87,8 @@ impl Texts {
         match status {
             OrderStatus::Pending => self.status_pending,
             OrderStatus::Confirmed => self.status_confirmed,
+            OrderStatus::Shipped => self.status_shipped,
+            OrderStatus::Delivered => self.status_delivered,
             OrderStatus::Cancelled => self.status_cancelled,
         }
     }
@@ -96,6 +98,8 @@ impl Texts {
         match status {
             OrderStatus::Pending => self.status_pending_explained,
             OrderStatus::Confirmed => self.status_confirmed_explained,
+            OrderStatus::Shipped => self.status_shipped_explained,
+            OrderStatus::Delivered => self.status_delivered_explained,
             OrderStatus::Cancelled => self.status_cancelled_explained,
         }
     }

@@ -171,9 +171,13 @@ texts! {
     step_cancelled: "Отменён" | "Cancelled";
     status_pending: "В обработке" | "Pending";
     status_confirmed: "Подтверждён" | "Confirmed";
+    status_shipped: "Отправлен" | "Shipped";
+    status_delivered: "Доставлен" | "Delivered";
     status_cancelled: "Отменён" | "Cancelled";
     status_pending_explained: "Мы приняли заказ и обрабатываем его." | "We have your order and are working on it.";
     status_confirmed_explained: "Заказ подтверждён. Спасибо!" | "Your order is confirmed. Thank you!";
+    status_shipped_explained: "Заказ в пути." | "Your order is on its way.";
+    status_delivered_explained: "Заказ доставлен." | "Your order has arrived.";
     status_cancelled_explained: "Заказ отменён." | "This order was cancelled.";
 
     // Messages
