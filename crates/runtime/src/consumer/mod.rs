@@ -1,5 +1,6 @@
 //! A service that consumes: a [`Consumer`] on its database and its bus, with its metrics, its health and its tools.
 
+mod config;
 mod database;
 mod tool;
 
@@ -7,7 +8,10 @@ use std::time::Duration;
 
 pub use shop_outbox::consumer::{Effect, Handler, Misplaced, Options, Received, Trace, Unknown};
 
-pub use self::tool::{Consumes, Tool};
+pub use self::{
+    config::{ConsumerConfig, ConsumerTrace},
+    tool::{Consumes, Tool},
+};
 use crate::{Scope, database::Database};
 
 /// A queue and the handlers of what is in it, on a service's database.
