@@ -1,5 +1,3 @@
-//! Seals on data that is stored where others can write: without the secret, nobody can create or change it.
-
 use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
