@@ -150,6 +150,11 @@ impl<T: Send + 'static> Handlers<T> {
         Ok(())
     }
 
+    /// The events that have a handler.
+    pub(super) fn event_types(&self) -> impl Iterator<Item = &'static str> {
+        self.by_type.keys().copied()
+    }
+
     /// The type of an event and its handler; `None` if there is no handler.
     pub(super) fn of(&self, delivery: &Delivery) -> Option<(&'static str, &dyn AnyHandler<T>)> {
         let message = &delivery.message;

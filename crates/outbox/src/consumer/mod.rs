@@ -105,6 +105,15 @@ impl<D: Database> Consumer<D> {
         Ok(self)
     }
 
+    /// Counts in the same metrics as `other`, under the name of its own queue: for a process with several consumers, where only the
+    /// metrics of one are registered. Call it before the consumer runs.
+    #[must_use]
+    pub fn counting_with(mut self, other: &ConsumerMetrics) -> Self {
+        self.metrics = other.of_queue(&self.subscription.queue);
+        self.handlers.event_types().for_each(|event_type| self.metrics.expect(event_type));
+        self
+    }
+
     /// The subscription that it consumes from.
     pub fn subscription(&self) -> &Subscription {
         &self.subscription

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shop_messaging::{Broker, DeadLetter, HeaderValue};
@@ -21,10 +21,12 @@ use crate::{
     table,
 };
 
-/// A service that consumes from a queue.
+/// A service that consumes from a queue, or from several.
 pub trait Consumes: Send + Sync + 'static {
-    /// The queue.
+    /// The queue; of several, the one that a tool works on if no other is named.
     const QUEUE: &'static str;
+    /// Further queues, which `--queue` selects.
+    const OTHER_QUEUES: &'static [&'static str] = &[];
     /// The variable that names the bus.
     const BUS_VARIABLE: &'static str;
 }
@@ -105,6 +107,14 @@ struct Output {
 
 #[derive(Args)]
 struct Place<S: Consumes> {
+    /// Which queue's dead letters
+    #[arg(
+        long,
+        default_value = S::QUEUE,
+        value_parser = PossibleValuesParser::new(queues::<S>()),
+        hide = S::OTHER_QUEUES.is_empty()
+    )]
+    queue: String,
     /// The broker: amqp://user:password@host:port/vhost
     #[arg(long, env = S::BUS_VARIABLE, hide_env_values = true)]
     rabbitmq_url: BusUrl,
@@ -132,7 +142,7 @@ impl<S: Consumes> Tool<S> {
 
 impl<S: Consumes> List<S> {
     async fn run(self, output: &mut impl Write) -> anyhow::Result<ExitCode> {
-        let letters = self.place.open()?.dead_letters(S::QUEUE, self.limit.into()).await?;
+        let letters = self.place.open()?.dead_letters(&self.place.queue, self.limit.into()).await?;
         let letters: Vec<_> = letters.iter().map(Letter::from).collect();
         print(
             output,
@@ -149,7 +159,7 @@ impl<S: Consumes> List<S> {
 
 impl<S: Consumes> Show<S> {
     async fn run(self, output: &mut impl Write) -> anyhow::Result<ExitCode> {
-        let Some(letter) = self.place.open()?.dead_letter(S::QUEUE, self.message_id).await? else {
+        let Some(letter) = self.place.open()?.dead_letter(&self.place.queue, self.message_id).await? else {
             return Ok(missing(self.message_id));
         };
         let letter = Letter::from(&letter);
@@ -160,14 +170,14 @@ impl<S: Consumes> Show<S> {
 
 impl<S: Consumes> Replay<S> {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let broker = self.place.open()?;
+        let (broker, queue) = (self.place.open()?, &self.place.queue);
         if self.all {
-            eprintln!("{} replayed", broker.replay_dead_letters(S::QUEUE, usize::MAX).await?);
+            eprintln!("{} replayed", broker.replay_dead_letters(queue, usize::MAX).await?);
             return Ok(ExitCode::SUCCESS);
         }
         let (mut replayed, mut code) = (0, ExitCode::SUCCESS);
         for id in self.message_ids {
-            if broker.replay_dead_letter(S::QUEUE, id).await? {
+            if broker.replay_dead_letter(queue, id).await? {
                 replayed += 1;
             } else {
                 code = missing(id);
@@ -180,22 +190,26 @@ impl<S: Consumes> Replay<S> {
 
 impl<S: Consumes> Discard<S> {
     async fn run(self, output: &mut impl Write) -> anyhow::Result<ExitCode> {
-        let broker = self.place.open()?;
+        let (broker, queue) = (self.place.open()?, &self.place.queue);
         let (mut discarded, mut code) = (0, ExitCode::SUCCESS);
         for id in self.message_ids {
-            let Some(letter) = broker.dead_letter(S::QUEUE, id).await? else {
+            let Some(letter) = broker.dead_letter(queue, id).await? else {
                 code = missing(id);
                 continue;
             };
             // Printed before: what cannot be written down is not thrown away.
             print(output, &table::json_lines([Letter::from(&letter)])?)?;
-            if broker.discard_dead_letter(S::QUEUE, id).await? {
+            if broker.discard_dead_letter(queue, id).await? {
                 discarded += 1;
             }
         }
         eprintln!("{discarded} discarded");
         Ok(code)
     }
+}
+
+fn queues<S: Consumes>() -> impl Iterator<Item = &'static str> {
+    std::iter::once(S::QUEUE).chain(S::OTHER_QUEUES.iter().copied())
 }
 
 impl<S: Consumes> Place<S> {
@@ -305,6 +319,7 @@ mod tests {
 
     impl Consumes for Keeper {
         const QUEUE: &'static str = "keeper";
+        const OTHER_QUEUES: &'static [&'static str] = &["keeper.late"];
         const BUS_VARIABLE: &'static str = "KEEPER_RABBITMQ_URL";
     }
 
@@ -337,9 +352,8 @@ mod tests {
     }
 
     /// A queue of which `count` messages are dead.
-    async fn with_dead_letters(broker: &Broker, count: u128) {
-        let subscription =
-            Subscription { ordered: true, ..Subscription::new("events", Keeper::QUEUE, ["#"]) };
+    async fn with_dead_letters(broker: &Broker, queue: &str, count: u128) {
+        let subscription = Subscription { ordered: true, ..Subscription::new("events", queue, ["#"]) };
         broker.declare(&subscription).await.unwrap();
         let letters: Vec<_> = (1..=count).map(message).collect();
         let mut publisher = broker.publisher(PublisherOptions::new("events", "tests"));
@@ -347,7 +361,7 @@ mod tests {
         let stop = CancellationToken::new();
         let refuse = |_: Delivery| async { Err(Failure::reject("all")) };
         let all_are_dead = async {
-            while broker.dead_letters(Keeper::QUEUE, 100).await.unwrap().len() < letters.len() {
+            while broker.dead_letters(queue, 100).await.unwrap().len() < letters.len() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             stop.cancel();
@@ -360,7 +374,7 @@ mod tests {
         crate::install_crypto();
         let Some(rabbitmq) = shop_testing::rabbitmq().await else { return };
         let (url, broker) = (rabbitmq.url.as_str(), Broker::open(&rabbitmq.url, None).unwrap());
-        with_dead_letters(&broker, 4).await;
+        with_dead_letters(&broker, Keeper::QUEUE, 4).await;
         let ids = [1, 2, 3, 4].map(|number| Uuid::from_u128(number).to_string());
         let [first, second, third, fourth] = ids.each_ref().map(String::as_str);
 
@@ -400,5 +414,38 @@ mod tests {
         }
         assert_eq!(tool(url, &["show", fourth]).await.1, ExitCode::FAILURE, "it is back in the queue");
         assert_eq!(tool(url, &["list", "--json"]).await.0, "");
+    }
+
+    #[tokio::test]
+    async fn the_dead_letters_of_another_queue_are_had_by_its_name() {
+        crate::install_crypto();
+        let Some(rabbitmq) = shop_testing::rabbitmq().await else { return };
+        let (url, broker) = (rabbitmq.url.as_str(), Broker::open(&rabbitmq.url, None).unwrap());
+        let idle = Subscription { ordered: true, ..Subscription::new("events", Keeper::QUEUE, ["none"]) };
+        broker.declare(&idle).await.unwrap();
+        with_dead_letters(&broker, "keeper.late", 1).await;
+        assert_eq!(tool(url, &["list"]).await.0, "");
+        let (listed, _) = tool(url, &["list", "--queue", "keeper.late"]).await;
+        assert!(listed.contains("thing_changed"), "{listed}");
+        let (_, code) =
+            tool(url, &["discard", "--queue", "keeper.late", &Uuid::from_u128(1).to_string()]).await;
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert_eq!(tool(url, &["list", "--queue", "keeper.late"]).await.0, "");
+    }
+
+    #[test]
+    fn only_a_queue_of_the_service_can_be_named() {
+        let named = |queue| {
+            Cli::try_parse_from([
+                "keeper",
+                "dead-letters",
+                "list",
+                "--queue",
+                queue,
+                "--rabbitmq-url",
+                "amqp://a",
+            ])
+        };
+        assert!(named("keeper").is_ok() && named("keeper.late").is_ok() && named("payment").is_err());
     }
 }

@@ -77,6 +77,11 @@ impl ConsumerMetrics {
         );
     }
 
+    /// The metrics of the consumer of `queue`, counted in the same families as these: a name can be registered only once.
+    pub(crate) fn of_queue(&self, queue: &str) -> Self {
+        Self { queue: queue.to_owned(), ..self.clone() }
+    }
+
     /// Reports the counters of `event_type` as zero from the start, so that an alert sees their first increment.
     pub(crate) fn expect(&self, event_type: &'static str) {
         let of = self.of(event_type);

@@ -13,6 +13,10 @@ impl ConsumerMetrics {
         Self
     }
 
+    pub(crate) fn of_queue(&self, _: &str) -> Self {
+        Self
+    }
+
     pub(crate) fn expect(&self, _: &'static str) {}
 
     pub(crate) fn count(&self, _: &'static str, _: Outcome, _: Duration) {}
