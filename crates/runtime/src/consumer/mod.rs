@@ -6,7 +6,7 @@ mod tool;
 
 use std::time::Duration;
 
-use shop_outbox::consumer::ConsumerMetrics;
+use shop_outbox::consumer::{Consumer as AnyConsumer, ConsumerMetrics};
 pub use shop_outbox::consumer::{Effect, Handler, Misplaced, Options, Received, Trace, Unknown};
 
 pub use self::{
@@ -24,14 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs the consumer of a service that has one queue: what is to stay in order comes through one queue. It stops with the scope's
 /// lifecycle, its metrics are among the service's, and `consumer` in the service's health says when it is stuck. That makes the
 /// service degraded and not unready: it still answers requests.
-pub fn run(consumer: Consumer, scope: &Scope) {
+pub fn run<D: shop_outbox::consumer::Database>(consumer: AnyConsumer<D>, scope: &Scope) {
     scope.metrics.register(|registry| consumer.metrics().register(registry));
     spawn("consumer".to_owned(), consumer, scope);
 }
 
 /// Does the same for a service with several queues, which do not wait for one another. Each is `consumer <queue>` in the service's
 /// health, and a label `queue` of the metrics.
-pub fn run_all(consumers: impl IntoIterator<Item = Consumer>, scope: &Scope) {
+pub fn run_all<D: shop_outbox::consumer::Database>(
+    consumers: impl IntoIterator<Item = AnyConsumer<D>>,
+    scope: &Scope,
+) {
     let mut metrics: Option<ConsumerMetrics> = None;
     for consumer in consumers {
         let consumer = match &metrics {
@@ -46,7 +49,7 @@ pub fn run_all(consumers: impl IntoIterator<Item = Consumer>, scope: &Scope) {
     }
 }
 
-fn spawn(name: String, consumer: Consumer, scope: &Scope) {
+fn spawn<D: shop_outbox::consumer::Database>(name: String, consumer: AnyConsumer<D>, scope: &Scope) {
     let (progress, stopping) = (consumer.progress(), scope.lifecycle.stopping());
     scope.lifecycle.spawn("consumer", async move {
         consumer.run(stopping).await;
