@@ -79,6 +79,14 @@ the values, or never change by themselves; looking them up would roll every pod 
 {{- include "shop.secretRef" (dict "all" $all "own" .own) -}}
 {{- end -}}
 
+{{- define "shop.mail.secret" -}}
+{{- $all := .root.Values.mail.secret -}}
+{{- if .root.Values.devInfra.enabled -}}
+{{- $all = dict "name" (printf "%s-mailpit" (include "shop.fullname" .root)) "key" "url" -}}
+{{- end -}}
+{{- include "shop.secretRef" (dict "all" $all "own" .own) -}}
+{{- end -}}
+
 {{- define "shop.secretRef" -}}
 {{- $own := .own | default dict -}}
 {{- toJson (dict "name" ($own.name | default .all.name) "key" ($own.key | default .all.key)) -}}

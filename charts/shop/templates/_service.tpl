@@ -68,7 +68,12 @@ variable for the latter serves probes on `http` too.
 {{- $_ := set $variables "AUTH_ADMIN_PASSWORD" (dict "secret" "admin" "key" "password") -}}
 {{- end -}}
 {{- end -}}
-{{- toJson (mergeOverwrite $variables (deepCopy $service.secretEnv)) -}}
+{{- range $variable, $from := $service.secretEnv -}}
+{{- if or (not $from.optional) (eq "true" (include "shop.secret.isGiven" (dict "root" $root "secret" $from.secret))) -}}
+{{- $_ := set $variables $variable $from -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $variables -}}
 {{- end -}}
 
 {{- /* All variables from Secrets: {VARIABLE: {name, key, optional, file}}, in JSON; with `file`, the variable names a mounted file. */ -}}
@@ -89,11 +94,23 @@ variable for the latter serves probes on `http` too.
 {{- with $service.variables.broker -}}
 {{- $_ := set $refs . (include "shop.broker.secret" (dict "root" $root "own" $service.broker.secret) | fromJson) -}}
 {{- end -}}
+{{- with $service.variables.mail -}}
+{{- $_ := set $refs . (include "shop.mail.secret" (dict "root" $root "own" $service.mail.secret) | fromJson) -}}
+{{- end -}}
 {{- range $variable, $from := (include "shop.service.secretEnv" . | fromJson) -}}
 {{- $name := include "shop.secret.name" (dict "root" $root "secret" $from.secret) -}}
 {{- $_ := set $refs $variable (dict "name" $name "key" $from.key "optional" ($from.optional | default false)) -}}
 {{- end -}}
 {{- toJson $refs -}}
+{{- end -}}
+
+{{- /* Whether it may call addresses outside the cluster. */ -}}
+{{- define "shop.service.internet" -}}
+{{- $internet := .service.internet -}}
+{{- with .service.internetWithSecret -}}
+{{- $internet = or $internet (eq "true" (include "shop.secret.isGiven" (dict "root" $.root "secret" .))) -}}
+{{- end -}}
+{{- $internet -}}
 {{- end -}}
 
 {{- /* Lists in JSON. A directory is mounted, not a single file by subPath, which would never be updated in a running pod. */ -}}

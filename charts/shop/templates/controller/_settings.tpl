@@ -15,6 +15,22 @@
 {{- toJson (mergeOverwrite $variables (include "shop.controller.settings" . | fromJson).env) -}}
 {{- end -}}
 
+{{- /*
+The queues that a publisher waits for, in JSON: (dict "root" $ "publisher" …). A service's queue has the service's name. Nobody declares that of a
+service that does not run, so a publisher that waited for it would never publish anything.
+*/ -}}
+{{- define "shop.requiredQueues" -}}
+{{- $services := include "shop.services" .root | fromJson -}}
+{{- $ours := concat (keys .root.Values.services) (list "catalog" "order" "payment" "notification") -}}
+{{- $queues := list -}}
+{{- range .publisher.requiredQueues -}}
+{{- if or (hasKey $services .) (not (has . $ours)) -}}
+{{- $queues = append $queues . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $queues -}}
+{{- end -}}
+
 {{- /* The Secrets that the controller may read: those named by the release's OutboxPublishers, and controller.secretNames. */ -}}
 {{- define "shop.controller.secretNames" -}}
 {{- $names := .Values.controller.secretNames -}}

@@ -103,3 +103,32 @@ fn it_scales_by_what_a_pod_uses_and_not_by_a_share_of_little() {
         assert_eq!(deployment["replicas"], spec["minReplicas"], "{name}");
     }
 }
+
+/// KEDA's autoscaler takes the place of the chart's: two of them would fight over the number of pods.
+#[test]
+fn keda_scales_on_the_queue_in_place_of_the_other_autoscaler() {
+    let Some(helm) = Helm::find() else { return };
+    let on = "services.payment.autoscaling.enabled=true,services.payment.autoscaling.keda.enabled=true";
+    let objects = helm.render(&["--set", on]);
+    assert_eq!(objects.of_kind("HorizontalPodAutoscaler").count(), 0);
+    let spec = &objects.named("ScaledObject", "shop-payment")["spec"];
+    assert_eq!(spec["scaleTargetRef"], json!({ "name": "shop-payment" }));
+    // The name by which an upgrade finds it, see `shop.service.replicas`.
+    assert_eq!(spec["advanced"]["horizontalPodAutoscalerConfig"]["name"], "shop-payment");
+    assert_eq!((&spec["minReplicaCount"], &spec["maxReplicaCount"]), (&json!(2), &json!(6)));
+    let queue = json!({
+        "protocol": "amqp",
+        "hostFromEnv": "PAYMENT_RABBITMQ_URL",
+        "queueName": "payment",
+        "mode": "QueueLength",
+        "value": "100",
+    });
+    let cpu = json!({ "type": "cpu", "metricType": "AverageValue", "metadata": { "value": "500m" } });
+    assert_eq!(spec["triggers"], json!([{ "type": "rabbitmq", "metadata": queue }, cpu]));
+    let container = &objects.named("Deployment", "shop-payment")["spec"]["template"]["spec"]["containers"][0];
+    let variable = crate::support::list(&container["env"]).find(|env| env["name"] == "PAYMENT_RABBITMQ_URL");
+    assert!(variable.is_some(), "KEDA reads it from the container");
+    // Off by default, also where autoscaling is on.
+    let production = helm.render(&["--values", "values-production.yaml"]);
+    assert_eq!(production.of_kind("ScaledObject").count(), 0);
+}

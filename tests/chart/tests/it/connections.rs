@@ -51,7 +51,7 @@ fn the_table_of_connections_is_what_the_code_opens_and_the_chart_runs() {
         .map(|(name, _)| (format!("`shop-{name}`"), format!("/services/{name}"), SERVICE_CONNECTIONS))
         .collect();
     components.push((
-        format!("`shop-outbox-controller`, {outboxes} OutboxPublisher"),
+        format!("`shop-outbox-controller`, {outboxes} OutboxPublishers"),
         "/controller".to_owned(),
         shop_outbox::CONNECTIONS * u32::try_from(outboxes).unwrap(),
     ));

@@ -66,7 +66,7 @@ fn decoded(object: &Value) -> Result<(), String> {
         "Service" => of::<Service>(object),
         "ServiceAccount" => of::<ServiceAccount>(object),
         "StatefulSet" => of::<StatefulSet>(object),
-        "HTTPRoute" | "OutboxPublisher" | "PodMonitor" | "PrometheusRule" => Ok(()),
+        "HTTPRoute" | "OutboxPublisher" | "PodMonitor" | "PrometheusRule" | "ScaledObject" => Ok(()),
         other => Err(format!("{other} is decoded by nobody")),
     }
 }

@@ -47,7 +47,7 @@ fn routes_lead_to_services_that_are_there() {
 #[test]
 fn the_controller_may_do_just_what_it_does() {
     let Some(helm) = Helm::find() else { return };
-    let objects = helm.render(&["--set", "controller.secretNames={payments-db-app,payments-rabbitmq}"]);
+    let objects = helm.render(&["--set", "controller.secretNames={loyalty-db-app,loyalty-rabbitmq}"]);
     let rules = json!([
         { "apiGroups": ["outbox.shop.dev"], "resources": ["outboxpublishers"], "verbs": ["get", "list", "watch"] },
         { "apiGroups": ["outbox.shop.dev"], "resources": ["outboxpublishers/status"], "verbs": ["patch"] },
@@ -60,7 +60,7 @@ fn the_controller_may_do_just_what_it_does() {
         {
             "apiGroups": [""],
             "resources": ["secrets"],
-            "resourceNames": ["payments-db-app", "payments-rabbitmq", "shop-db-app", "shop-rabbitmq-default-user"],
+            "resourceNames": ["loyalty-db-app", "loyalty-rabbitmq", "shop-db-app", "shop-rabbitmq-default-user"],
             "verbs": ["get", "list", "watch"],
         },
     ]);
@@ -114,7 +114,9 @@ fn every_deployment_says_its_replicas_also_when_an_autoscaler_keeps_them() {
         .of_kind("HorizontalPodAutoscaler")
         .map(|scaler| scaler["spec"]["scaleTargetRef"]["name"].as_str().unwrap())
         .collect();
-    assert_eq!(scaled, BTreeSet::from(["shop-auth", "shop-catalog", "shop-order", "shop-web"]));
+    let expected =
+        ["shop-auth", "shop-catalog", "shop-notification", "shop-order", "shop-payment", "shop-web"];
+    assert_eq!(scaled, BTreeSet::from(expected));
     for deployment in objects.of_kind("Deployment") {
         assert!(deployment["spec"]["replicas"].as_u64() > Some(0), "{}", name_of(deployment));
     }
@@ -159,43 +161,126 @@ fn a_new_chart_of_the_same_shop_rolls_nothing() {
 }
 
 #[test]
-fn payment_is_a_few_values_and_no_template() {
+fn a_new_service_is_a_few_values_and_no_template() {
     let Some(helm) = Helm::find() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let values = folder.path().join("payment.yaml");
+    let values = folder.path().join("loyalty.yaml");
     std::fs::write(
         &values,
         "
 services:
-  payment:
-    image: {repository: shop/payment}
-    variables: {listen: PAYMENT_LISTEN, database: PAYMENT_DATABASE_URL, broker: PAYMENT_RABBITMQ_URL}
+  loyalty:
+    image: {repository: shop/loyalty}
+    variables: {listen: LOYALTY_LISTEN, database: LOYALTY_DATABASE_URL, broker: LOYALTY_RABBITMQ_URL}
     internet: true
-    secretEnv: {PAYMENT_PROVIDER_KEY: {secret: provider, key: key}}
+    secretEnv: {LOYALTY_PARTNER_KEY: {secret: partner, key: key}}
 secrets:
-  provider: {existingSecret: payment-provider}
+  partner: {existingSecret: loyalty-partner}
 outboxPublishers:
-  payments: {database: {schema: payments}, appId: payment_service}
+  loyalty: {database: {schema: loyalty}, appId: loyalty_service}
 ",
     )
     .unwrap();
     let objects = helm.render(&["--values", &values.display().to_string()]);
-    let made: BTreeSet<_> =
-        objects.0.iter().filter(|object| name_of(object) == "shop-payment").map(kind_of).collect();
+    let made: BTreeSet<_> = objects
+        .0
+        .iter()
+        .filter(|object| name_of(object) == "shop-loyalty" && kind_of(object) != "OutboxPublisher")
+        .map(kind_of)
+        .collect();
     let kinds =
         ["ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"];
     assert_eq!(made, BTreeSet::from(kinds));
-    let container = &objects.named("Deployment", "shop-payment")["spec"]["template"]["spec"]["containers"][0];
+    let container = &objects.named("Deployment", "shop-loyalty")["spec"]["template"]["spec"]["containers"][0];
     let from = |variable| {
         let variable = list(&container["env"]).find(|env| env["name"] == variable).unwrap();
         let from = &variable["valueFrom"]["secretKeyRef"];
         [&from["name"], &from["key"]].map(|text| text.as_str().unwrap())
     };
-    let file = list(&container["env"]).find(|env| env["name"] == "PAYMENT_DATABASE_URL_FILE").unwrap();
+    let file = list(&container["env"]).find(|env| env["name"] == "LOYALTY_DATABASE_URL_FILE").unwrap();
     assert_eq!(file["value"], "/run/secrets/database/url");
-    assert_eq!(from("PAYMENT_RABBITMQ_URL"), ["shop-rabbitmq-default-user", "connection_string"]);
-    assert_eq!(from("PAYMENT_PROVIDER_KEY"), ["payment-provider", "key"]);
-    assert_eq!(objects.named("OutboxPublisher", "shop-payments")["spec"]["database"]["schema"], "payments");
+    assert_eq!(from("LOYALTY_RABBITMQ_URL"), ["shop-rabbitmq-default-user", "connection_string"]);
+    assert_eq!(from("LOYALTY_PARTNER_KEY"), ["loyalty-partner", "key"]);
+    assert_eq!(objects.named("OutboxPublisher", "shop-loyalty")["spec"]["database"]["schema"], "loyalty");
+}
+
+/// What an OutboxPublisher waits for.
+fn required(objects: &Objects, publisher: &str) -> Value {
+    objects.named("OutboxPublisher", publisher)["spec"]["requiredQueues"].clone()
+}
+
+/// A publisher that waited for a queue that nobody declares would publish nothing, for ever.
+#[test]
+fn nothing_waits_for_the_queue_of_a_service_that_does_not_run() {
+    let Some(helm) = Helm::find() else { return };
+    let all = helm.render(&[]);
+    assert_eq!(required(&all, "shop-orders"), json!(["catalog", "payment", "notification"]));
+    assert_eq!(required(&all, "shop-catalog"), json!(["payment", "order"]));
+    assert_eq!(required(&all, "shop-payments"), json!(["order", "notification"]));
+    for off in ["services.notification.enabled=false", "services.notification=null"] {
+        let less = helm.render(&["--set", off]);
+        assert_eq!(required(&less, "shop-orders"), json!(["catalog", "payment"]), "{off}");
+        assert_eq!(required(&less, "shop-payments"), json!(["order"]), "{off}");
+    }
+    let none = "services.payment.enabled=false,services.notification.enabled=false,services.catalog.enabled=false,\
+                services.order.calls=null,services.web.enabled=false,services.telegram.enabled=false";
+    assert!(required(&helm.render(&["--set", none]), "shop-orders").is_null());
+    // A queue of somebody else's.
+    let others = helm.render(&["--set", "outboxPublishers.orders.requiredQueues={payment,warehouse}"]);
+    assert_eq!(required(&others, "shop-orders"), json!(["payment", "warehouse"]));
+}
+
+#[test]
+fn the_test_waits_for_a_settled_order_where_all_runs_that_settles_it() {
+    let Some(helm) = Helm::find() else { return };
+    let waits = |set: &str| {
+        let objects = helm.render(&["--set", set]);
+        let container = objects.named("Pod", "shop-test")["spec"]["containers"][0].clone();
+        list(&container["env"]).any(|env| env["name"] == "TRY_UNTIL_SETTLED" && env["value"] == "true")
+    };
+    assert!(waits("services.notification.enabled=false"), "it settles nothing");
+    for set in [
+        "services.payment.enabled=false",
+        "outboxPublishers.catalog=null",
+        "outboxPublishers.payments=null",
+        "controller.enabled=false",
+    ] {
+        assert!(!waits(set), "{set}");
+    }
+}
+
+/// The variable of a pod that is from this Secret and key.
+fn variable_from(objects: &Objects, deployment: &str, variable: &str) -> Option<[String; 2]> {
+    let container = &objects.named("Deployment", deployment)["spec"]["template"]["spec"]["containers"][0];
+    let found = list(&container["env"]).find(|env| env["name"] == variable)?;
+    let from = &found["valueFrom"]["secretKeyRef"];
+    Some([&from["name"], &from["key"]].map(|text| text.as_str().unwrap().to_owned()))
+}
+
+#[test]
+fn the_two_ends_of_a_sealed_token_have_the_same_secret() {
+    let Some(helm) = Helm::find() else { return };
+    for (set, objects) in helm.sets() {
+        let secret = |deployment| variable_from(&objects, deployment, "ORDER_LINK_SECRET");
+        assert!(secret("shop-order").is_some(), "{set}");
+        assert_eq!(secret("shop-order"), secret("shop-notification"), "{set}");
+    }
+}
+
+#[test]
+fn only_with_stripes_key_is_stripe_reached_and_without_it_no_empty_secret_is_made() {
+    let Some(helm) = Helm::find() else { return };
+    let without = helm.render(&[]);
+    let with = helm.render(&["--set", "secrets.stripe.keys.secret-key.value=sk_test_x"]);
+    let key = |objects| variable_from(objects, "shop-payment", "PAYMENT_STRIPE_SECRET_KEY");
+    assert_eq!(key(&without), None);
+    assert_eq!(key(&with), Some(["shop-stripe", "secret-key"].map(ToOwned::to_owned)));
+    assert!(without.of_kind("Secret").all(|secret| name_of(secret) != "shop-stripe"));
+    let out = |objects: &Objects| {
+        let policy = objects.named("NetworkPolicy", "shop-payment");
+        list(&policy["spec"]["egress"]).any(|rule| rule["to"][0]["ipBlock"]["cidr"] == "0.0.0.0/0")
+    };
+    assert!(!out(&without) && out(&with));
 }
 
 /// A variable that no service knows would be ignored silently.

@@ -137,8 +137,17 @@ fn every_image_is_pinned_as_the_values_say() {
 
 /// Names of variables that hold, or could hold, secrets.
 fn is_secret(variable: &str) -> bool {
-    let secret =
-        ["SECRET", "PASSWORD", "PASS", "TOKEN", "PRIVATE_KEY", "DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"];
+    let secret = [
+        "SECRET",
+        "PASSWORD",
+        "PASS",
+        "TOKEN",
+        "_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "RABBITMQ_URL",
+        "MAIL_URL",
+    ];
     secret.iter().any(|end| variable.ends_with(end))
 }
 
@@ -163,17 +172,40 @@ fn external(set: &str) -> &'static [&'static str] {
     match set {
         "dev" => &[],
         // Without access to the cluster none is generated: shop-admin, and by default those for tokens and sessions.
-        "everything" => &["collector", "orders-db-app", "pull", "shop-admin", "smtp", "token-keys"],
+        "everything" => &[
+            "collector",
+            "extra",
+            "orders-db-app",
+            "own-mail",
+            "pull",
+            "shop-admin",
+            "stripe",
+            "stripe-webhook",
+            "token-keys",
+        ],
         "production" => &[
             "registry",
             "shop-db-app",
+            "shop-link-key",
+            "shop-mail",
             "shop-rabbitmq-default-user",
             "shop-redis",
             "shop-session-key",
+            "shop-stripe",
+            "shop-stripe-webhook",
             "shop-telegram-bot",
             "shop-token-keys",
         ],
-        _ => &["shop-db-app", "shop-rabbitmq-default-user", "shop-redis", "shop-session", "shop-tokens"],
+        _ => &[
+            "shop-db-app",
+            "shop-link",
+            "shop-mail",
+            "shop-rabbitmq-default-user",
+            "shop-redis",
+            "shop-session",
+            "shop-tokens",
+            "shop-webhook",
+        ],
     }
 }
 
@@ -221,11 +253,14 @@ fn everything_listens_on_every_address() {
     });
 }
 
+/// Deployments of other people's images.
+const OTHERS: [&str; 2] = ["jaeger", "mailpit"];
+
 /// Probes and metrics have their own port that no Service exposes: probes wait behind no request, and nothing exposed has metrics.
 #[test]
 fn probes_have_a_port_that_no_service_has() {
     check_pods(|_, objects, pod| {
-        let is_ours = kind_of(pod.owner) == "Deployment" && pod.component() != "jaeger";
+        let is_ours = kind_of(pod.owner) == "Deployment" && !OTHERS.contains(&pod.component());
         if !is_ours {
             return vec![];
         }
@@ -256,6 +291,8 @@ fn the_urls_of_databases_are_files() {
         ("shop-auth", "AUTH_DATABASE_URL_FILE"),
         ("shop-catalog", "CATALOG_DATABASE_URL_FILE"),
         ("shop-order", "ORDER_DATABASE_URL_FILE"),
+        ("shop-payment", "PAYMENT_DATABASE_URL_FILE"),
+        ("shop-notification", "NOTIFICATION_DATABASE_URL_FILE"),
     ] {
         let spec = &objects.named("Deployment", name)["spec"]["template"]["spec"];
         let container = &spec["containers"][0];
@@ -277,7 +314,9 @@ fn the_urls_of_databases_are_files() {
 fn an_upgrade_takes_no_pod_before_another_is_known() {
     let Some(helm) = Helm::find() else { return };
     for objects in [helm.render(&[]), helm.render(&["--values", "values-production.yaml"])] {
-        for name in ["shop-auth", "shop-catalog", "shop-order", "shop-web"] {
+        for name in
+            ["shop-auth", "shop-catalog", "shop-order", "shop-payment", "shop-notification", "shop-web"]
+        {
             let deployment = &objects.named("Deployment", name)["spec"];
             assert_eq!(
                 deployment["strategy"]["rollingUpdate"],
@@ -294,7 +333,7 @@ fn an_upgrade_takes_no_pod_before_another_is_known() {
 #[test]
 fn many_replicas_keep_apart_where_they_can() {
     check_pods(|_, _, pod| {
-        if kind_of(pod.owner) != "Deployment" || pod.component() == "jaeger" {
+        if kind_of(pod.owner) != "Deployment" || OTHERS.contains(&pod.component()) {
             return vec![];
         }
         let constraints: Vec<_> = list(&pod.spec["topologySpreadConstraints"]).collect();

@@ -49,6 +49,8 @@ fn without_a_cluster_no_secret_is_generated_and_it_says_what_to_do() {
         "# Create it and name it in secrets.tokens.existingSecret, or set the values in secrets.tokens.keys.",
         "# Secret shop-session is not here:",
         "# Secret shop-admin is not here:",
+        "# Secret shop-link is not here:",
+        "# Secret shop-webhook is not here:",
         "# Secret shop-postgres is not here: this rendering sees no cluster, so it would generate a different password each time. Set devInfra.password.",
         "# Secret shop-rabbitmq is not here:",
     ] {
@@ -56,7 +58,7 @@ fn without_a_cluster_no_secret_is_generated_and_it_says_what_to_do() {
     }
     let secrets: Vec<String> =
         Objects::parse(&text).of_kind("Secret").map(|one| name_of(one).to_owned()).collect();
-    assert_eq!(secrets, ["shop-redis"]);
+    assert_eq!(secrets, ["shop-redis", "shop-mailpit"]);
 }
 
 /// Applying the output of `helm template` must not place an order.

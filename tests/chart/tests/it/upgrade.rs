@@ -13,7 +13,17 @@ async fn an_upgrade_keeps_what_was_generated_and_rolls_nothing() {
     let names: Vec<_> = secrets.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
-        ["shop-admin", "shop-postgres", "shop-rabbitmq", "shop-redis", "shop-session", "shop-tokens"]
+        [
+            "shop-admin",
+            "shop-link",
+            "shop-mailpit",
+            "shop-postgres",
+            "shop-rabbitmq",
+            "shop-redis",
+            "shop-session",
+            "shop-tokens",
+            "shop-webhook"
+        ]
     );
     release.apply("upgrade", &set);
     assert_eq!(secrets, release.secrets().await);
@@ -37,7 +47,18 @@ async fn a_changed_password_of_the_development_databases_rolls_what_reads_it() {
         let mut rolled = changed(&before, &release.templates().await);
         rolled.sort_unstable();
         // The controller picks it up by itself.
-        assert_eq!(rolled, ["shop-auth", "shop-catalog", "shop-order", "shop-postgres", "shop-rabbitmq"]);
+        assert_eq!(
+            rolled,
+            [
+                "shop-auth",
+                "shop-catalog",
+                "shop-notification",
+                "shop-order",
+                "shop-payment",
+                "shop-postgres",
+                "shop-rabbitmq"
+            ]
+        );
     }
 }
 
@@ -82,7 +103,7 @@ async fn a_secret_that_its_keeper_changed_rolls_the_pods_at_the_next_upgrade() {
     keep("postgres://new").await;
     release.apply("upgrade", &[]);
     // The controller picks it up by itself.
-    let rolled = ["shop-auth", "shop-catalog", "shop-order"];
+    let rolled = ["shop-auth", "shop-catalog", "shop-notification", "shop-order", "shop-payment"];
     assert_eq!(changed(&before, &release.templates().await), rolled);
 }
 

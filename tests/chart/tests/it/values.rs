@@ -3,7 +3,7 @@
 use crate::support::Helm;
 
 /// Values, as after `--set`.
-const ACCEPTED: [&str; 24] = [
+const ACCEPTED: [&str; 30] = [
     "nameOverride=store,fullnameOverride=market",
     "image.registry=registry.example.com:5000/team",
     "services.auth.image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -16,6 +16,12 @@ const ACCEPTED: [&str; 24] = [
     "secrets.telegram.existingSecret=bot",
     "tokens.algorithm=ES256,secrets.tokens.existingSecret=keys",
     "outboxPublishers.orders=null",
+    "services.payment=null,outboxPublishers.payments=null",
+    "services.notification.enabled=false",
+    "secrets.stripe.keys.secret-key.value=sk_test_x,services.payment.env.PAYMENT_PROVIDER=stripe",
+    "mail.secret.name=smtp,mail.secret.key=address,networkPolicy.mail.ports={2525}",
+    "services.order.autoscaling.enabled=true,services.order.autoscaling.keda.enabled=true",
+    "devInfra.enabled=true,devInfra.mailpit.service.type=NodePort,devInfra.mailpit.service.nodePort=30025",
     "outboxPublishers.orders.pollInterval=1m30s,outboxPublishers.orders.retention=0s",
     "ingress.enabled=true,ingress.className=nginx",
     "httpRoute.enabled=true,httpRoute.parentRefs[0].name=public",
@@ -31,7 +37,7 @@ const ACCEPTED: [&str; 24] = [
 ];
 
 /// Values, and a part of the error.
-const REFUSED: [(&str, &str); 48] = [
+const REFUSED: [(&str, &str); 57] = [
     // Unknown values, at every level.
     ("replicas=3", "additional properties 'replicas' not allowed"),
     ("services.auth.replica=3", "at '/services/auth': additional properties 'replica' not allowed"),
@@ -95,8 +101,32 @@ const REFUSED: [(&str, &str); 48] = [
     ("services.web.image.digest=sha256:0123", "at '/services/web/image/digest'"),
     ("services.order.env.ORDER_DATABASE_URL=postgres://a:b@c/d", "invalid propertyName 'ORDER_DATABASE_URL'"),
     ("httpRoute.enabled=true", "at '/httpRoute/parentRefs': minItems: got 0, want 1"),
-    ("services.payment.enabled=true", "services.payment.image.repository must be set"),
-    ("services.web.calls.payment=WEB_PAYMENT_URL", "services.web.calls names payment, which is not among"),
+    ("services.loyalty.enabled=true", "services.loyalty.image.repository must be set"),
+    ("services.web.calls.loyalty=WEB_LOYALTY_URL", "services.web.calls names loyalty, which is not among"),
+    (
+        "services.notification.env.NOTIFICATION_MAIL_URL=smtps://a:b@c",
+        "invalid propertyName 'NOTIFICATION_MAIL_URL'",
+    ),
+    ("services.payment.env.PAYMENT_STRIPE_SECRET_KEY=sk", "invalid propertyName 'PAYMENT_STRIPE_SECRET_KEY'"),
+    ("services.web.internetWithSecret=x", "secrets.x must be set"),
+    ("services.order.autoscaling.keda.messages=0", "at '/services/order/autoscaling/keda/messages'"),
+    (
+        "services.web.autoscaling.enabled=true,services.web.autoscaling.keda.enabled=true,\
+         services.web.autoscaling.keda.queue=web",
+        "services.web.autoscaling.keda.queue needs services.web.variables.broker",
+    ),
+    (
+        "services.web.autoscaling.enabled=true,services.web.autoscaling.keda.enabled=true,\
+         services.web.autoscaling.targetCPU=",
+        "services.web.autoscaling: KEDA needs keda.queue, targetCPU or",
+    ),
+    (
+        "services.web.autoscaling.enabled=true,services.web.autoscaling.keda.enabled=true,\
+         services.web.autoscaling.metrics[0].type=Pods",
+        "services.web.autoscaling.metrics are the HorizontalPodAutoscaler's",
+    ),
+    ("services.mailpit.image.repository=x", "invalid propertyName 'mailpit'"),
+    ("networkPolicy.mail.port=25", "at '/networkPolicy/mail': additional properties 'port'"),
     ("services.web.secretEnv.A.secret=x,services.web.secretEnv.A.key=y", "secrets.x must be set"),
     ("tokens.algorithm=EdDSA", "secrets.tokens.existingSecret must name a Secret"),
     (
