@@ -3,7 +3,7 @@
 #   docker build --target auth -t shop/auth .
 #   docker buildx bake                          # all of them, see docker-bake.hcl
 #
-# Targets: auth, catalog, order, web, telegram, outbox-controller, and shop (all of them in one process, on SQLite).
+# Targets: auth, catalog, order, payment, notification, web, telegram, outbox-controller, and shop (all of them in one process, on SQLite).
 # They listen on all IPv4 and IPv6 addresses, and serve probes and metrics on port 9000, which nobody outside needs.
 # The binaries include their C library, see docs/adr/0010-static-binaries.md.
 
@@ -24,7 +24,7 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-ENV PACKAGES="-p auth -p catalog -p order -p web -p telegram -p outbox-controller -p shop"
+ENV PACKAGES="-p auth -p catalog -p order -p payment -p notification -p web -p telegram -p outbox-controller -p shop"
 # Only with an explicit target does Cargo keep these flags from build scripts and procedural macros, which cannot be static.
 # Paths are shortened: they appear in every panic message, and only show where the image was built.
 ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo/registry/src= --remap-path-prefix=/src="
@@ -34,7 +34,7 @@ COPY . .
 # Cargo compares modification times, and the sources may be older than the stubs that were just built.
 RUN find crates services -name '*.rs' -exec touch {} + \
     && cargo build --profile container --locked --target "$(uname -m)-unknown-linux-gnu" $PACKAGES \
-    && for binary in auth catalog order web telegram outbox-controller shop; do \
+    && for binary in auth catalog order payment notification web telegram outbox-controller shop; do \
          install -D -t "/out/$binary/usr/local/bin" "target/$(uname -m)-unknown-linux-gnu/container/$binary"; \
        done \
     && mkdir /out/data
@@ -94,6 +94,26 @@ EXPOSE 8000 9000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/order", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/order"]
 
+FROM runtime AS payment
+LABEL org.opencontainers.image.title="payment" \
+      org.opencontainers.image.description="Charges the orders of the shop, and gives charges back"
+COPY --from=binaries /out/payment /
+ENV PAYMENT_LISTEN=[::]:8000 \
+    PROBE_LISTEN=[::]:9000
+EXPOSE 8000 9000
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/payment", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/payment"]
+
+FROM runtime AS notification
+LABEL org.opencontainers.image.title="notification" \
+      org.opencontainers.image.description="Writes to the customers of the shop about their orders"
+COPY --from=binaries /out/notification /
+ENV NOTIFICATION_LISTEN=[::]:8000 \
+    PROBE_LISTEN=[::]:9000
+EXPOSE 8000 9000
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/notification", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/notification"]
+
 FROM runtime AS web
 LABEL org.opencontainers.image.title="web" \
       org.opencontainers.image.description="The storefront of the shop"
@@ -131,11 +151,13 @@ ENV SHOP_DATA_DIR=/data \
     AUTH_LISTEN=[::]:8001 \
     CATALOG_LISTEN=[::]:8002 \
     ORDER_LISTEN=[::]:8003 \
+    PAYMENT_LISTEN=[::]:8004 \
+    NOTIFICATION_LISTEN=[::]:8005 \
     WEB_LISTEN=[::]:8080 \
     OUTBOX_LISTEN=[::]:8081 \
     TELEGRAM_LISTEN=[::]:8006 \
     PROBE_LISTEN=[::]:9000
-EXPOSE 8001 8002 8003 8080 8081 9000
+EXPOSE 8001 8002 8003 8004 8005 8080 8081 9000
 VOLUME /data
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/shop", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/shop"]

@@ -44,7 +44,7 @@ group "default" {
 target "image" {
   name = service
   matrix = {
-    service = ["auth", "catalog", "order", "web", "telegram", "outbox-controller", "shop"]
+    service = ["auth", "catalog", "order", "payment", "notification", "web", "telegram", "outbox-controller", "shop"]
   }
   context    = "."
   dockerfile = "Dockerfile"

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::{chart, shell};
 
 /// The services with an HTTP API; each binary prints its OpenAPI document.
-const WITH_API: [&str; 3] = ["auth", "catalog", "order"];
+const WITH_API: [&str; 5] = ["auth", "catalog", "order", "payment", "notification"];
 
 /// The definition of the controller's objects, for kubectl and for Helm.
 const WITH_CRD: [&str; 2] = ["k8s/crds", "charts/shop/crds"];

@@ -124,7 +124,9 @@ impl Steps {
             self.kubectl(&["rollout", "restart", "deployment", "--selector", &ours])?;
             self.kubectl(&["rollout", "status", "deployment", "--selector", &ours, "--timeout", "5m"])?;
         }
-        println!("The storefront: http://localhost:8080; Jaeger: http://localhost:16686");
+        println!(
+            "The storefront: http://localhost:8080; the mails: http://localhost:8025; Jaeger: http://localhost:16686"
+        );
         Ok(())
     }
 

@@ -20,8 +20,8 @@ fn kind_up_makes_the_cluster_and_installs_what_it_has_built() {
         rest,
         [
             "kind create cluster --config k8s/kind.yaml --wait 3m",
-            "kind load docker-image --name shop shop/auth:dev shop/catalog:dev shop/order:dev shop/web:dev shop/telegram:dev \
-             shop/outbox-controller:dev",
+            "kind load docker-image --name shop shop/auth:dev shop/catalog:dev shop/order:dev shop/payment:dev shop/notification:dev \
+             shop/web:dev shop/telegram:dev shop/outbox-controller:dev",
             "kubectl --context kind-shop --namespace shop apply --filename k8s/namespace.yaml",
             "kubectl --context kind-shop --namespace shop apply --server-side --force-conflicts --filename k8s/crds",
             "helm upgrade shop charts/shop --install --values charts/shop/values-dev.yaml --server-side=true \

@@ -38,7 +38,10 @@ fn run(context: &str, token: Option<&str>) -> Option<Asked> {
     rendered.push(
         json!({"kind": "Pod", "metadata": {"name": "shop-test", "annotations": {"helm.sh/hook": "test"}}}),
     );
-    rendered.push(json!({"kind": "OutboxPublisher", "metadata": {"name": "shop-orders"}}));
+    for outbox in tree::keys(&tree::yaml("charts/shop/values.yaml")["outboxPublishers"]) {
+        let name = format!("shop-{outbox}");
+        rendered.push(json!({"kind": "OutboxPublisher", "metadata": {"name": name}}));
+    }
     let given = json!({
         "files": {"charts/shop/values.yaml": tree::yaml("charts/shop/values.yaml")},
         "rendered": rendered,
@@ -126,7 +129,7 @@ fn ports(asked: &Asked) -> BTreeSet<u64> {
 
 #[test]
 fn every_port_is_open_and_none_twice() {
-    let all = BTreeSet::from([5432, 8001, 8002, 8003, 8080, 15672, 16686]);
+    let all = BTreeSet::from([5432, 8001, 8002, 8003, 8004, 8005, 8025, 8080, 15672, 16686]);
     let Some(elsewhere) = run("minikube", None) else { return };
     assert_eq!(ports(&elsewhere), all);
 
