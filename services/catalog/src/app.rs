@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use shop_runtime::auth::TokenVerifier;
+use shop_runtime::{auth::TokenVerifier, database::Database};
 
 use crate::{listing::Listing, store::Products};
 
@@ -12,12 +12,18 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     products: Products,
     listing: Listing,
+    database: Database,
     tokens: TokenVerifier,
 }
 
 impl App {
-    pub(crate) fn new(products: Products, listing: Listing, tokens: TokenVerifier) -> Self {
-        Self(Arc::new(Shared { products, listing, tokens }))
+    pub(crate) fn new(
+        products: Products,
+        listing: Listing,
+        database: Database,
+        tokens: TokenVerifier,
+    ) -> Self {
+        Self(Arc::new(Shared { products, listing, database, tokens }))
     }
 
     pub(crate) fn products(&self) -> &Products {
@@ -26,6 +32,11 @@ impl App {
 
     pub(crate) fn listing(&self) -> &Listing {
         &self.0.listing
+    }
+
+    /// For the books.
+    pub(crate) fn database(&self) -> &Database {
+        &self.0.database
     }
 }
 

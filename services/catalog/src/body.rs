@@ -22,7 +22,7 @@ pub(crate) struct ProductBody {
     /// Its category: a-z, 0-9 and hyphens.
     #[schema(examples("desk"))]
     category: String,
-    /// How many are in stock.
+    /// How many can be bought: in stock, and not reserved.
     stock: u32,
     /// The picture's path on this service: an SVG.
     #[schema(examples("/products/1/picture.svg"))]

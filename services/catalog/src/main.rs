@@ -1,5 +1,5 @@
 //! `catalog_service` as a separate process.
 
 fn main() -> std::process::ExitCode {
-    shop_runtime::main::<catalog::Catalog>()
+    shop_runtime::main_with_tools::<catalog::Catalog, catalog::Tool>()
 }

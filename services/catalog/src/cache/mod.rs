@@ -18,6 +18,9 @@
 //!   still reaches Redis may use the old list until its TTL, 60 seconds, ends. A writer that is alive remembers the pending invalidation and
 //!   performs it before it reads from Redis again.
 //!
+//! - The list is invalidated when a product is sold out or is back, but not for every piece that an order takes: as long as some are left, their
+//!   number may be as old as the TTL (docs/adr/0029).
+//!
 //! Cached prices are never charged: an order looks its products up by `ids`, which always come from the database.
 
 mod memory;

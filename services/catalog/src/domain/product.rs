@@ -11,7 +11,6 @@ const MAX_DESCRIPTION: usize = 2000;
 const MAX_CATEGORY: usize = 40;
 /// In minor units: ten million roubles. A thousand of the most expensive product still fit into one [`Money`].
 const MAX_PRICE: i64 = 1_000_000_000;
-const MAX_STOCK: u32 = 1_000_000;
 
 /// A product that is for sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +20,13 @@ pub(crate) struct Product {
     pub(crate) description: String,
     pub(crate) price: Money,
     pub(crate) category: String,
+    /// How many pieces can be bought.
     pub(crate) stock: u32,
     /// The name of its drawing; without one, it gets the neutral picture for its category.
     pub(crate) drawing: Option<String>,
 }
 
-/// A product as an admin describes it, validated: only [`Draft::new`] creates it.
+/// A product as an admin describes it, without its stock, validated: only [`Draft::new`] creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Draft(Fields);
 
@@ -37,7 +37,6 @@ pub(crate) struct Fields {
     pub(crate) description: String,
     pub(crate) price: Money,
     pub(crate) category: String,
-    pub(crate) stock: u32,
     pub(crate) drawing: Option<String>,
 }
 
@@ -81,9 +80,6 @@ impl Draft {
                 format!("A category must be 1 to {MAX_CATEGORY} of a-z, 0-9 and hyphens, such as `desk`."),
             );
         }
-        if fields.stock > MAX_STOCK {
-            return refuse("stock", format!("The stock must be 0 to {MAX_STOCK}."));
-        }
         if fields.drawing.as_deref().is_some_and(|name| !is_drawing(name)) {
             return refuse("drawing", "There is no drawing with this name.".to_owned());
         }
@@ -110,7 +106,6 @@ mod tests {
             description: "Holds tea.\nOr coffee.".to_owned(),
             price: Money::from_minor(50_000).unwrap(),
             category: "kitchen".to_owned(),
-            stock: 3,
             drawing: None,
         }
     }
@@ -136,7 +131,6 @@ mod tests {
             ("price", Fields { price: Money::MAX, ..mug() }),
             ("category", Fields { category: String::new(), ..mug() }),
             ("category", Fields { category: "Kitchen".to_owned(), ..mug() }),
-            ("stock", Fields { stock: 1_000_001, ..mug() }),
             ("drawing", Fields { drawing: Some("../etc/passwd".to_owned()), ..mug() }),
         ];
         for (field, fields) in cases {

@@ -1,8 +1,9 @@
-//! This service's migrations. Expand first, contract in a later release: the previous release must still run.
+//! This service's migrations, and those of its outbox and its inbox. Expand first, contract in a later release: the previous release must still run.
 
 mod m0001_products;
 mod m0002_first_products;
 mod m0003_cache_key;
+mod m0004_stock;
 
 use sea_orm_migration::prelude::*;
 
@@ -13,10 +14,14 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
+        let mut migrations: Vec<Box<dyn MigrationTrait>> = vec![
             Box::new(m0001_products::Migration),
             Box::new(m0002_first_products::Migration),
             Box::new(m0003_cache_key::Migration),
-        ]
+            Box::new(m0004_stock::Migration),
+        ];
+        migrations.extend(shop_outbox::migration::migrations());
+        migrations.extend(shop_outbox::migration::inbox_migrations());
+        migrations
     }
 }

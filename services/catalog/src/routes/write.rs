@@ -17,10 +17,10 @@ use super::refusal::NoSuchProduct;
 use crate::{
     app::App,
     body::ProductBody,
-    domain::{Draft, Fields, Refused, drawing_names},
+    domain::{Draft, Fields, Refused, Stock, drawing_names},
 };
 
-/// A product, as an admin describes it.
+/// A new product, as an admin describes it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ProductDescription)]
 pub(super) struct Description {
@@ -40,20 +40,54 @@ pub(super) struct Description {
     /// How many are in stock.
     #[schema(maximum = 1_000_000)]
     stock: u32,
-    /// One of the shop's drawings, such as `mug`. Without one, a new product gets the neutral picture for its category,
-    /// and an existing one keeps its picture.
+    /// One of the shop's drawings, such as `mug`. Without one, a new product gets the neutral picture for its category.
     #[schema(schema_with = drawing)]
     drawing: Option<String>,
 }
 
-impl TryFrom<Description> for Draft {
-    type Error = Problem;
+/// A product as it is to be, as an admin describes it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ProductReplacement)]
+pub(super) struct Replacement {
+    /// Its name: one line.
+    #[schema(min_length = 1, max_length = 120)]
+    name: String,
+    /// Its description.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    description: String,
+    /// The price of one piece, 0.01 to 10000000.00 roubles.
+    #[schema(value_type = f64, minimum = 0.01, maximum = 10_000_000.0, multiple_of = 0.01, examples(500.0))]
+    price: Money,
+    /// Its category.
+    #[schema(pattern = "^[a-z0-9-]{1,40}$", examples("desk"))]
+    category: String,
+    /// How many can be bought from now on; what is reserved for orders stays reserved. Without it, the stock stays as it is.
+    #[schema(maximum = 1_000_000)]
+    stock: Option<u32>,
+    /// One of the shop's drawings, such as `mug`. Without one, the product keeps its picture.
+    #[schema(schema_with = drawing)]
+    drawing: Option<String>,
+}
 
-    fn try_from(description: Description) -> Result<Self, Problem> {
-        let Description { name, description, price, category, stock, drawing } = description;
-        Self::new(Fields { name, description, price, category, stock, drawing })
-            .map_err(|Refused { field, reason }| Problem::invalid(format!("/{field}"), reason))
+impl Description {
+    fn checked(self) -> Result<(Draft, Stock), Problem> {
+        let Self { name, description, price, category, stock, drawing } = self;
+        let draft = Draft::new(Fields { name, description, price, category, drawing }).map_err(refused)?;
+        Ok((draft, Stock::new(stock).map_err(refused)?))
     }
+}
+
+impl Replacement {
+    fn checked(self) -> Result<(Draft, Option<Stock>), Problem> {
+        let Self { name, description, price, category, stock, drawing } = self;
+        let draft = Draft::new(Fields { name, description, price, category, drawing }).map_err(refused)?;
+        Ok((draft, stock.map(Stock::new).transpose().map_err(refused)?))
+    }
+}
+
+fn refused(Refused { field, reason }: Refused) -> Problem {
+    Problem::invalid(format!("/{field}"), reason)
 }
 
 fn drawing() -> utoipa::openapi::Object {
@@ -87,9 +121,9 @@ pub(super) async fn create_product(
     Admin(admin): Admin,
     Json(description): Json<Description>,
 ) -> Result<impl IntoResponse, Problem> {
-    let draft = Draft::try_from(description)?;
+    let (draft, stock) = description.checked()?;
     let products = app.products().clone();
-    let product = app.listing().change(async move { products.insert(&draft).await }).await?;
+    let product = app.listing().change(async move { products.insert(&draft, stock).await }).await?;
     tracing::info!(product = %product.id, admin = %admin.id, "a product was created");
     let location = format!("/products/{}", product.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ProductBody::from(product))))
@@ -102,21 +136,21 @@ pub(super) async fn create_product(
     tag = "products",
     security(("bearer" = [])),
     params(("id" = i64, Path, description = "The product's id")),
-    request_body = Description,
+    request_body = Replacement,
     responses(
         (status = 200, description = "The product as it is now", body = ProductBody),
-        Problems<(DbErr, Admin, Json<Description>, NoSuchProduct)>,
+        Problems<(DbErr, Admin, Json<Replacement>, NoSuchProduct)>,
     )
 )]
 pub(super) async fn replace_product(
     State(app): State<App>,
     Admin(admin): Admin,
     Path(id): Path<ProductId>,
-    Json(description): Json<Description>,
+    Json(replacement): Json<Replacement>,
 ) -> Result<Json<ProductBody>, Problem> {
-    let draft = Draft::try_from(description)?;
+    let (draft, stock) = replacement.checked()?;
     let products = app.products().clone();
-    let replaced = app.listing().change(async move { products.replace(id, &draft).await }).await?;
+    let replaced = app.listing().change(async move { products.replace(id, &draft, stock).await }).await?;
     let product = replaced.ok_or(NoSuchProduct)?;
     tracing::info!(product = %id, admin = %admin.id, "a product was replaced");
     Ok(Json(ProductBody::from(product)))

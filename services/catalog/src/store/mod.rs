@@ -4,15 +4,18 @@ mod product;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
-    sea_query::{LikeExpr, Query},
+    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait, JoinType, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select,
+    sea_query::{Expr, LikeExpr, Query},
 };
 use shop_core::ProductId;
-use shop_runtime::database::Database;
+use shop_runtime::database::{Database, Transaction};
 
-use self::product::{ActiveModel, Column, Entity};
-use crate::domain::{Cursor, Draft, Filter, Product};
+use self::product::{ActiveModel, Column, Entity, Row};
+use crate::{
+    domain::{Cursor, Draft, Filter, Product, Stock},
+    stock::{entity, shelf},
+};
 
 /// The shop's products.
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ impl Products {
         after: Option<Cursor>,
         limit: u64,
     ) -> Result<Vec<Product>, DbErr> {
-        let mut query = Entity::find().order_by_asc(Column::Id).limit(limit);
+        let mut query = with_stock().order_by_asc(Column::Id).limit(limit);
         if let Some(Cursor(id)) = after {
             query = query.filter(Column::Id.gt(id.0));
         }
@@ -52,36 +55,87 @@ impl Products {
         if let Some(ids) = &filter.ids {
             query = query.filter(Column::Id.is_in(ids.iter().map(|id| id.0)));
         }
-        query.all(&self.database).await?.into_iter().map(Product::try_from).collect()
+        query.into_model::<Row>().all(&self.database).await?.into_iter().map(Product::try_from).collect()
     }
 
     pub(crate) async fn find(&self, id: ProductId) -> Result<Option<Product>, DbErr> {
-        Entity::find_by_id(id.0).one(&self.database).await?.map(Product::try_from).transpose()
+        let row = with_stock().filter(Column::Id.eq(id.0)).into_model::<Row>().one(&self.database).await?;
+        row.map(Product::try_from).transpose()
     }
 
-    pub(crate) async fn insert(&self, draft: &Draft) -> Result<Product, DbErr> {
-        let row = ActiveModel { id: NotSet, ..row(draft) };
-        Entity::insert(row).exec_with_returning(&self.database).await?.try_into()
+    pub(crate) async fn insert(&self, draft: &Draft, stock: Stock) -> Result<Product, DbErr> {
+        let insert = |transaction: Transaction| async move {
+            let row = ActiveModel { stock: Set(for_the_previous_release(stock)), ..row(draft) };
+            let model = Entity::insert(row).exec_with_returning(&transaction).await?;
+            shelf::set(&transaction, ProductId(model.id), stock.pieces()).await?;
+            transaction.commit().await?;
+            Row::new(model, stock.pieces().into()).try_into()
+        };
+        self.database.transaction(insert).await
     }
 
-    /// Replaces product `id`; without a drawing in `draft` it keeps its own.
-    pub(crate) async fn replace(&self, id: ProductId, draft: &Draft) -> Result<Option<Product>, DbErr> {
-        let mut row = row(draft);
-        if draft.fields().drawing.is_none() {
-            row.drawing = NotSet;
-        }
-        let updated = Entity::update_many()
-            .set(row)
-            .filter(Column::Id.eq(id.0))
-            .exec_with_returning(&self.database)
-            .await?;
-        updated.into_iter().next().map(Product::try_from).transpose()
+    /// Replaces product `id`; without a drawing in `draft` it keeps its own, and without `stock` what is available stays as it is.
+    /// What is reserved stays in any case.
+    pub(crate) async fn replace(
+        &self,
+        id: ProductId,
+        draft: &Draft,
+        stock: Option<Stock>,
+    ) -> Result<Option<Product>, DbErr> {
+        let replace = |transaction: Transaction| async move {
+            let mut row = row(draft);
+            if draft.fields().drawing.is_none() {
+                row.drawing = NotSet;
+            }
+            if let Some(stock) = stock {
+                row.stock = Set(for_the_previous_release(stock));
+            }
+            let update = Entity::update_many().set(row).filter(Column::Id.eq(id.0));
+            let Some(model) = update.exec_with_returning(&transaction).await?.into_iter().next() else {
+                return Ok(None);
+            };
+            if let Some(stock) = stock {
+                shelf::set(&transaction, id, stock.pieces()).await?;
+            }
+            let available = shelf::available(&transaction, id).await?;
+            transaction.commit().await?;
+            Product::try_from(Row::new(model, available)).map(Some)
+        };
+        self.database.transaction(replace).await
     }
 
-    /// Deletes product `id`; returns whether it existed.
+    /// Deletes product `id`; returns whether it existed. Its reservations stay, to be sold or given back.
     pub(crate) async fn delete(&self, id: ProductId) -> Result<bool, DbErr> {
-        Ok(Entity::delete_by_id(id.0).exec(&self.database).await?.rows_affected > 0)
+        let delete = |transaction: Transaction| async move {
+            if Entity::delete_by_id(id.0).exec(&transaction).await?.rows_affected == 0 {
+                return Ok(false);
+            }
+            shelf::discontinue(&transaction, id).await?;
+            transaction.commit().await?;
+            Ok(true)
+        };
+        self.database.transaction(delete).await
     }
+}
+
+/// Products with what is available of them. Both tables are read by their primary keys.
+fn with_stock() -> Select<Entity> {
+    let of_product = Entity::belongs_to(entity::stock::Entity)
+        .from(Column::Id)
+        .to(entity::stock::Column::ProductId)
+        .into();
+    Entity::find()
+        .select_only()
+        .columns([
+            Column::Id,
+            Column::Name,
+            Column::Description,
+            Column::PriceMinor,
+            Column::Category,
+            Column::Drawing,
+        ])
+        .expr_as(Expr::cust("coalesce(stock.on_hand - stock.reserved, 0)"), "available")
+        .join(JoinType::LeftJoin, of_product)
 }
 
 fn row(draft: &Draft) -> ActiveModel {
@@ -92,11 +146,15 @@ fn row(draft: &Draft) -> ActiveModel {
         description: Set(fields.description.clone()),
         price_minor: Set(fields.price.minor()),
         category: Set(fields.category.clone()),
-        // The limit for a draft's stock is far below.
-        stock: Set(i32::try_from(fields.stock).unwrap_or(i32::MAX)),
+        stock: NotSet,
         drawing: Set(fields.drawing.clone()),
         search_text: Set(product::search_text(&fields.name, &fields.description)),
     }
+}
+
+/// The limit of a stock is far below.
+fn for_the_previous_release(stock: Stock) -> i32 {
+    i32::try_from(stock.pieces()).unwrap_or(i32::MAX)
 }
 
 /// A LIKE pattern that matches `search` literally.

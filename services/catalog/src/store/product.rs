@@ -1,4 +1,4 @@
-use sea_orm::{DbErr, entity::prelude::*};
+use sea_orm::{DbErr, FromQueryResult, entity::prelude::*};
 use shop_core::{Money, ProductId};
 
 use crate::domain::Product;
@@ -12,6 +12,7 @@ pub(crate) struct Model {
     pub(crate) description: String,
     pub(crate) price_minor: i64,
     pub(crate) category: String,
+    /// What the previous release reads. Written when an administrator says how many there are, and read by nobody here.
     pub(crate) stock: i32,
     pub(crate) drawing: Option<String>,
     pub(crate) search_text: String,
@@ -27,15 +28,34 @@ pub(crate) fn search_text(name: &str, description: &str) -> String {
     format!("{name}\n{description}").to_lowercase()
 }
 
-impl TryFrom<Model> for Product {
+/// A product with what is available of it.
+#[derive(Debug, FromQueryResult)]
+pub(crate) struct Row {
+    id: i64,
+    name: String,
+    description: String,
+    price_minor: i64,
+    category: String,
+    drawing: Option<String>,
+    available: i64,
+}
+
+impl Row {
+    pub(crate) fn new(model: Model, available: i64) -> Self {
+        let Model { id, name, description, price_minor, category, drawing, .. } = model;
+        Self { id, name, description, price_minor, category, drawing, available }
+    }
+}
+
+impl TryFrom<Row> for Product {
     type Error = DbErr;
 
-    fn try_from(row: Model) -> Result<Self, DbErr> {
+    fn try_from(row: Row) -> Result<Self, DbErr> {
         let wrong = |what: &str| DbErr::Custom(format!("product {} has an impossible {what}", row.id));
         Ok(Self {
             id: ProductId(row.id),
             price: Money::from_minor(row.price_minor).map_err(|_| wrong("price"))?,
-            stock: row.stock.try_into().map_err(|_| wrong("stock"))?,
+            stock: row.available.try_into().map_err(|_| wrong("stock"))?,
             name: row.name,
             description: row.description,
             category: row.category,

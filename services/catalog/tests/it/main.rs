@@ -1,11 +1,14 @@
-//! The catalog over HTTP: the same cases on SQLite with the cache in memory, and on PostgreSQL with Redis.
+//! The catalog over HTTP: the same cases on SQLite with cache and bus in memory, and on PostgreSQL with Redis and RabbitMQ.
 #![expect(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 
+mod books;
 mod endpoints;
+mod events;
 mod faults;
 mod hostile;
 mod replicas;
 mod shop;
+mod stock;
 mod untrusted;
 
 /// Turns each case into a test on the embedded backends, and one on the real ones.

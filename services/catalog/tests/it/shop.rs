@@ -1,13 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
-use catalog::{Catalog, Config};
+use catalog::{Catalog, Config, DEFAULT_RESERVATION_SECONDS, SCHEMA};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use shop_core::{Clock, UserId};
+use shop_messaging::{Broker, in_process::InProcessBroker};
 use shop_runtime::{
-    Lifecycle, Scope, Service as _,
+    Bus, BusUrl, Lifecycle, Scope, Service as _,
     auth::{Audience, Claims, ISSUER, Role, TokenConfig},
+    consumer::ConsumerConfig,
+    database::{self, Database},
     metrics::Metrics,
 };
 
@@ -19,10 +22,21 @@ pub(crate) struct Shop {
     client: Client,
     metrics: Metrics,
     lifecycle: Lifecycle,
+    places: Places,
+    /// A look into its database.
+    pub(crate) database: Database,
+}
+
+/// Where a catalog keeps things.
+#[derive(Clone)]
+struct Places {
     database_url: String,
     redis_url: String,
+    bus: Bus,
+    bus_url: BusUrl,
+    reservation_seconds: u32,
     /// Keeps the backends alive.
-    backends: Arc<dyn Send + Sync>,
+    _backends: Arc<dyn Send + Sync>,
 }
 
 impl Drop for Shop {
@@ -31,55 +45,103 @@ impl Drop for Shop {
     }
 }
 
-impl Shop {
-    /// On SQLite, with the cache in memory.
-    pub(crate) async fn embedded() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database_url = format!("sqlite:{}", folder.path().join("catalog.db").display());
-        Self::start(database_url, "memory:".to_owned(), Arc::new(folder)).await
+impl Places {
+    /// With a bus inside the process.
+    fn new(database_url: String, redis_url: String, backends: Arc<dyn Send + Sync>) -> Self {
+        let bus = Bus::of_process(InProcessBroker::default().into());
+        let reservation_seconds = DEFAULT_RESERVATION_SECONDS;
+        Self {
+            database_url,
+            redis_url,
+            bus,
+            bus_url: BusUrl::EMBEDDED,
+            reservation_seconds,
+            _backends: backends,
+        }
     }
 
-    /// On PostgreSQL and Redis.
-    pub(crate) async fn real() -> Option<Self> {
+    /// On SQLite, with the cache and the bus in memory.
+    fn embedded() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database_url = format!("sqlite:{}", folder.path().join("catalog.db").display());
+        Self::new(database_url, "memory:".to_owned(), Arc::new(folder))
+    }
+
+    /// On PostgreSQL, Redis and RabbitMQ.
+    async fn real() -> Option<Self> {
         let database = shop_testing::postgres().await?;
         let redis = shop_testing::redis().await?;
+        let rabbitmq = shop_testing::rabbitmq().await?;
         let (database_url, redis_url) = (database.url.clone(), redis.url.clone());
-        Some(Self::start(database_url, redis_url, Arc::new((database, redis))).await)
+        let bus_url = rabbitmq.url.parse().unwrap();
+        let backends = Arc::new((database, redis, rabbitmq));
+        Some(Self { bus: Bus::default(), bus_url, ..Self::new(database_url, redis_url, backends) })
+    }
+}
+
+impl Shop {
+    /// On SQLite, with the cache and the bus in memory.
+    pub(crate) async fn embedded() -> Self {
+        Self::start(Places::embedded()).await
+    }
+
+    /// On PostgreSQL, Redis and RabbitMQ.
+    pub(crate) async fn real() -> Option<Self> {
+        Some(Self::start(Places::real().await?).await)
     }
 
     /// On PostgreSQL, with a Redis that the test manages.
     pub(crate) async fn with_redis(redis_url: &str) -> Option<Self> {
         let database = shop_testing::postgres().await?;
         let database_url = database.url.clone();
-        Some(Self::start(database_url, redis_url.to_owned(), Arc::new(database)).await)
+        Some(Self::start(Places::new(database_url, redis_url.to_owned(), Arc::new(database))).await)
     }
 
     /// Another replica, on the same backends.
     pub(crate) async fn replica(&self) -> Self {
-        Self::start(self.database_url.clone(), self.redis_url.clone(), self.backends.clone()).await
+        Self::start(self.places.clone()).await
     }
 
-    async fn start(database_url: String, redis_url: String, backends: Arc<dyn Send + Sync>) -> Self {
+    /// Another replica that reserves for so many seconds.
+    pub(crate) async fn replica_that_reserves_for(&self, reservation_seconds: u32) -> Self {
+        Self::start(Places { reservation_seconds, ..self.places.clone() }).await
+    }
+
+    async fn start(places: Places) -> Self {
         shop_runtime::install_crypto();
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
-            database_url: database_url.parse().unwrap(),
-            redis_url: redis_url.parse().unwrap(),
+            database_url: places.database_url.parse().unwrap(),
+            redis_url: places.redis_url.parse().unwrap(),
+            rabbitmq_url: places.bus_url.clone(),
+            reservation_seconds: places.reservation_seconds,
+            consumer: ConsumerConfig::default(),
             tokens: TokenConfig::with_secret(SECRET),
         };
+        let database_url = config.database_url.clone();
         let lifecycle = Lifecycle::new();
-        let scope = Scope::new(Catalog::NAME, &lifecycle);
+        let scope = Scope { bus: places.bus.clone(), ..Scope::new(Catalog::NAME, &lifecycle) };
         let metrics = scope.metrics.clone();
-        let address = Catalog::start(config, scope).await.unwrap();
+        let address = shop_runtime::start::<Catalog>(config, scope).await.unwrap();
+        let settings = database::Settings::from(SCHEMA).connections(1);
         Self {
             address: format!("http://{address}"),
             client: Client::new(),
             metrics,
             lifecycle,
-            database_url,
-            redis_url,
-            backends,
+            places,
+            database: database::lazily(&database_url, settings).unwrap(),
         }
+    }
+
+    /// Stops its tasks: it consumes nothing any more.
+    pub(crate) fn stop(&self) {
+        self.lifecycle.stop();
+    }
+
+    /// The bus that its events come by.
+    pub(crate) fn broker(&self) -> Broker {
+        self.places.bus.open(&self.places.bus_url).unwrap()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -124,7 +186,15 @@ impl Shop {
         assert_eq!(response.status(), StatusCode::OK);
     }
 
-    /// A metric without labels.
+    /// The JSON of an administrator's list.
+    pub(crate) async fn books(&self, path: &str) -> Value {
+        let request = self.request(Method::GET, path).bearer_auth(token(Role::Admin, 60));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// A metric, by its name and labels.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = self.metrics.encode();
         let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
