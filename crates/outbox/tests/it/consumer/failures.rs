@@ -6,7 +6,8 @@ use shop_messaging::{Broker, Failure, Subscription};
 use shop_outbox::consumer::{Consumer, Misplaced, Options, Stuck, Unknown};
 
 use super::kit::{
-    Keep, QUEUE, Replica, dead, effects, event, eventually, prepare, send, subscription, until_effects,
+    Keep, QUEUE, Replica, dead, effects, event, eventually, prepare, prepare_with, send, subscription,
+    until_effects,
 };
 use crate::support::Fixture;
 
@@ -15,6 +16,7 @@ on_both!(
     what_always_fails_is_set_aside_and_comes_back_when_it_is_replayed,
     an_attempt_that_takes_too_long_is_rolled_back_and_repeated,
     a_panic_is_a_failed_attempt,
+    a_commit_that_fails_is_a_failed_attempt,
     unknown_events_are_ignored_or_set_aside_as_it_is_set,
     a_message_without_a_type_is_known_by_its_routing_key,
     a_consumer_whose_every_message_fails_is_stuck,
@@ -82,6 +84,21 @@ async fn a_panic_is_a_failed_attempt(fixture: Fixture) {
     send(&fixture, &[event("a", 1)]).await;
     replica.until_metric("handled_total", 1).await;
     assert_eq!(replica.metric("retried_total"), 1);
+    replica.stop().await;
+    assert_eq!(effects(&fixture.database).await, [("a".to_owned(), 1)]);
+}
+
+/// The database checks a deferred constraint at the commit, so no statement before it fails.
+async fn a_commit_that_fails_is_a_failed_attempt(fixture: Fixture) {
+    fixture.execute("CREATE TABLE known (aggregate text PRIMARY KEY)").await;
+    let checked = "aggregate text NOT NULL REFERENCES known (aggregate) DEFERRABLE INITIALLY DEFERRED";
+    prepare_with(&fixture, &subscription(), checked).await;
+    let replica = Replica::start(&fixture, Keep::all()).await;
+    send(&fixture, &[event("a", 1)]).await;
+    replica.until_metric("retried_total", 1).await;
+    assert_eq!(effects(&fixture.database).await, []);
+    fixture.execute("INSERT INTO known VALUES ('a')").await;
+    replica.until_metric("handled_total", 1).await;
     replica.stop().await;
     assert_eq!(effects(&fixture.database).await, [("a".to_owned(), 1)]);
 }

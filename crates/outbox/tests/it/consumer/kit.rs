@@ -86,13 +86,16 @@ pub(crate) fn subscription() -> Subscription {
 
 /// A table for the effects, and a queue for the events.
 pub(crate) async fn prepare(fixture: &Fixture, subscription: &Subscription) {
+    prepare_with(fixture, subscription, "aggregate text NOT NULL").await;
+}
+
+/// The same with this column for the aggregates.
+pub(crate) async fn prepare_with(fixture: &Fixture, subscription: &Subscription, aggregate: &str) {
     let id = match fixture.backend() {
         DbBackend::Postgres => "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         _ => "integer PRIMARY KEY AUTOINCREMENT",
     };
-    fixture
-        .execute(&format!("CREATE TABLE effects (id {id}, aggregate text NOT NULL, version bigint NOT NULL)"))
-        .await;
+    fixture.execute(&format!("CREATE TABLE effects (id {id}, {aggregate}, version bigint NOT NULL)")).await;
     fixture.broker.declare(subscription).await.unwrap();
 }
 
