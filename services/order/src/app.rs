@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use shop_core::Clock;
-use shop_runtime::auth::TokenVerifier;
+use shop_runtime::{auth::TokenVerifier, seal::Envelope};
 
 use crate::{
     domain::{Catalog, GuestRate},
     metrics::Metrics,
     store::Store,
+    watch::Watch,
 };
 
 /// Shared by the endpoints.
@@ -23,6 +24,10 @@ pub(crate) struct App {
     pub guest_checkout: bool,
     /// How fast guests may order.
     pub guest_rate: GuestRate,
+    /// Hides the tokens of guests' orders on their way to the mails.
+    pub envelope: Option<Envelope>,
+    /// Who watches which order.
+    pub watch: Watch,
     /// The time.
     pub clock: Clock,
     /// The counters.

@@ -8,24 +8,24 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use backon::{ConstantBuilder, Retryable as _};
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use shop_client::{
     Auth, Catalog, Failure, Http, NewOrder, OnBehalf, Orders, Search, Upstream, parse_address,
 };
-use shop_core::{OrderId, basket::Line};
+use shop_core::{OrderId, OrderStatus, basket::Line};
 use shop_outbox::{RowFilter, RowStatus, Store};
 use shop_runtime::{
     Tools,
     config::{DatabaseUrl, ExposeSecret as _},
-    database,
+    consumer, database,
 };
 use tokio::time::{sleep, timeout};
 use url::Url;
 use uuid::Uuid;
 
-use crate::SCHEMA;
+use crate::{Order, SCHEMA};
 
-/// How often the outbox is looked at.
+/// How often the outbox and the order are looked at.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Before a service that is unavailable is asked again.
 const BEFORE_REPEAT: Duration = Duration::from_secs(1);
@@ -34,7 +34,10 @@ const BEFORE_REPEAT: Duration = Duration::from_secs(1);
 #[derive(Subcommand)]
 pub enum Tool {
     /// Try the running shop: register a customer, order, wait until the event is published, and cancel the order
-    Try(Try),
+    Try(Box<Try>),
+    /// Look at the messages that could not be handled
+    #[command(flatten)]
+    DeadLetters(consumer::Tool<Order>),
 }
 
 #[derive(Args)]
@@ -54,6 +57,9 @@ pub struct Try {
     /// The orders' database, whose outbox tells what is published
     #[arg(long, env = "ORDER_DATABASE_URL", hide_env_values = true)]
     database_url: DatabaseUrl,
+    /// `true`: also wait until the order is confirmed or cancelled, which needs the services that consume events
+    #[arg(long, env = "TRY_UNTIL_SETTLED", action = ArgAction::Set, default_value_t = false)]
+    until_settled: bool,
     /// How long it may take in all, in seconds
     #[arg(long, env = "TRY_PATIENCE_SECONDS", default_value_t = 60)]
     patience_seconds: u16,
@@ -61,7 +67,10 @@ pub struct Try {
 
 impl Tools for Tool {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Try(attempt) = self;
+        let attempt = match self {
+            Self::Try(attempt) => attempt,
+            Self::DeadLetters(tool) => return tool.run().await,
+        };
         let patience = Duration::from_secs(attempt.patience_seconds.into());
         match timeout(patience, attempt.run()).await {
             Ok(outcome) => outcome.map(|()| ExitCode::SUCCESS),
@@ -83,7 +92,11 @@ impl Try {
         let id = self.order(&http, &orders, &token).await?;
         self.wait_until_published(id).await?;
         say("its event is published")?;
-        // So that nobody packs it. A consumer may have been faster and confirmed it, which is as well.
+        if self.until_settled {
+            let status = settled(&orders, &token, id).await?;
+            say(&format!("it is {status}"))?;
+        }
+        // So that nobody packs it: what was reserved and charged is given back. If it has been shipped, it stays.
         let is_cancelled = orders.cancel(&token, id).await.is_ok();
         say(if is_cancelled { "and the order cancelled" } else { "and the order stays" })
     }
@@ -131,6 +144,17 @@ async fn asked<T, F: Future<Output = Result<T, Failure>>>(call: impl FnMut() -> 
         // What is said is for people only: that it cannot be written is noticed at the next step.
         .notify(|failure, _| drop(say(&failure.to_string())));
     Ok(outcome.await?)
+}
+
+/// The status of the order once it is no longer pending.
+async fn settled(orders: &Orders, token: &str, id: OrderId) -> anyhow::Result<OrderStatus> {
+    loop {
+        let order = asked(|| orders.get(token, id)).await?.context("the order is not there")?;
+        if order.status.is_settled() {
+            return Ok(order.status);
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 async fn outbox(database_url: &DatabaseUrl) -> anyhow::Result<Store> {

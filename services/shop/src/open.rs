@@ -12,10 +12,12 @@ use order::Order;
 use outbox_controller::{DatabaseConfig, OutboxConfig, OutboxController};
 use shop_messaging::in_process::SqliteBroker;
 use shop_runtime::{
-    Bus, Lifecycle, Scope, Service,
+    Bus, BusUrl, Lifecycle, Scope, Service,
     auth::TokenConfig,
     config::{DatabaseUrl, Demo, RedisUrl},
+    consumer::ConsumerConfig,
     http::HttpConfig,
+    seal::LinkConfig,
 };
 use telegram::Telegram;
 use url::Url;
@@ -88,9 +90,13 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
     let order = order::Config {
         listen: config.order,
         database_url: database("orders")?,
+        rabbitmq_url: BusUrl::EMBEDDED,
+        consumer: ConsumerConfig::default(),
         catalog_url: url(catalog)?,
         guest_checkout: config.guest_checkout,
         guest_orders_per_minute: config.guest_orders_per_minute,
+        pending_timeout_seconds: order::DEFAULT_PENDING_TIMEOUT_SECONDS,
+        link: LinkConfig::default(),
         tokens,
     };
     let order = start::<Order>(order, middle, &inner, bus).await?;

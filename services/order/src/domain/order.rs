@@ -1,11 +1,10 @@
 use chrono::{DateTime, Utc};
 use shop_core::{
-    Currency, Email, Money, OrderId, OrderStatus, UserId,
-    events::{CancellationCode, OrderCancelled, OrderCreated, OrderedItem},
+    Currency, Email, Language, Money, OrderId, OrderStatus, UserId,
+    events::{OrderCreated, OrderedItem},
 };
-use thiserror::Error;
 
-use super::{Item, Quote};
+use super::{Cancellation, Item, Quote};
 
 /// An order: what was bought, by whom, at which prices, and its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +17,22 @@ pub(crate) struct Order {
     pub items: Vec<Item>,
     /// The sum of the items.
     pub total: Money,
-    /// ISO 4217.
-    pub currency: String,
+    /// The amounts' currency.
+    pub currency: Currency,
     /// Its status.
     pub status: OrderStatus,
-    /// The number of its changes, including its creation: the `aggregate_version` of its last event.
+    /// The number of its statuses so far: the `aggregate_version` of its last event.
     pub version: i64,
     /// When it was placed.
     pub created_at: DateTime<Utc>,
+    /// The language in which the customer is written to, if it is known.
+    pub language: Option<Language>,
+    /// The trace of the request that placed it.
+    pub trace_id: Option<String>,
+    /// Why it was cancelled, if it was.
+    pub cancellation: Option<Cancellation>,
+    /// The carrier's number of the parcel.
+    pub tracking_number: Option<String>,
 }
 
 /// The summary of a guest's order that everybody may see: no items, and only a hint of the guest's address.
@@ -61,11 +68,6 @@ pub(crate) struct Customer {
     pub email: Email,
 }
 
-/// The order has been shipped: it can no longer be cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("The order is {0} and can no longer be cancelled.")]
-pub(crate) struct NotCancellable(pub OrderStatus);
-
 impl Order {
     /// Creates a new order from a quote.
     pub(crate) fn place(id: OrderId, customer: Customer, quote: Quote, now: DateTime<Utc>) -> Self {
@@ -79,11 +81,15 @@ impl Order {
             status: OrderStatus::Pending,
             version: 1,
             created_at: now,
+            language: None,
+            trace_id: None,
+            cancellation: None,
+            tracking_number: None,
         }
     }
 
-    /// The event of its creation.
-    pub(crate) fn created(&self) -> OrderCreated {
+    /// The event of its creation, with the token of a guest's order if it can be sealed.
+    pub(crate) fn created(&self, sealed_token: Option<String>) -> OrderCreated {
         let item = |item: &Item| OrderedItem {
             product_id: item.product_id,
             quantity: item.quantity,
@@ -95,32 +101,10 @@ impl Order {
             customer_email: self.customer.email.clone(),
             total_amount: self.total,
             items: self.items.iter().map(item).collect(),
-            currency: self.currency.parse().unwrap_or(Currency::RUB),
-            language: None,
-            sealed_token: None,
+            currency: self.currency,
+            language: self.language,
+            sealed_token,
         }
-    }
-
-    /// Cancels a pending order and returns the event that announces it.
-    ///
-    /// Returns `None` for an order that is already cancelled: cancelling is idempotent.
-    pub(crate) fn cancel(&mut self, reason: &str) -> Result<Option<OrderCancelled>, NotCancellable> {
-        if self.status == OrderStatus::Cancelled {
-            return Ok(None);
-        }
-        if !self.status.may_become(OrderStatus::Cancelled) {
-            return Err(NotCancellable(self.status));
-        }
-        self.status = OrderStatus::Cancelled;
-        self.version += 1;
-        Ok(Some(OrderCancelled {
-            order_id: self.id,
-            customer_email: self.customer.email.clone(),
-            total_amount: self.total,
-            reason: reason.to_owned(),
-            code: CancellationCode::ByCustomer,
-            currency: self.currency.parse().unwrap_or(Currency::RUB),
-        }))
     }
 }
 
@@ -139,7 +123,7 @@ mod tests {
             quantity: 2,
             price: Money::from_minor(50_000).unwrap(),
         };
-        let quote = Quote { items: vec![item], total, currency: "RUB".to_owned() };
+        let quote = Quote { items: vec![item], total, currency: Currency::RUB };
         Order::place(OrderId(uuid::Uuid::nil()), customer, quote, DateTime::UNIX_EPOCH)
     }
 
@@ -156,23 +140,7 @@ mod tests {
     fn a_new_order_is_pending_and_announces_its_lines() {
         let order = order();
         assert_eq!((order.status, order.version), (OrderStatus::Pending, 1));
-        let event = order.created();
+        let event = order.created(None);
         assert_eq!((event.total_amount, event.items.len()), (order.total, 1));
-    }
-
-    #[test]
-    fn cancelling_twice_is_cancelling_once() {
-        let mut order = order();
-        assert_eq!(order.cancel("changed my mind").unwrap().unwrap().reason, "changed my mind");
-        assert_eq!((order.status, order.version), (OrderStatus::Cancelled, 2));
-        assert_eq!(order.cancel("again"), Ok(None));
-        assert_eq!(order.version, 2);
-    }
-
-    #[test]
-    fn a_shipped_order_is_not_cancelled() {
-        let mut order = Order { status: OrderStatus::Shipped, ..order() };
-        assert_eq!(order.cancel("too late"), Err(NotCancellable(OrderStatus::Shipped)));
-        assert_eq!((order.status, order.version), (OrderStatus::Shipped, 1));
     }
 }

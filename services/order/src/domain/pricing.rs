@@ -1,5 +1,5 @@
 use shop_core::{
-    Money, ProductId,
+    Currency, Money, ProductId,
     basket::{NoTotal, Total},
 };
 use thiserror::Error;
@@ -13,8 +13,8 @@ pub(crate) struct Quote {
     pub items: Vec<Item>,
     /// The sum of the lines.
     pub total: Money,
-    /// ISO 4217; one for all lines.
-    pub currency: String,
+    /// One for all lines.
+    pub currency: Currency,
 }
 
 /// Why a basket cannot be ordered unchanged.
@@ -68,7 +68,8 @@ impl Basket {
                 price: product.price,
             });
         }
-        let currency = total.currency().map(|currency| currency.to_string()).unwrap_or_default();
+        // A basket has at least one line, so there is always a currency.
+        let currency = total.currency().unwrap_or(Currency::RUB);
         Ok(Quote { items, total: total.amount(), currency })
     }
 }
@@ -76,7 +77,7 @@ impl Basket {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use shop_core::{Currency, basket::Limits};
+    use shop_core::basket::Limits;
 
     use super::*;
     use crate::domain::Line;
@@ -109,7 +110,7 @@ mod tests {
         let quote = basket(&[(1, 2, Some(50_000)), (2, 1, None)])
             .quote(&[product(2, 150_000, 1), product(1, 50_000, 9)])
             .unwrap();
-        assert_eq!((quote.total, quote.currency.as_str()), (money(250_000), "RUB"));
+        assert_eq!((quote.total, quote.currency), (money(250_000), Currency::RUB));
         assert_eq!(quote.items[1].name, "Product 2");
         assert_eq!(quote.items[1].price, money(150_000));
     }

@@ -1,7 +1,7 @@
 use shop_core::{Email, UserId};
 use thiserror::Error;
 
-use super::{Customer, TokenHash};
+use super::{Cancellation, Customer, TokenHash};
 
 /// The caller, who determines which orders are visible. Every finder of the store takes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +52,10 @@ impl Viewer {
     }
 
     /// The reason recorded for a cancellation by this viewer.
-    pub(crate) fn cancellation_reason(&self) -> &'static str {
+    pub(crate) fn cancellation(&self) -> Cancellation {
         match self {
-            Self::Guest | Self::Holder(_) | Self::Customer(_) => "cancelled by the customer",
-            Self::Admin(_) => "cancelled by the shop",
+            Self::Guest | Self::Holder(_) | Self::Customer(_) => Cancellation::by_customer(),
+            Self::Admin(_) => Cancellation::by_shop(),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The schema `orders`: its own tables, and the outbox's.
+//! The schema `orders`: its own tables, the outbox's and the inbox's.
 
 mod m0001_orders;
 mod m0002_guest_tokens;
+mod m0003_life;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -12,9 +13,16 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let mut migrations: Vec<Box<dyn MigrationTrait>> =
-            vec![Box::new(m0001_orders::Migration), Box::new(m0002_guest_tokens::Migration)];
+        let mut migrations: Vec<Box<dyn MigrationTrait>> = vec![
+            Box::new(m0001_orders::Migration),
+            Box::new(m0002_guest_tokens::Migration),
+            Box::new(m0003_life::Migration),
+        ];
         migrations.extend(shop_outbox::migration::migrations());
+        migrations.extend(shop_outbox::migration::inbox_migrations());
         migrations
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,15 +5,16 @@ use shop_core::{OrderId, OrderStatus};
 use shop_runtime::http::{Documented, Json, Path, Problem, Problems};
 
 use super::{
+    moved::moved,
     one::{NoSuchOrder, One},
-    representation::OrderBody,
+    representation::LifeBody,
     viewer::ViewerOfOne,
 };
-use crate::{app::App, domain::NotCancellable, store::Cancellation};
+use crate::{app::App, domain::NotCancellable};
 
 /// Cancels an order that has not been shipped
 ///
-/// Idempotent: an order that is already cancelled is returned unchanged, with 200, and no second event is published.
+/// What was reserved or charged for it is given back. Idempotent: an order that is already cancelled is returned unchanged, with 200, and no second event is published.
 #[utoipa::path(
     post,
     path = "/orders/{id}/cancel",
@@ -21,7 +22,7 @@ use crate::{app::App, domain::NotCancellable, store::Cancellation};
     params(One),
     security(("bearer" = []), ()),
     responses(
-        (status = 200, body = OrderBody, description = "The order is cancelled"),
+        (status = 200, body = LifeBody, description = "The order is cancelled"),
         Problems<(DbErr, ViewerOfOne, NoSuchOrder, NotCancellable)>,
     )
 )]
@@ -29,16 +30,9 @@ pub(super) async fn cancel(
     State(app): State<App>,
     ViewerOfOne(viewer): ViewerOfOne,
     Path(id): Path<OrderId>,
-) -> Result<Json<OrderBody>, Problem> {
-    match app.store.cancel(&viewer, id).await?.ok_or(NoSuchOrder)? {
-        Cancellation::Cancelled(order) => {
-            app.metrics.cancelled.inc();
-            tracing::info!(order = %order.id, "an order was cancelled");
-            Ok(Json(OrderBody::from(&order)))
-        }
-        Cancellation::AlreadyCancelled(order) => Ok(Json(OrderBody::from(&order))),
-        Cancellation::Refused(refusal) => Err(refusal.into()),
-    }
+) -> Result<Json<LifeBody>, Problem> {
+    let outcome = app.store.cancel(&viewer, id).await?.ok_or(NoSuchOrder)?;
+    Ok(moved(&app, outcome)?)
 }
 
 impl From<NotCancellable> for Problem {

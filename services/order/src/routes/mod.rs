@@ -3,13 +3,20 @@
 mod cancel;
 mod client;
 mod cursor;
+mod deliver;
+mod events;
 mod find;
 mod idempotency_key;
+mod language;
 mod list;
+mod moved;
 mod one;
 mod place;
+mod prefer;
 mod refusal;
 mod representation;
+mod settled;
+mod ship;
 mod viewer;
 
 use axum::{middleware, response::Response};
@@ -24,7 +31,7 @@ use crate::app::App;
 #[openapi(
     info(
         title = "order_service",
-        description = "Places, lists and cancels orders. With an access token the customer is the token's; without one, \
+        description = "Places, lists, cancels and ships orders, and tells what happens to them. With an access token the customer is the token's; without one, \
                        where guest checkout is on, a guest orders, and gets an order token for this one order."
     ),
     modifiers(&CommonParts)
@@ -36,7 +43,10 @@ pub(crate) fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(place::place, list::list))
         .routes(routes!(find::find))
+        .routes(routes!(events::events))
         .routes(routes!(cancel::cancel))
+        .routes(routes!(ship::ship))
+        .routes(routes!(deliver::deliver))
         // Orders are private to their customers, and the first response to a guest contains a secret.
         .layer(middleware::map_response(async |mut response: Response| {
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -61,13 +71,26 @@ mod tests {
             .collect();
         assert_eq!(
             described,
-            ["get /orders", "post /orders", "get /orders/{id}", "post /orders/{id}/cancel"]
+            [
+                "get /orders",
+                "post /orders",
+                "get /orders/{id}",
+                "post /orders/{id}/cancel",
+                "post /orders/{id}/deliver",
+                "get /orders/{id}/events",
+                "post /orders/{id}/ship",
+            ]
         );
         assert_eq!(api["openapi"], "3.1.0");
         assert_eq!(api["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
         let schemas = &api["components"]["schemas"];
         for schema in [
             "Order",
+            "OrderLife",
+            "OrderEvent",
+            "TimelineEntry",
+            "Cancellation",
+            "Shipment",
             "PlacedOrder",
             "ListedOrder",
             "Item",

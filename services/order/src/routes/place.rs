@@ -2,15 +2,26 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use shop_core::{Email, Money, OrderId, ProductId};
-use shop_runtime::http::{Json, Problem, Problems};
+use shop_core::{Email, Language, Money, OrderId, ProductId};
+use shop_runtime::{
+    http::{Json, Problem, Problems},
+    telemetry,
+};
 use utoipa::ToSchema;
 
-use super::{client::Client, idempotency_key::IdempotencyKey, refusal::Refusal, representation::PlacedBody};
+use super::{
+    client::Client,
+    idempotency_key::IdempotencyKey,
+    language,
+    prefer::Wait,
+    refusal::Refusal,
+    representation::PlacedBody,
+    settled::{self, Placed},
+};
 use crate::{
     app::App,
     domain::{Basket, Customer, Line, Order, OrderToken, Viewer},
@@ -47,8 +58,11 @@ impl From<&NewItem> for Line {
 
 /// Places an order at the catalog's prices
 ///
-/// With an `Idempotency-Key` the request can be repeated for 24 hours and gets the same response. A refusal has no
-/// effect, so it is not stored, and its key can be used again.
+/// The order is pending: stock is reserved and the customer charged afterwards. With `Prefer: wait=10` the response's body waits until
+/// the order is confirmed or cancelled, for that many seconds at most, and shows it as it is then.
+///
+/// With an `Idempotency-Key` the request can be repeated for 24 hours and gets the same response; with `Prefer`, the same order as it
+/// is then. A refusal has no effect, so it is not stored, and its key can be used again.
 ///
 /// The response to a guest contains an `order_token`, with which the order can be read and cancelled. It is shown only here,
 /// and again to anybody who repeats the request with its `Idempotency-Key`: guests must use keys that nobody can guess, such as
@@ -57,17 +71,30 @@ impl From<&NewItem> for Line {
     post,
     path = "/orders",
     tag = "orders",
-    params((
-        "Idempotency-Key" = Option<String>, Header,
-        pattern = "^([!#-\\[\\]-~]{1,255}|\"([ !#-\\[\\]-~]|\\\\[\"\\\\]){1,255}\")$",
-        description = "A key of the client's choice: the request is carried out once. One word, or a quoted string, of 1 to 255 \
-                       characters (draft-ietf-httpapi-idempotency-key-header)"
-    )),
+    params(
+        (
+            "Idempotency-Key" = Option<String>, Header,
+            pattern = "^([!#-\\[\\]-~]{1,255}|\"([ !#-\\[\\]-~]|\\\\[\"\\\\]){1,255}\")$",
+            description = "A key of the client's choice: the request is carried out once. One word, or a quoted string, of 1 to 255 \
+                           characters (draft-ietf-httpapi-idempotency-key-header)"
+        ),
+        (
+            "Prefer" = Option<String>, Header, example = "wait=10",
+            description = "`wait=N`: wait for at most N seconds, and at most 30, until the order is confirmed or cancelled (RFC 7240)"
+        ),
+        (
+            "Accept-Language" = Option<String>, Header, example = "ru",
+            description = "The language in which the customer is written to: Russian or English"
+        ),
+    ),
     request_body = NewOrder,
     security(("bearer" = []), ()),
     responses(
         (status = 201, body = PlacedBody, description = "The order is placed",
-            headers(("Location" = String, description = "The order"))),
+            headers(
+                ("Location" = String, description = "The order"),
+                ("Preference-Applied" = String, description = "`wait=N`, if the response waits for the settled order"),
+            )),
         Problems<(DbErr, Viewer, Option<IdempotencyKey>, Json<NewOrder>, Refusal)>,
     )
 )]
@@ -76,11 +103,12 @@ pub(super) async fn place(
     viewer: Viewer,
     key: Option<IdempotencyKey>,
     client: Client,
+    headers: HeaderMap,
     Json(request): Json<NewOrder>,
 ) -> Result<Response, Problem> {
-    let placing = Placing { app: &app, key, client, request };
+    let placing = Placing { app: &app, key, client, language: language::preferred(&headers), request };
     match placing.placed(&viewer).await {
-        Ok((answer, token)) => respond(answer, token.as_ref()),
+        Ok((answer, token)) => respond(&app, viewer, answer, token, Wait::of(&headers)).await,
         Err(refusal) => {
             app.metrics.refused(refusal.reason());
             refusal.log();
@@ -94,6 +122,7 @@ struct Placing<'a> {
     app: &'a App,
     key: Option<IdempotencyKey>,
     client: Client,
+    language: Option<Language>,
     request: NewOrder,
 }
 
@@ -146,20 +175,31 @@ impl Placing<'_> {
         let products = app.catalog.products(&basket.product_ids()).await?;
         let quote = basket.quote(&products)?;
         let token = customer.account.is_none().then(|| OrderToken::new(rand::random()));
-        let order = Order::place(OrderId(app.clock.new_id()), customer, quote, app.clock.now());
+        let order = Order {
+            language: self.language,
+            trace_id: telemetry::trace_id(),
+            ..Order::place(OrderId(app.clock.new_id()), customer, quote, app.clock.now())
+        };
         let location = format!("/orders/{}", order.id);
         let pad = self.key.as_ref().map(|key| key.pad(&location));
         let answer = Answer {
             status: StatusCode::CREATED.as_u16(),
-            body: serde_json::to_string(&PlacedBody::new(&order, None)).map_err(anyhow::Error::from)?,
+            body: serde_json::to_string(&PlacedBody::from(&order)).map_err(anyhow::Error::from)?,
             sealed_token: token.as_ref().zip(pad).map(|(token, pad)| token.seal(&pad)),
             location,
         };
         let kept = reservation.map(|reservation| (reservation, &answer));
-        app.store.place(&order, token.as_ref().map(OrderToken::hash), kept).await?;
+        let created = order.created(self.sealed(&order, token.as_ref())?);
+        app.store.place(&order, &created, token.as_ref().map(OrderToken::hash), kept).await?;
         app.metrics.placed.inc();
         tracing::info!(order = %order.id, "an order was placed");
         Ok((answer, token))
+    }
+
+    /// The token of a guest's order, as only the notification service can read it.
+    fn sealed(&self, order: &Order, token: Option<&OrderToken>) -> anyhow::Result<Option<String>> {
+        let Some((envelope, token)) = self.app.envelope.as_ref().zip(token) else { return Ok(None) };
+        envelope.seal(token.reveal().as_bytes(), order.id.to_string().as_bytes()).map(Some)
     }
 }
 
@@ -169,15 +209,33 @@ fn fingerprint(request: &NewOrder) -> Result<[u8; 32], Refusal> {
     Ok(Sha256::digest(request).into())
 }
 
-fn respond(answer: Answer, token: Option<&OrderToken>) -> Result<Response, Problem> {
+async fn respond(
+    app: &App,
+    viewer: Viewer,
+    answer: Answer,
+    token: Option<OrderToken>,
+    wait: Option<Wait>,
+) -> Result<Response, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
+    let id = answer.location.trim_start_matches("/orders/").parse().map_err(Problem::internal)?;
     let location = HeaderValue::try_from(answer.location).map_err(Problem::internal)?;
     let json = HeaderValue::from_static("application/json");
-    let body = match token {
+    let stored = match &token {
         Some(token) => with_token(answer.body, token),
         None => answer.body,
     };
-    Ok((status, [(header::LOCATION, location), (header::CONTENT_TYPE, json)], body).into_response())
+    // A guest reads the order by its token.
+    let viewer = token.as_ref().map_or(viewer, |token| Viewer::Holder(token.hash()));
+    let settled = match wait {
+        Some(wait) => settled::body(app, Placed { id, viewer, token }, wait, stored.clone()).await,
+        None => None,
+    };
+    let applied = wait.filter(|_| settled.is_some()).map(|wait| (Wait::APPLIED, wait.applied()));
+    let fixed = [(header::LOCATION, location), (header::CONTENT_TYPE, json)];
+    let body = settled.unwrap_or_else(|| stored.into());
+    let mut response = (status, fixed, body).into_response();
+    response.headers_mut().extend(applied);
+    Ok(response)
 }
 
 /// The stored response, unchanged, with the token as its last member.

@@ -2,7 +2,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{HeaderName, request::Parts};
 use serde::Deserialize;
 use shop_runtime::{
-    auth::Caller,
+    auth::{Admin, Caller},
     http::{Documented, Problem, Query},
 };
 
@@ -22,10 +22,18 @@ impl FromRequestParts<App> for Viewer {
         let Some(caller) = caller else {
             return if app.guest_checkout { Ok(Self::Guest) } else { Err(Caller::missing()) };
         };
-        let is_admin = caller.is_admin();
-        let account = Account { id: caller.id, email: caller.email };
-        Ok(if is_admin { Self::Admin(account) } else { Self::Customer(account) })
+        Ok(if caller.is_admin() { Self::Admin(account(caller)) } else { Self::Customer(account(caller)) })
     }
+}
+
+impl From<Admin> for Viewer {
+    fn from(Admin(caller): Admin) -> Self {
+        Self::Admin(account(caller))
+    }
+}
+
+fn account(caller: Caller) -> Account {
+    Account { id: caller.id, email: caller.email }
 }
 
 impl Documented for Viewer {

@@ -19,6 +19,13 @@ pub(super) mod order {
         pub created_at: DateTimeUtc,
         /// SHA-256 of a guest's order token. Orders of accounts have none, nor do guests' orders from before there were tokens.
         pub guest_token: Option<Vec<u8>>,
+        /// Set once it is cancelled, unless a release did it that knew no codes.
+        pub cancellation_code: Option<String>,
+        pub cancellation_reason: Option<String>,
+        pub tracking_number: Option<String>,
+        /// BCP 47.
+        pub language: Option<String>,
+        pub trace_id: Option<String>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -44,6 +51,29 @@ pub(super) mod order_item {
         pub quantity: i32,
         /// Minor units, for one piece.
         pub price: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What happened to an order after it was placed.
+pub(super) mod timeline {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "order_timeline")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub order_id: Uuid,
+        /// From 2: the first entry is the order itself.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub seq: i16,
+        pub at: DateTimeUtc,
+        pub event: String,
+        pub detail: Option<String>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

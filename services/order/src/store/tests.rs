@@ -1,14 +1,15 @@
 use chrono::{DateTime, TimeDelta};
-use sea_orm::{EntityTrait as _, PaginatorTrait as _};
-use shop_core::{Clock, Money, OrderId, ProductId};
+use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait as _, Statement};
+use shop_core::{Clock, Currency, Money, OrderId, ProductId, UserId};
 use shop_runtime::database;
+use uuid::Uuid;
 
 use super::{
     entity::{idempotency_key, order},
     *,
 };
 use crate::{
-    domain::{Customer, Item, Order, OrderToken, Quote, Viewer},
+    domain::{Account, Cancellation, Customer, Item, Order, OrderToken, Quote, TokenHash, Viewer},
     migration::Migrator,
 };
 
@@ -37,7 +38,8 @@ impl TestStore {
     async fn at(url: &str, server: Option<shop_testing::TestDatabase>) -> Self {
         let database = database::migrated::<Migrator>(&url.parse().unwrap(), crate::SCHEMA).await.unwrap();
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        Self { store: Store::new(database.clone(), clock.clone()), clock, database, _server: server }
+        let store = Store::new(database.clone(), clock.clone(), "order_service");
+        Self { store, clock, database, _server: server }
     }
 
     async fn reserved(&self) -> Reservation {
@@ -50,10 +52,19 @@ impl TestStore {
     fn order(&self) -> Order {
         let price = Money::from_minor(50_000).unwrap();
         let item = Item { product_id: ProductId(1), name: "Lamp".to_owned(), quantity: 1, price };
-        let quote = Quote { items: vec![item], total: price, currency: "RUB".to_owned() };
+        let quote = Quote { items: vec![item], total: price, currency: Currency::RUB };
         let customer = Customer { account: None, email: "buyer@example.com".parse().unwrap() };
         Order::place(OrderId(self.clock.new_id()), customer, quote, self.clock.now())
     }
+}
+
+async fn place(
+    test: &TestStore,
+    order: &Order,
+    token: Option<TokenHash>,
+    answer: Option<(&Reservation, &Answer)>,
+) -> Result<(), PlaceError> {
+    test.store.place(order, &order.created(None), token, answer).await
 }
 
 fn answer() -> Answer {
@@ -87,6 +98,8 @@ on_both_databases!(
     keys_past_their_day_are_retired_in_chunks,
     an_order_is_read_as_it_was_written,
     a_guests_order_is_its_tokens_alone,
+    what_a_release_without_codes_cancelled_is_read_as_unspecified,
+    pending_orders_are_found_by_their_index,
 );
 
 async fn a_key_is_reserved_once(test: TestStore) {
@@ -110,22 +123,22 @@ async fn an_attempt_that_comes_back_too_late_writes_nothing(test: TestStore) {
     let late = test.reserved().await;
     test.clock.advance(TimeDelta::seconds(21));
     let current = test.reserved().await;
-    let outcome = test.store.place(&test.order(), None, Some((&late, &answer()))).await;
+    let outcome = place(&test, &test.order(), None, Some((&late, &answer()))).await;
     assert!(matches!(outcome, Err(PlaceError::ReservationLost)), "{outcome:?}");
     assert_eq!(order::Entity::find().count(&test.database).await.unwrap(), 0);
     test.store.release(&late).await.unwrap();
 
-    test.store.place(&test.order(), None, Some((&current, &answer()))).await.unwrap();
+    place(&test, &test.order(), None, Some((&current, &answer()))).await.unwrap();
     let KeyState::Answered(kept) = test.store.reserve(KEY, REQUEST).await.unwrap() else { panic!() };
     assert_eq!(kept, answer());
-    let outcome = test.store.place(&test.order(), None, Some((&late, &answer()))).await;
+    let outcome = place(&test, &test.order(), None, Some((&late, &answer()))).await;
     assert!(matches!(outcome, Err(PlaceError::ReservationLost)), "{outcome:?}");
     assert_eq!(order::Entity::find().count(&test.database).await.unwrap(), 1);
 }
 
 async fn a_kept_answer_is_not_released(test: TestStore) {
     let reservation = test.reserved().await;
-    test.store.place(&test.order(), None, Some((&reservation, &answer()))).await.unwrap();
+    place(&test, &test.order(), None, Some((&reservation, &answer()))).await.unwrap();
     // As after a commit whose confirmation was lost.
     test.store.release(&reservation).await.unwrap();
     assert!(matches!(test.store.reserve(KEY, REQUEST).await.unwrap(), KeyState::Answered(_)));
@@ -150,16 +163,16 @@ async fn keys_past_their_day_are_retired_in_chunks(test: TestStore) {
 
 async fn an_order_is_read_as_it_was_written(test: TestStore) {
     let (order, token) = (test.order(), OrderToken::new([7; 32]).hash());
-    test.store.place(&order, Some(token), None).await.unwrap();
+    place(&test, &order, Some(token), None).await.unwrap();
     assert_eq!(test.store.find(&Viewer::Holder(token), order.id).await.unwrap(), Some(order));
 }
 
 async fn a_guests_order_is_its_tokens_alone(test: TestStore) {
     let (order, token) = (test.order(), OrderToken::new([7; 32]).hash());
-    test.store.place(&order, Some(token), None).await.unwrap();
+    place(&test, &order, Some(token), None).await.unwrap();
     // As a release without tokens wrote it.
     let old = test.order();
-    test.store.place(&old, None, None).await.unwrap();
+    place(&test, &old, None, None).await.unwrap();
     for stranger in [Viewer::Guest, Viewer::Holder(OrderToken::new([8; 32]).hash())] {
         for id in [order.id, old.id] {
             assert_eq!(test.store.find(&stranger, id).await.unwrap(), None, "{stranger:?}");
@@ -174,4 +187,35 @@ async fn a_guests_order_is_its_tokens_alone(test: TestStore) {
     newest_first.sort_unstable_by_key(|id| std::cmp::Reverse(id.0));
     assert_eq!(outlines.iter().map(|outline| outline.id).collect::<Vec<_>>(), newest_first);
     assert_eq!(outlines[0].masked_email, "b***@example.com");
+}
+
+async fn what_a_release_without_codes_cancelled_is_read_as_unspecified(test: TestStore) {
+    let order = test.order();
+    place(&test, &order, None, None).await.unwrap();
+    let as_before = "UPDATE orders SET status = 'cancelled', aggregate_version = 2";
+    test.database.execute_unprepared(as_before).await.unwrap();
+    let admin =
+        Viewer::Admin(Account { id: UserId(Uuid::nil()), email: "admin@example.com".parse().unwrap() });
+    let life = test.store.life(&admin, order.id).await.unwrap().unwrap();
+    assert_eq!(life.order.cancellation, Some(Cancellation::unspecified()));
+    assert_eq!(life.timeline.entries().len(), 1);
+}
+
+async fn pending_orders_are_found_by_their_index(test: TestStore) {
+    let transaction = database::begin(&test.database).await.unwrap();
+    let backend = transaction.get_database_backend();
+    let (explain, column) = match backend {
+        DbBackend::Postgres => ("EXPLAIN", "QUERY PLAN"),
+        _ => ("EXPLAIN QUERY PLAN", "detail"),
+    };
+    if backend == DbBackend::Postgres {
+        // Of an empty table it would read all.
+        transaction.execute_unprepared("SET LOCAL enable_seqscan = off").await.unwrap();
+    }
+    let plan =
+        format!("{explain} SELECT * FROM orders WHERE status = 'pending' ORDER BY created_at LIMIT 50");
+    let rows = transaction.query_all_raw(Statement::from_string(backend, plan)).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).unwrap()).collect();
+    assert!(plan.iter().any(|line| line.contains("orders_pending")), "{plan:?}");
+    transaction.rollback().await.unwrap();
 }

@@ -7,7 +7,7 @@ on_both_databases!(
     a_pending_order_is_cancelled_and_that_is_announced,
     cancelling_twice_is_cancelling_once,
     a_race_of_cancellations_announces_one,
-    a_confirmed_order_is_not_cancelled,
+    a_shipped_order_is_not_cancelled,
     what_is_no_order_cannot_be_cancelled,
 );
 
@@ -17,14 +17,21 @@ async fn a_pending_order_is_cancelled_and_that_is_announced(orders: Orders) {
     assert_eq!(cancelled.json()["status"], "cancelled");
     assert_eq!(orders.get(Who::Anna, &format!("/orders/{id}")).await.text, cancelled.text);
     let payload = json!({
-        "order_id": id, "customer_email": Who::Anna.email(), "total_amount": 500.0, "reason": "cancelled by the customer",
+        "order_id": id, "customer_email": Who::Anna.email(), "total_amount": 500.0, "currency": "RUB",
+        "reason": "cancelled by the customer", "code": "by_customer",
     });
+    let why = json!({ "code": "by_customer", "reason": "cancelled by the customer" });
+    assert_eq!(cancelled.json()["cancellation"], why);
+    let entry =
+        json!({ "seq": 2, "at": "2027-01-15T08:00:01Z", "event": "cancelled", "detail": "by_customer" });
+    assert_eq!(cancelled.json()["timeline"][1], entry);
     let event = ("order_cancelled".to_owned(), "order.cancelled".to_owned(), id, 2, payload);
     assert_eq!(orders.events().await[1..], [event]);
 
     let id = orders.placed_by(Who::Anna).await;
     orders.cancel(Who::Admin, &id).await.expect(200, "");
-    assert_eq!(orders.events().await[3].4["reason"], "cancelled by the shop");
+    let event = &orders.events().await[3].4;
+    assert_eq!((&event["reason"], &event["code"]), (&json!("cancelled by the shop"), &json!("by_shop")));
 }
 
 async fn cancelling_twice_is_cancelling_once(orders: Orders) {
@@ -44,11 +51,13 @@ async fn a_race_of_cancellations_announces_one(orders: Orders) {
     assert_eq!(told, [("order_created", 1), ("order_cancelled", 2)]);
 }
 
-async fn a_confirmed_order_is_not_cancelled(orders: Orders) {
+async fn a_shipped_order_is_not_cancelled(orders: Orders) {
     let id = orders.placed_by(Who::Anna).await;
-    orders.execute("UPDATE orders SET status = 'confirmed'").await;
-    let refused = orders.cancel(Who::Anna, &id).await.expect(409, "not-cancellable");
-    assert_eq!(refused.json()["order_status"], "confirmed");
+    for status in ["shipped", "delivered"] {
+        orders.execute(&format!("UPDATE orders SET status = '{status}'")).await;
+        let refused = orders.cancel(Who::Anna, &id).await.expect(409, "not-cancellable");
+        assert_eq!(refused.json()["order_status"], status);
+    }
     assert_eq!(orders.events().await.len(), 1);
 }
 

@@ -32,9 +32,9 @@ async fn lost(url: &str, acknowledged: &[String]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_full_disk_an_order_is_stored_or_refused_and_there_is_an_end_to_it() {
-    let Some(disk) = small_disk(3) else { return };
+    let Some(disk) = small_disk(4) else { return };
     let ballast = disk.path().join("ballast");
-    fs::write(&ballast, vec![0; 1 << 20]).unwrap();
+    fs::write(&ballast, vec![0; 2 << 20]).unwrap();
     let url = format!("sqlite://{}", disk.path().join("orders.db").display());
     let orders = Orders::at(&url).await;
     let mut acknowledged = Vec::new();

@@ -4,7 +4,12 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Orders, Who, on_both_databases, one_of, send};
+use shop_runtime::{
+    config::Demo,
+    seal::{LinkConfig, Unsealable},
+};
+
+use crate::harness::{Answer, Orders, Who, as_caller, on_both_databases, one_of, send};
 
 on_both_databases!(
     a_strangers_list_holds_outlines_alone,
@@ -15,6 +20,7 @@ on_both_databases!(
     an_orders_token_outlives_guest_checkout,
     a_token_that_cannot_be_one_is_refused,
     guests_have_a_rate,
+    a_guests_token_travels_sealed_to_whoever_has_the_secret,
 );
 
 async fn guests_order(orders: &Orders) -> (String, String) {
@@ -163,7 +169,7 @@ async fn guests_have_a_rate(orders: Orders) {
         let body = json!({ "customer_email": email, "items": [{ "product_id": 1, "quantity": 1 }] });
         let request = client.post(format!("{limited}/orders")).json(&body);
         let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
-        send(crate::harness::as_caller(request, who)).await
+        send(as_caller(request, who)).await
     };
     let first = place(Who::Guest, "a@example.com", Some("k")).await.expect(201, "");
     // A repeated request is not another order.
@@ -182,4 +188,29 @@ async fn guests_have_a_rate(orders: Orders) {
     place(Who::Guest, "a@example.com", None).await.expect(201, "");
     let metrics = send(client.get(format!("{limited}/metrics"))).await.text;
     assert!(metrics.contains("orders_refused_total{reason=\"too_many\"} 27"), "{metrics}");
+}
+
+async fn a_guests_token_travels_sealed_to_whoever_has_the_secret(orders: Orders) {
+    let link = LinkConfig { secret: Some("4f1c0b7e9d2a4c558861b0d3f7a9e6c2".into()) };
+    let linked = orders.beside(|config| config.link = link.clone()).await;
+    let mut tokens = Vec::new();
+    for who in [Who::Guest, Who::Guest, Who::Anna] {
+        let request = reqwest::Client::new().post(format!("{linked}/orders")).json(&one_of(who, 1));
+        let request = as_caller(request.header("Accept-Language", "ru-RU, en;q=0.5"), who);
+        tokens.push(send(request).await.expect(201, "").json()["order_token"].clone());
+    }
+    let events = orders.events().await;
+    let envelope = link.envelope(Demo::default()).unwrap().unwrap();
+    let sealed = |number: usize| events[number].4["sealed_token"].as_str().unwrap();
+    let opened = |number: usize, order: usize| envelope.open(sealed(number), events[order].2.as_bytes());
+    for number in [0, 1] {
+        assert_eq!(opened(number, number).unwrap(), tokens[number].as_str().unwrap().as_bytes());
+        assert_eq!(events[number].4["language"], "ru");
+    }
+    assert_eq!(opened(0, 1), Err(Unsealable::Foreign), "it is bound to its order");
+    assert_eq!((events[2].4.get("sealed_token"), &tokens[2]), (None, &Value::Null), "an account needs none");
+    // Without the secret there is none.
+    guests_order(&orders).await;
+    let last = &orders.events().await[3].4;
+    assert_eq!((last.get("sealed_token"), last.get("language")), (None, None));
 }

@@ -1,6 +1,6 @@
 //! An order service for one test, and helpers for requests.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use chrono::DateTime;
 use http::{HeaderMap, Method, StatusCode};
@@ -8,14 +8,21 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use order::{Config, Order, SCHEMA};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::{Value, json};
-use shop_core::{Clock, UserId};
-use shop_runtime::{
-    Lifecycle, Scope, Service as _,
-    auth::{Audience, Claims, ISSUER, Role, TokenConfig},
-    database::{self, Database},
+use shop_core::{
+    Clock, UserId,
+    events::{EXCHANGE, Event},
 };
-use shop_testing::TestDatabase;
+use shop_messaging::{Broker, Message, PublisherOptions, Verdict, in_process::InProcessBroker};
+use shop_runtime::{
+    Bus, BusUrl, Lifecycle, Scope, Service as _,
+    auth::{Audience, Claims, ISSUER, Role, TokenConfig},
+    consumer::ConsumerConfig,
+    database::{self, Database},
+    seal::LinkConfig,
+};
+use shop_testing::{TestBroker, TestDatabase};
 use tempfile::TempDir;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::fake_catalog::FakeCatalog;
@@ -46,6 +53,42 @@ macro_rules! on_both_databases {
 }
 pub(crate) use on_both_databases;
 
+/// Runs each case on SQLite with the bus in the process, and on PostgreSQL with RabbitMQ.
+macro_rules! on_both_backends {
+    ($($case:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::harness::Orders::on_sqlite().await).await;
+                }
+            )*
+        }
+        mod real {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let Some(orders) = crate::harness::Orders::on_postgres_and_rabbitmq().await else { return };
+                    super::$case(orders).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both_backends;
+
+/// How long a test waits for something that happens on its own.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` holds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A running order service with guest checkout, its catalog, and a look into its database.
 pub(crate) struct Orders {
     pub(crate) catalog: FakeCatalog,
@@ -54,7 +97,9 @@ pub(crate) struct Orders {
     config: Config,
     client: reqwest::Client,
     database: Database,
-    lifecycle: Lifecycle,
+    broker: Broker,
+    bus: Bus,
+    pub(crate) lifecycle: Lifecycle,
     _place: Place,
 }
 
@@ -63,6 +108,7 @@ pub(crate) struct Orders {
 enum Place {
     Folder(TempDir),
     Server(TestDatabase),
+    Servers(TestDatabase, TestBroker),
     Elsewhere,
 }
 
@@ -154,43 +200,57 @@ impl Orders {
     pub(crate) async fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("order.db").display());
-        Self::start(&url, Place::Folder(folder)).await
+        Self::start(&url, None, Place::Folder(folder)).await
     }
 
     pub(crate) async fn on_postgres() -> Option<Self> {
         let database = shop_testing::postgres().await?;
         let url = database.url.clone();
-        Some(Self::start(&url, Place::Server(database)).await)
+        Some(Self::start(&url, None, Place::Server(database)).await)
+    }
+
+    pub(crate) async fn on_postgres_and_rabbitmq() -> Option<Self> {
+        let (database, broker) = (shop_testing::postgres().await?, shop_testing::rabbitmq().await?);
+        let (url, bus) = (database.url.clone(), broker.url.clone());
+        Some(Self::start(&url, Some(&bus), Place::Servers(database, broker)).await)
     }
 
     /// On a database for this test.
     pub(crate) async fn at(database_url: &str) -> Self {
-        Self::start(database_url, Place::Elsewhere).await
+        Self::start(database_url, None, Place::Elsewhere).await
     }
 
-    async fn start(database_url: &str, place: Place) -> Self {
+    /// With RabbitMQ at `bus`, or else a bus in the process.
+    async fn start(database_url: &str, bus: Option<&str>, place: Place) -> Self {
+        shop_runtime::install_crypto();
         let lifecycle = Lifecycle::new();
+        let rabbitmq_url = bus.map_or(BusUrl::EMBEDDED, |url| url.parse().unwrap());
+        let bus = Bus::of_process(InProcessBroker::default().into());
         let catalog = FakeCatalog::start(&Scope::new("catalog", &lifecycle)).await;
         let config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             database_url: database_url.parse().unwrap(),
+            rabbitmq_url: rabbitmq_url.clone(),
+            consumer: ConsumerConfig::default(),
             catalog_url: catalog.url.parse().unwrap(),
             guest_checkout: true,
             guest_orders_per_minute: 0,
+            pending_timeout_seconds: order::DEFAULT_PENDING_TIMEOUT_SECONDS,
+            link: LinkConfig::default(),
             tokens: TokenConfig::with_secret(SECRET),
         };
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let url = serve(&config, &clock, &lifecycle).await;
+        let url = serve(&config, &clock, &bus, &lifecycle).await;
         let database = database::connect(&config.database_url, SCHEMA).await.unwrap();
-        let client = reqwest::Client::new();
-        Self { catalog, clock, url, config, client, database, lifecycle, _place: place }
+        let (client, broker) = (reqwest::Client::new(), bus.open(&rabbitmq_url).unwrap());
+        Self { catalog, clock, url, config, client, database, broker, bus, lifecycle, _place: place }
     }
 
     /// The address of a second service on the same database, with other settings.
     pub(crate) async fn beside(&self, change: impl FnOnce(&mut Config)) -> String {
         let mut config = self.config.clone();
         change(&mut config);
-        serve(&config, &self.clock, &self.lifecycle).await
+        serve(&config, &self.clock, &self.bus, &self.lifecycle).await
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -248,6 +308,48 @@ impl Orders {
             .collect()
     }
 
+    /// Publishes `events` about orders, each with the order's id.
+    pub(crate) async fn tell<E: Event>(&self, events: impl IntoIterator<Item = (&str, E)>) {
+        let messages: Vec<_> = events.into_iter().map(|(id, event)| message(id, &event)).collect();
+        self.publish(&messages).await;
+    }
+
+    pub(crate) async fn publish(&self, messages: &[Message]) {
+        let mut publisher = self.broker.publisher(PublisherOptions::new(EXCHANGE, "tests"));
+        let verdicts = publisher.publish(messages, Duration::from_secs(10)).await.unwrap();
+        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Confirmed), "{verdicts:?}");
+    }
+
+    /// Waits until `count` messages were handled, duplicates included.
+    pub(crate) async fn handled(&self, count: u64) {
+        until("all messages are handled", async || {
+            let metrics = send(self.request(Method::GET, "/metrics")).await.text;
+            let of = |name: &str| -> u64 {
+                let lines = metrics.lines().filter(|line| line.starts_with(name));
+                lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+            };
+            of("consumer_handled_total{") + of("consumer_duplicates_total{") >= count
+        })
+        .await;
+    }
+
+    /// An order as the shop sees it.
+    pub(crate) async fn shown(&self, id: &str) -> Value {
+        self.get(Who::Admin, &format!("/orders/{id}")).await.expect(200, "").json()
+    }
+
+    /// What has happened to an order, after it was placed.
+    pub(crate) async fn timeline(&self, id: &str) -> Vec<String> {
+        let shown = self.shown(id).await;
+        let entries = shown["timeline"].as_array().unwrap();
+        let seqs: Vec<_> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+        assert_eq!(seqs, (1..=entries.len() as u64).collect::<Vec<_>>(), "{shown}");
+        let names = entries.iter().map(|entry| entry["event"].as_str().unwrap().to_owned());
+        let mut names: Vec<_> = names.collect();
+        assert_eq!(names.remove(0), "placed");
+        names
+    }
+
     pub(crate) async fn execute(&self, sql: &str) {
         self.database.execute_unprepared(sql).await.unwrap();
     }
@@ -265,9 +367,22 @@ impl Orders {
     }
 }
 
-async fn serve(config: &Config, clock: &Clock, lifecycle: &Lifecycle) -> String {
-    let scope = Scope { clock: clock.clone(), ..Scope::new(Order::NAME, lifecycle) };
-    format!("http://{}", Order::start(config.clone(), scope).await.unwrap())
+async fn serve(config: &Config, clock: &Clock, bus: &Bus, lifecycle: &Lifecycle) -> String {
+    let scope = Scope { clock: clock.clone(), bus: bus.clone(), ..Scope::new(Order::NAME, lifecycle) };
+    format!("http://{}", shop_runtime::start::<Order>(config.clone(), scope).await.unwrap())
+}
+
+/// `event` about order `id`, as its publisher sends it.
+pub(crate) fn message<E: Event>(id: &str, event: &E) -> Message {
+    Message {
+        id: Uuid::new_v4(),
+        kind: E::TYPE.to_owned(),
+        routing_key: E::ROUTING_KEY.to_owned(),
+        app_id: "tests".to_owned(),
+        timestamp: DateTime::UNIX_EPOCH,
+        headers: [("aggregate_id".to_owned(), id.into())].into(),
+        payload: serde_json::to_vec(event).unwrap().into(),
+    }
 }
 
 pub(crate) fn as_caller(request: reqwest::RequestBuilder, who: Who) -> reqwest::RequestBuilder {

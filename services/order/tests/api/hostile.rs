@@ -85,7 +85,10 @@ async fn a_bad_token_is_refused_everywhere(orders: Orders) {
             (Method::POST, "/orders"),
             (Method::GET, "/orders"),
             (Method::GET, "/orders/00000000-0000-7000-8000-000000000000"),
+            (Method::GET, "/orders/00000000-0000-7000-8000-000000000000/events"),
             (Method::POST, "/orders/00000000-0000-7000-8000-000000000000/cancel"),
+            (Method::POST, "/orders/00000000-0000-7000-8000-000000000000/ship"),
+            (Method::POST, "/orders/00000000-0000-7000-8000-000000000000/deliver"),
         ] {
             let request = orders.request(method, path).json(&one_of(Who::Guest, 1));
             send(request.header("Authorization", &authorization)).await.expect(401, "unauthorized");

@@ -3,11 +3,17 @@
 
 mod cancelling;
 mod databases;
+mod events;
 mod fake_catalog;
 mod guests;
 mod harness;
 mod hostile;
 mod idempotency;
+mod life;
 mod listing;
+mod news;
 mod ownership;
 mod placing;
+mod shipping;
+mod timeouts;
+mod waiting;
