@@ -26,6 +26,7 @@ pub mod seal;
 mod service;
 pub mod table;
 pub mod telemetry;
+mod trace_parent;
 
 pub use bus::{Bus, BusUrl};
 pub use lifecycle::Lifecycle;
@@ -33,3 +34,4 @@ pub use periodically::Periodically;
 pub use service::{
     NoTools, Scope, Service, Tools, healthcheck, install_crypto, main, main_from, main_with_tools, start,
 };
+pub use trace_parent::TraceParent;
