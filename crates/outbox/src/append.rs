@@ -58,6 +58,7 @@ impl NewMessage {
         otel.name = format!("append {}", message.routing_key),
         messaging.message.id = %message.id,
         event_type = message.event_type,
+        outbox.aggregate_id = message.aggregate_id,
     )
 )]
 #[cfg(feature = "sea-orm")]
@@ -85,6 +86,7 @@ pub async fn append(
         otel.name = format!("append {}", message.routing_key),
         messaging.message.id = %message.id,
         event_type = message.event_type,
+        outbox.aggregate_id = message.aggregate_id,
     )
 )]
 pub async fn append_sqlx<'c>(

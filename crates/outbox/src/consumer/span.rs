@@ -1,6 +1,6 @@
 //! The span of a handling, following the semantic conventions for messaging.
 
-use shop_messaging::{Delivery, Subscription};
+use shop_messaging::{Delivery, HeaderValue, Subscription};
 use tracing::{Span, field::Empty};
 
 use super::Trace;
@@ -26,6 +26,8 @@ pub(super) fn of(delivery: &Delivery, subscription: &Subscription, how: Trace) -
         messaging.message.body.size = message.payload.len(),
         messaging.rabbitmq.destination.routing_key = message.routing_key,
         event_type = message.kind,
+        // The same name as on the spans that append and publish: one search finds everything that happened to an aggregate.
+        outbox.aggregate_id = message.headers.get("aggregate_id").and_then(HeaderValue::as_text),
         attempt = delivery.attempt,
         outcome = Empty,
     );

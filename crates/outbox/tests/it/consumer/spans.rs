@@ -68,22 +68,24 @@ async fn spans(trace: Trace) -> Option<Spans> {
 async fn a_handling_is_a_child_of_the_span_that_published_the_message() {
     let Some(spans) = spans(Trace::Child).await else { return };
     let handlings = spans.named("process thing.changed");
+    let attribute = |span: &SpanData, name: &str| {
+        let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == name);
+        found.unwrap_or_else(|| panic!("no {name}")).value.to_string()
+    };
     for span in &handlings {
         assert_eq!(span.span_context.trace_id().to_string(), TRACE);
         assert_eq!(span.parent_span_id.to_string(), PUBLISH);
         assert_eq!(span.span_kind, SpanKind::Consumer);
-        let attribute = |name: &str| {
-            let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == name);
-            found.unwrap_or_else(|| panic!("no {name}")).value.to_string()
-        };
-        assert_eq!(attribute("messaging.operation.type"), "process");
-        assert_eq!(attribute("messaging.destination.name"), "events");
-        assert_eq!(attribute("messaging.consumer.group.name"), "keeper");
+        assert_eq!(attribute(span, "messaging.operation.type"), "process");
+        assert_eq!(attribute(span, "messaging.destination.name"), "events");
+        assert_eq!(attribute(span, "messaging.consumer.group.name"), "keeper");
+        assert_eq!(attribute(span, "outbox.aggregate_id"), "a");
     }
     assert!(matches!(&handlings[0].status, Status::Error { description } if description.contains("not yet")));
     assert_eq!(handlings[1].status, Status::Unset);
     let appended = &spans.named("append thing.kept")[0];
     assert_eq!(appended.parent_span_id, handlings[1].span_context.span_id(), "the trace goes on from there");
+    assert_eq!(attribute(appended, "outbox.aggregate_id"), "a", "and is found by its aggregate");
 }
 
 #[tokio::test]
