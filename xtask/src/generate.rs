@@ -48,10 +48,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn generated() -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let events = events()?;
     let apis = WITH_API.into_iter().map(|service| Ok((openapi_file(service), print(service, "openapi")?)));
     let definition = print("outbox-controller", "crd")?;
     let definitions = WITH_CRD.map(|folder| Ok((shell::root().join(folder).join(CRD), definition.clone())));
-    apis.chain(definitions).chain([chart::generated()]).collect()
+    apis.chain(definitions).chain(events).chain([chart::generated()]).collect()
+}
+
+/// The files of docs/events, as an example of `shop-core` makes them from the types of the events.
+fn events() -> anyhow::Result<Vec<anyhow::Result<(PathBuf, String)>>> {
+    let contracts = |arguments: &[&str]| {
+        let mut example = Command::new(shell::target().join("debug/examples/contracts"));
+        example.args(arguments);
+        shell::output(example)
+    };
+    let folder = shell::root().join("docs/events");
+    let names = contracts(&[])?;
+    Ok(names.lines().map(|name| Ok((folder.join(name), contracts(&[name])?))).collect())
 }
 
 fn openapi_file(service: &str) -> PathBuf {

@@ -2,11 +2,13 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::Language;
 
 /// A currency, by its code in ISO 4217.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Z]{3}$", examples("RUB"))]
 pub struct Currency([u8; 3]);
 
 /// The text is not three capital letters.

@@ -1,10 +1,18 @@
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-use super::{Event, accepted_before, first_currency};
+use super::{
+    code,
+    event::Event,
+    read::{accepted_before, first_currency, supported},
+};
 use crate::{Currency, Email, Language, Money, OrderId, ProductId};
 
 /// A line of an order, at the price that the customer agreed to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderedItem {
     /// The product.
     pub product_id: ProductId,
@@ -18,7 +26,7 @@ pub struct OrderedItem {
 }
 
 /// An order was placed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderCreated {
     /// The order.
     pub order_id: OrderId,
@@ -30,14 +38,15 @@ pub struct OrderCreated {
     /// The lines. Empty in events that are older than this field.
     #[serde(default)]
     pub items: Vec<OrderedItem>,
-    /// The currency of all amounts.
+    /// The currency of all amounts. RUB in events that are older than this field.
     #[serde(default = "first_currency")]
     pub currency: Currency,
-    /// The language in which the customer is written to; `None` if it is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The language in which to write to the customer, if it is known: `en` or `ru`, and later perhaps others (BCP 47).
+    #[serde(default, deserialize_with = "supported", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub language: Option<Language>,
-    /// For the order of a guest: the token that proves that it is theirs, sealed so that only the notification service can read it
-    /// and put it into the link in its mails.
+    /// For a guest's order: the token that proves whose it is, sealed. Only the notification service can open it, for the link in
+    /// its mails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_token: Option<String>,
 }
@@ -48,7 +57,7 @@ impl Event for OrderCreated {
 }
 
 /// Stock is reserved and the customer has paid.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderConfirmed {
     /// The order.
     pub order_id: OrderId,
@@ -57,7 +66,7 @@ pub struct OrderConfirmed {
     pub customer_email: Email,
     /// The sum of the lines.
     pub total_amount: Money,
-    /// The currency of all amounts.
+    /// The currency of all amounts. RUB in events that are older than this field.
     #[serde(default = "first_currency")]
     pub currency: Currency,
 }
@@ -90,6 +99,17 @@ pub enum CancellationCode {
 }
 
 impl CancellationCode {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::ByCustomer,
+        Self::ByShop,
+        Self::OutOfStock,
+        Self::PaymentDeclined,
+        Self::PaymentUnavailable,
+        Self::TimedOut,
+        Self::Unspecified,
+    ];
+
     /// The name on the wire and in databases.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -104,8 +124,17 @@ impl CancellationCode {
     }
 }
 
+impl PartialSchema for CancellationCode {
+    fn schema() -> RefOr<Schema> {
+        let default = Self::default().as_str();
+        code::schema("Why an order was cancelled.", Self::ALL.map(Self::as_str), default)
+    }
+}
+
+impl ToSchema for CancellationCode {}
+
 /// An order was cancelled. What was reserved for it or charged is given back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderCancelled {
     /// The order.
     pub order_id: OrderId,
@@ -116,10 +145,10 @@ pub struct OrderCancelled {
     pub total_amount: Money,
     /// The reason, for people to read.
     pub reason: String,
-    /// The reason, for programs.
+    /// The reason, for programs. `unspecified` in events that are older than this field.
     #[serde(default)]
     pub code: CancellationCode,
-    /// The currency of all amounts.
+    /// The currency of all amounts. RUB in events that are older than this field.
     #[serde(default = "first_currency")]
     pub currency: Currency,
 }
@@ -130,7 +159,7 @@ impl Event for OrderCancelled {
 }
 
 /// A confirmed order was handed to the carrier.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderShipped {
     /// The order.
     pub order_id: OrderId,
@@ -148,7 +177,7 @@ impl Event for OrderShipped {
 }
 
 /// A shipped order has reached the customer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderDelivered {
     /// The order.
     pub order_id: OrderId,

@@ -1,10 +1,18 @@
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-use super::{Event, accepted_before, first_currency};
+use super::{
+    code,
+    event::Event,
+    read::{accepted_before, first_currency},
+};
 use crate::{Currency, Email, Money, OrderId, PaymentId};
 
 /// An order was paid.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentProcessed {
     /// The order.
     pub order_id: OrderId,
@@ -15,7 +23,7 @@ pub struct PaymentProcessed {
     pub customer_email: Email,
     /// What was charged.
     pub amount: Money,
-    /// The amount's currency.
+    /// The amount's currency. RUB in events that are older than this field.
     #[serde(default = "first_currency")]
     pub currency: Currency,
 }
@@ -31,14 +39,36 @@ impl Event for PaymentProcessed {
 pub enum PaymentFailure {
     /// The provider could not be reached for too long, and has charged nothing.
     Unavailable,
-    /// The provider or the bank declined it; also what a newer service says that this reader does not know.
+    /// The provider or the bank declined it; also what a later version says that this reader does not know.
     #[default]
     #[serde(other)]
     Declined,
 }
 
+impl PaymentFailure {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Declined, Self::Unavailable];
+
+    /// The name on the wire and in databases.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl PartialSchema for PaymentFailure {
+    fn schema() -> RefOr<Schema> {
+        let default = Self::default().as_str();
+        code::schema("Why an order was not paid.", Self::ALL.map(Self::as_str), default)
+    }
+}
+
+impl ToSchema for PaymentFailure {}
+
 /// An order was not paid, and nothing was charged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentFailed {
     /// The order.
     pub order_id: OrderId,
@@ -49,7 +79,7 @@ pub struct PaymentFailed {
     pub customer_email: Email,
     /// What should have been charged.
     pub amount: Money,
-    /// The amount's currency.
+    /// The amount's currency. RUB in events that are older than this field.
     #[serde(default = "first_currency")]
     pub currency: Currency,
     /// The reason, for programs.
@@ -65,7 +95,7 @@ impl Event for PaymentFailed {
 }
 
 /// The charge of a cancelled order was given back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentRefunded {
     /// The order.
     pub order_id: OrderId,
@@ -76,7 +106,7 @@ pub struct PaymentRefunded {
     pub customer_email: Email,
     /// What was given back.
     pub amount: Money,
-    /// The amount's currency.
+    /// The amount's currency. RUB in events that are older than this field.
     #[serde(default = "first_currency")]
     pub currency: Currency,
 }

@@ -1,13 +1,18 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Event, OrderedItem, accepted_before, first_currency};
+use super::{
+    event::Event,
+    order::OrderedItem,
+    read::{accepted_before, first_currency},
+};
 use crate::{Currency, Email, Money, OrderId, ProductId};
 
 /// Everything that was ordered is reserved.
 ///
 /// It repeats what was ordered, so that who charges for it needs no other event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StockReserved {
     /// The order.
     pub order_id: OrderId,
@@ -16,7 +21,7 @@ pub struct StockReserved {
     pub customer_email: Email,
     /// The sum of the lines.
     pub total_amount: Money,
-    /// The currency of all amounts.
+    /// The currency of all amounts. RUB in events that are older than this field.
     #[serde(default = "first_currency")]
     pub currency: Currency,
     /// What is reserved.
@@ -32,7 +37,7 @@ impl Event for StockReserved {
 }
 
 /// A product of which there is not enough.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Shortage {
     /// The product.
     pub product_id: ProductId,
@@ -43,7 +48,7 @@ pub struct Shortage {
 }
 
 /// An order cannot be served from stock, or its reservation has ended. Nothing is reserved for it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StockRejected {
     /// The order.
     pub order_id: OrderId,
