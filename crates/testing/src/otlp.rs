@@ -32,6 +32,21 @@ pub struct Span {
     pub kind: SpanKind,
     /// Its attributes, as text.
     pub attributes: BTreeMap<String, String>,
+    /// The spans that it is linked to.
+    pub links: Vec<Link>,
+    /// When it began, in nanoseconds since 1970.
+    pub began: u64,
+    /// When it ended, in nanoseconds since 1970.
+    pub ended: u64,
+}
+
+/// A span that another is linked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// 32 digits.
+    pub trace_id: String,
+    /// 16 digits.
+    pub span_id: String,
 }
 
 /// The collector. It stops when this is dropped.
@@ -125,7 +140,14 @@ fn read(service: &str, span: v1::Span) -> Span {
         parent_span_id: (!span.parent_span_id.is_empty()).then(|| hex(&span.parent_span_id)),
         name: span.name,
         attributes: attributes(span.attributes),
+        links: span.links.iter().map(link).collect(),
+        began: span.start_time_unix_nano,
+        ended: span.end_time_unix_nano,
     }
+}
+
+fn link(link: &v1::span::Link) -> Link {
+    Link { trace_id: hex(&link.trace_id), span_id: hex(&link.span_id) }
 }
 
 fn attributes(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
@@ -171,6 +193,13 @@ mod tests {
             name: "POST /orders".to_owned(),
             kind: SpanKind::Server.into(),
             attributes: vec![attribute("http.route", "/orders")],
+            links: vec![v1::span::Link {
+                trace_id: vec![0xcd; 16],
+                span_id: vec![3; 8],
+                ..v1::span::Link::default()
+            }],
+            start_time_unix_nano: 1_000,
+            end_time_unix_nano: 2_000,
             ..v1::Span::default()
         };
         let resource =
@@ -196,6 +225,9 @@ mod tests {
                 parent_span_id: Some("02".repeat(8)),
                 kind: SpanKind::Server,
                 attributes: BTreeMap::from([("http.route".to_owned(), "/orders".to_owned())]),
+                links: vec![Link { trace_id: "cd".repeat(16), span_id: "03".repeat(8) }],
+                began: 1_000,
+                ended: 2_000,
             }]
         );
     }
