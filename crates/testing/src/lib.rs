@@ -30,6 +30,8 @@ mod faketime;
 mod kubernetes;
 mod log;
 #[cfg(feature = "clients")]
+pub mod mail_sink;
+#[cfg(feature = "clients")]
 pub mod otlp;
 #[cfg(feature = "clients")]
 mod postgres;
