@@ -1,5 +1,5 @@
 //! The notification service's executable.
 
 fn main() -> std::process::ExitCode {
-    shop_runtime::main::<notification::Notification>()
+    shop_runtime::main_with_tools::<notification::Notification, notification::Tool>()
 }
