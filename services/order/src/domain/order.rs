@@ -27,8 +27,8 @@ pub(crate) struct Order {
     pub created_at: DateTime<Utc>,
     /// The language in which the customer is written to, if it is known.
     pub language: Option<Language>,
-    /// The trace of the request that placed it.
-    pub trace_id: Option<String>,
+    /// The trace of the request that placed it, as W3C writes it.
+    pub trace_parent: Option<String>,
     /// Why it was cancelled, if it was.
     pub cancellation: Option<Cancellation>,
     /// The carrier's number of the parcel.
@@ -82,10 +82,15 @@ impl Order {
             version: 1,
             created_at: now,
             language: None,
-            trace_id: None,
+            trace_parent: None,
             cancellation: None,
             tracking_number: None,
         }
+    }
+
+    /// The id of the trace of the request that placed it: 32 hexadecimal digits.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        self.trace_parent.as_deref()?.split('-').nth(1)
     }
 
     /// The event of its creation, with the token of a guest's order if it can be sealed.
@@ -141,6 +146,9 @@ mod tests {
         let order = order();
         assert_eq!((order.status, order.version), (OrderStatus::Pending, 1));
         let event = order.created(None);
+        assert_eq!(order.trace_id(), None);
+        let traced = Order { trace_parent: Some("00-0af7-b7ad-01".to_owned()), ..order.clone() };
+        assert_eq!(traced.trace_id(), Some("0af7"));
         assert_eq!((event.total_amount, event.items.len()), (order.total, 1));
     }
 }

@@ -79,7 +79,8 @@ fn columns() -> [ColumnDef; 5] {
         string_len_null("tracking_number", 64),
         // BCP 47.
         string_len_null("language", 35),
-        string_len_null("trace_id", 32),
+        // W3C.
+        string_len_null("trace_parent", 55),
     ]
 }
 

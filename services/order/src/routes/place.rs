@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use shop_core::{Email, Language, Money, OrderId, ProductId};
 use shop_runtime::{
+    TraceParent,
     http::{Json, Problem, Problems},
-    telemetry,
 };
 use utoipa::ToSchema;
 
@@ -177,7 +177,7 @@ impl Placing<'_> {
         let token = customer.account.is_none().then(|| OrderToken::new(rand::random()));
         let order = Order {
             language: self.language,
-            trace_id: telemetry::trace_id(),
+            trace_parent: TraceParent::current().as_text().map(ToOwned::to_owned),
             ..Order::place(OrderId(app.clock.new_id()), customer, quote, app.clock.now())
         };
         let location = format!("/orders/{}", order.id);

@@ -95,7 +95,7 @@ impl From<&Life> for LifeBody {
             timeline: timeline.entries().iter().map(EntryBody::from).collect(),
             cancellation: order.cancellation.clone().map(CancellationBody::from),
             tracking_number: order.tracking_number.clone(),
-            trace_id: order.trace_id.clone(),
+            trace_id: order.trace_id().map(ToOwned::to_owned),
         }
     }
 }

@@ -25,7 +25,8 @@ pub(super) mod order {
         pub tracking_number: Option<String>,
         /// BCP 47.
         pub language: Option<String>,
-        pub trace_id: Option<String>,
+        /// W3C.
+        pub trace_parent: Option<String>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -9,7 +9,8 @@ use sea_orm::{
     sea_query::{LockBehavior, LockType},
 };
 use shop_core::{OrderId, OrderStatus};
-use shop_runtime::database::Transaction;
+use shop_runtime::{TraceParent, database::Transaction};
+use tracing::Instrument as _;
 
 use super::{
     Store,
@@ -103,7 +104,10 @@ impl Store {
                 let timeline = timeline_of(&transaction, &order).await?;
                 let mut life = Life { order, timeline };
                 if let Ok(Some(change)) = life.cancel(Cancellation::timed_out(), self.clock.now()) {
-                    self.write(&transaction, &life, &change).await?;
+                    // A part of the order's trace, as everything else that happens to it.
+                    let span = tracing::info_span!("time out order", otel.kind = "internal");
+                    TraceParent::from_stored(life.order.trace_parent.clone()).continue_in(&span);
+                    self.write(&transaction, &life, &change).instrument(span).await?;
                     cancelled.push(life.order);
                 }
             }

@@ -46,7 +46,7 @@ pub(super) fn order_row(order: &Order, token: Option<TokenHash>) -> order::Activ
         cancellation_reason: Set(None),
         tracking_number: Set(None),
         language: Set(order.language.map(|language| language.code().to_owned())),
-        trace_id: Set(order.trace_id.clone()),
+        trace_parent: Set(order.trace_parent.clone()),
     }
 }
 
@@ -113,7 +113,7 @@ fn order(row: order::Model, items: Vec<Item>) -> Result<Order, DbErr> {
         version: row.aggregate_version,
         created_at: row.created_at,
         language: row.language.as_deref().and_then(Language::of_tag),
-        trace_id: row.trace_id,
+        trace_parent: row.trace_parent,
         cancellation: (status == OrderStatus::Cancelled)
             .then(|| cancellation(row.cancellation_code.as_deref(), row.cancellation_reason)),
         tracking_number: row.tracking_number,

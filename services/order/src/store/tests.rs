@@ -1,7 +1,10 @@
 use chrono::{DateTime, TimeDelta};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait as _, Statement};
 use shop_core::{Clock, Currency, Money, OrderId, ProductId, UserId};
 use shop_runtime::database;
+use tracing_subscriber::layer::SubscriberExt as _;
 use uuid::Uuid;
 
 use super::{
@@ -100,6 +103,7 @@ on_both_databases!(
     a_guests_order_is_its_tokens_alone,
     what_a_release_without_codes_cancelled_is_read_as_unspecified,
     pending_orders_are_found_by_their_index,
+    a_time_out_is_part_of_the_orders_trace,
 );
 
 async fn a_key_is_reserved_once(test: TestStore) {
@@ -218,4 +222,29 @@ async fn pending_orders_are_found_by_their_index(test: TestStore) {
     let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).unwrap()).collect();
     assert!(plan.iter().any(|line| line.contains("orders_pending")), "{plan:?}");
     transaction.rollback().await.unwrap();
+}
+
+async fn a_time_out_is_part_of_the_orders_trace(test: TestStore) {
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let tracer = SdkTracerProvider::builder().build().tracer("test");
+    let subscriber = tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
+    let _installed = tracing::subscriber::set_default(subscriber);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let order = Order { trace_parent: Some(format!("00-{trace}-b7ad6b7169203331-01")), ..test.order() };
+    place(&test, &order, None, None).await.unwrap();
+    test.clock.advance(TimeDelta::seconds(61));
+    let minute = TimeDelta::seconds(60);
+    assert_eq!(test.store.time_out(minute, 9).await.unwrap().len(), 1);
+    assert_eq!(test.store.time_out(minute, 9).await.unwrap(), []);
+    let headers =
+        "SELECT CAST(headers AS text) AS headers FROM outbox_messages WHERE event_type = 'order_cancelled'";
+    let headers = Statement::from_string(test.database.get_database_backend(), headers);
+    let row = test.database.query_one_raw(headers).await.unwrap().unwrap();
+    let headers: serde_json::Value =
+        serde_json::from_str(&row.try_get::<String>("", "headers").unwrap()).unwrap();
+    assert_eq!(headers["traceparent"].as_str().unwrap().split('-').nth(1), Some(trace), "{headers}");
+    assert_eq!(
+        (&headers["ce-subject"], &headers["ce-source"]),
+        (&order.id.to_string().into(), &"/order_service".into())
+    );
 }
