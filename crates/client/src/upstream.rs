@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use error_reporter::Report;
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::{RequestBuilder, Response};
@@ -9,6 +11,9 @@ use crate::{Failure, Http, link, page::Page, retry};
 
 /// The largest response that is read, in bytes. A page of a hundred products with the longest descriptions is about 1 MiB.
 const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
+
+/// How long the beginning of a stream may take: as long as a whole answer, see [`client::client`].
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A service that the shop calls. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -100,6 +105,28 @@ impl Upstream {
         } else {
             Err(Failure::of_answer(self.name, status, &headers, &body))
         }
+    }
+
+    /// Sends the request made by `request`, and returns a successful response without its body, which may take any time to arrive.
+    pub(crate) async fn open(
+        &self,
+        span: &'static str,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let opening = async {
+            // The client's own limit is for the whole response.
+            let response = retry::unsent(|| client::send(span, request().timeout(Duration::MAX))).await;
+            let response = response.map_err(|error| self.unavailable(error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let (status, headers) = (response.status(), response.headers().clone());
+            Err(Failure::of_answer(self.name, status, &headers, &self.body(response).await?))
+        };
+        tokio::time::timeout(HEAD_PATIENCE, opening).await.unwrap_or_else(|_| {
+            let reason = "no answer in time".to_owned();
+            Err(Failure::Unavailable { service: self.name, reason, retry_after: None, perhaps_done: true })
+        })
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {

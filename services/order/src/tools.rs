@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use backon::{ConstantBuilder, Retryable as _};
 use clap::{ArgAction, Args, Subcommand};
 use shop_client::{
-    Auth, Catalog, Failure, Http, NewOrder, OnBehalf, Orders, Search, Upstream, parse_address,
+    Auth, Catalog, Failure, Http, NewOrder, OnBehalf, Orders, Owner, Search, Upstream, parse_address,
 };
 use shop_core::{OrderId, OrderStatus, basket::Line};
 use shop_outbox::{RowFilter, RowStatus, Store};
@@ -97,7 +97,7 @@ impl Try {
             say(&format!("it is {status}"))?;
         }
         // So that nobody packs it: what was reserved and charged is given back. If it has been shipped, it stays.
-        let is_cancelled = orders.cancel(&token, id).await.is_ok();
+        let is_cancelled = orders.cancel(Owner::Account(&token), id).await.is_ok();
         say(if is_cancelled { "and the order cancelled" } else { "and the order stays" })
     }
 
@@ -117,7 +117,7 @@ impl Try {
         let products = asked(|| async { catalog.search(&Search::all(1)).await }).await?.items;
         let product = products.first().context("catalog_service has no product")?;
         let items = [Line { product_id: product.id, quantity: 1, price: None }];
-        let order = NewOrder { customer_email: None, items: &items };
+        let order = NewOrder { customer_email: None, items: &items, language: None };
         let key = Uuid::new_v4();
         let order = asked(|| orders.place(token, key, &order)).await?;
         say(&format!("ordered product {}: order {}", product.id, order.id))?;
@@ -149,9 +149,10 @@ async fn asked<T, F: Future<Output = Result<T, Failure>>>(call: impl FnMut() -> 
 /// The status of the order once it is no longer pending.
 async fn settled(orders: &Orders, token: &str, id: OrderId) -> anyhow::Result<OrderStatus> {
     loop {
-        let order = asked(|| orders.get(token, id)).await?.context("the order is not there")?;
-        if order.status.is_settled() {
-            return Ok(order.status);
+        let owner = Owner::Account(token);
+        let order = asked(|| orders.get(owner, id)).await?.context("the order is not there")?;
+        if let Some(status) = order.status.filter(|status| status.is_settled()) {
+            return Ok(status);
         }
         sleep(PAUSE).await;
     }

@@ -108,6 +108,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         catalog_url: url(catalog)?,
         order_url: url(order)?,
         trust_proxy: false,
+        trace_url: None,
         demo: Demo::default(),
     };
     let web = start::<Web>(web, front, &config.http, bus).await?;
@@ -120,6 +121,7 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
         auth_url: url(auth)?,
         catalog_url: url(catalog)?,
         order_url: url(order)?,
+        notification_url: None,
         redis_url: RedisUrl::MEMORY,
     };
     start::<Telegram>(telegram, front, &inner, bus).await?;

@@ -115,11 +115,11 @@ impl Api {
         bounded(Duration::from_secs(3), call).await.map(drop)
     }
 
-    /// Sends a message.
-    pub(crate) async fn send(&self, chat: ChatId, reply: &Reply) -> Result<(), CallError> {
+    /// Sends a message, and returns its id.
+    pub(crate) async fn send(&self, chat: ChatId, reply: &Reply) -> Result<MessageId, CallError> {
         let mut call = self.0.send_message(chat, &reply.text).parse_mode(ParseMode::Html);
         call.reply_markup = reply.keyboard.clone().map(Into::into);
-        patiently(call).await.map(drop)
+        patiently(call).await.map(|message| message.id)
     }
 
     /// Replaces one of the bot's own messages by `reply`.

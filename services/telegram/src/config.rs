@@ -27,6 +27,9 @@ pub struct Config {
     /// Where order_service is
     #[arg(long, env = "TELEGRAM_ORDER_URL", default_value = "http://127.0.0.1:8003", value_parser = parse_address)]
     pub order_url: Url,
+    /// Where notification_service is; unset: logging in does not make it write to the chat
+    #[arg(long, env = "TELEGRAM_NOTIFICATION_URL", value_parser = parse_address)]
+    pub notification_url: Option<Url>,
     /// Where sessions are kept: redis://…, rediss://…, or `memory:` for this process alone
     #[arg(long, env = "TELEGRAM_REDIS_URL", default_value = "memory:", hide_env_values = true)]
     pub redis_url: RedisUrl,

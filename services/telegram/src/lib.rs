@@ -1,12 +1,13 @@
 //! The Telegram bot: the shop's catalog, accounts and orders, in a chat.
 //!
-//! Layers, from the outside in: [`receiver`] gets updates, [`handlers`] decide what to do, [`api`], [`shop`] and [`sessions`] talk to
-//! the outside world, and [`commands`], [`press`], [`replies`] and [`window`] are pure.
+//! Layers, from the outside in: [`receiver`] gets updates, [`handlers`] decide what to do, [`follows`] keep messages about new orders up to
+//! date, [`api`], [`shop`] and [`sessions`] talk to the outside world, and [`commands`], [`press`], [`replies`] and [`window`] are pure.
 #![warn(missing_docs)]
 
 mod api;
 mod commands;
 mod config;
+mod follows;
 mod handlers;
 mod metrics;
 mod press;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 pub use self::config::Config;
 use self::{
     api::Api,
+    follows::Follows,
     handlers::Handlers,
     metrics::BotMetrics,
     receiver::{Connection, Receiver},
@@ -48,7 +50,7 @@ impl Service for Telegram {
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
         if let Some(token) = &config.bot_token {
             let api = Api::new(token, config.api_url.clone())?;
-            let shop = Shop::new(&config)?;
+            let shop = Shop::new(&config, token)?;
             config.redis_url.warn();
             let sessions = sessions::open(&config.redis_url, token, scope.clock.clone())?;
             let connection = watch::Sender::new(Err("not connected yet".to_owned()));
@@ -92,7 +94,8 @@ fn run_bot(scope: &Scope, api: Api, shop: Shop, sessions: Arc<dyn Sessions>, con
     let metrics = BotMetrics::new(&scope.metrics);
     scope.lifecycle.spawn("bot", async move {
         if let Some(me) = receiver::connect(&api, &connection, &lifecycle.stopping()).await {
-            let handlers = Handlers::new(api.clone(), me, shop, sessions, clock);
+            let follows = Follows::new(api.clone(), shop.orders.clone(), lifecycle.clone());
+            let handlers = Handlers::new(api.clone(), me, shop, sessions, follows, clock);
             Receiver::new(api, handlers, connection, metrics).run(&lifecycle).await;
         }
         Ok(())

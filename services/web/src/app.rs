@@ -4,8 +4,10 @@ use cookie::Key;
 use moka::future::Cache;
 use shop_client::{Auth, Catalog, Orders, Upstream};
 use shop_core::Clock;
+use shop_runtime::Scope;
+use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, picture::Picture};
+use crate::{config::Config, picture::Picture, streams::Streams, trace_url::TraceUrl};
 
 /// How much memory the cached pictures may take, in bytes.
 const PICTURES_IN_MEMORY: u64 = 8 * 1024 * 1024;
@@ -21,7 +23,11 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) key: Key,
     pub(crate) trust_proxy: bool,
+    pub(crate) trace_url: Option<TraceUrl>,
+    pub(crate) is_demo: bool,
     pub(crate) clock: Clock,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) streams: Streams,
     pub(crate) auth: Auth,
     pub(crate) catalog: Catalog,
     pub(crate) orders: Orders,
@@ -38,12 +44,16 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    pub(crate) fn new(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Config, scope: &Scope) -> anyhow::Result<Self> {
         let http = shop_client::http()?;
         Ok(Self(Arc::new(Inner {
             key: config.cookie_key()?,
             trust_proxy: config.trust_proxy,
-            clock,
+            trace_url: config.trace_url.clone(),
+            is_demo: config.demo.is_on,
+            clock: scope.clock.clone(),
+            stopping: scope.lifecycle.stopping(),
+            streams: Streams::default(),
             auth: Auth::new(&config.auth_url, &http),
             catalog: Catalog::new(&config.catalog_url, &http),
             orders: Orders::new(&config.order_url, &http),

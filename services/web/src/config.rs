@@ -7,6 +7,8 @@ use shop_client::parse_address;
 use shop_runtime::config::{Demo, ExposeSecret as _, Secret, SecretString};
 use url::Url;
 
+use crate::trace_url::TraceUrl;
+
 /// The storefront's environment variables.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Storefront")]
@@ -29,6 +31,10 @@ pub struct Config {
     /// Believe X-Forwarded-For, -Proto, -Host and -Port, or Forwarded: set it only behind a proxy that writes them itself
     #[arg(long, env = "WEB_TRUST_PROXY", default_value_t = false, action = clap::ArgAction::Set)]
     pub trust_proxy: bool,
+    /// The address where a trace can be looked at, with {trace_id} in it: the page of an order links to its trace, for administrators, and
+    /// for everybody if SHOP_DEMO is on
+    #[arg(long, env = "WEB_TRACE_URL")]
+    pub trace_url: Option<TraceUrl>,
     /// Whether the secret may be the documentation's example.
     #[command(flatten)]
     pub demo: Demo,
@@ -65,6 +71,7 @@ mod tests {
             catalog_url: away.clone(),
             order_url: away,
             trust_proxy: false,
+            trace_url: None,
             demo: Demo { is_on },
         }
     }

@@ -41,6 +41,7 @@ pub(crate) async fn receive(State(app): State<App>, mut request: Request, next: 
         here: here(&request),
         peer: Peer::of(request.extensions(), request.headers(), app.trust_proxy),
         device: held.device,
+        guest_order: held.guest_order,
         has_ended: held.has_ended,
     });
     let wants_page = wants_page(request.headers());
@@ -86,6 +87,9 @@ fn remember(
     }
     if let Some(token) = &changes.device {
         cookies = cookies.set_device(token.clone());
+    }
+    if let Some((id, token)) = &changes.guest_order {
+        cookies = cookies.set_guest_order(*id, token.clone());
     }
     match changes.flash {
         Some(flash) => cookies.set_flash(flash),
@@ -138,9 +142,9 @@ fn content_type_is(response: &Response, essence: &str) -> bool {
     value.is_some_and(|value| value.starts_with(essence))
 }
 
-/// Only our own scripts, styles, pictures and frames; forms go nowhere else.
+/// Only our own scripts, styles and pictures; scripts and forms talk to nobody else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 fn protect(headers: &mut HeaderMap, may_pin: bool) {
     const HEADERS: [(HeaderName, &str); 7] = [

@@ -20,6 +20,8 @@ mod page;
 mod picture;
 mod routes;
 mod session;
+mod streams;
+mod trace_url;
 mod visitor;
 
 use std::{net::SocketAddr, time::Duration};
@@ -32,6 +34,7 @@ use shop_runtime::{
 };
 
 use crate::app::App;
+pub use crate::trace_url::{NotATraceUrl, TraceUrl};
 
 /// The storefront as the `shop` binary and `main.rs` host it.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Service for Web {
     type Config = Config;
 
     async fn start(config: Config, scope: Scope) -> anyhow::Result<SocketAddr> {
-        let app = App::new(&config, scope.clock.clone())?;
+        let app = App::new(&config, &scope)?;
         bind_and_serve(config.listen, routers(&app, &scope), &scope).await
     }
 

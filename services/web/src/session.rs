@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use cookie::{Cookie, Key, SameSite, time::Duration};
 use serde::{Deserialize, Serialize};
-use shop_core::Language;
+use shop_core::{Language, OrderId};
 use subtle::ConstantTimeEq as _;
 
 use crate::{cart::Cart, flash::Flash};
@@ -31,6 +31,20 @@ pub(crate) struct Account {
     pub(crate) email: String,
     /// When the token expires, and this login with it.
     pub(crate) expires_at: DateTime<Utc>,
+}
+
+impl Account {
+    /// Whether the token says that it is an administrator's. It is not verified here: auth_service has given it to us, and nobody
+    /// can change the cookie that it is in. It decides only what is shown; what an administrator may do, the services decide.
+    pub(crate) fn is_admin(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Claims {
+            roles: Vec<String>,
+        }
+        let payload = self.token.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+        let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
+        claims.is_some_and(|claims| claims.roles.iter().any(|role| role == "admin"))
+    }
 }
 
 impl Session {
@@ -75,6 +89,8 @@ const KEPT: Duration = Duration::days(30);
 const LANGUAGE_KEPT: Duration = Duration::days(365);
 /// As long as auth_service remembers a token that has expired.
 const DEVICE_KEPT: Duration = Duration::days(90);
+/// How long a guest may look at an order and cancel it after following the link in a mail. The link opens it again.
+const GUEST_ORDER_KEPT: Duration = Duration::days(1);
 /// A message that nobody has read by then is dropped.
 const FLASH_KEPT: Duration = Duration::minutes(5);
 
@@ -95,6 +111,8 @@ pub(crate) struct Held {
     pub(crate) flash: Option<Flash>,
     /// The token of this browser's last login, for auth_service to know the browser by.
     pub(crate) device: Option<String>,
+    /// The token of the guest's order whose page this is.
+    pub(crate) guest_order: Option<String>,
 }
 
 impl Cookies {
@@ -114,6 +132,7 @@ impl Cookies {
             language: self.value("lang").and_then(|code| Language::of_tag(&code)),
             flash: self.value("flash").and_then(|json| serde_json::from_str(&json).ok()),
             device: self.jar.get(self.device_name()).map(|cookie| cookie.value().to_owned()),
+            guest_order: self.jar.get(self.guest_order_name()).map(|cookie| cookie.value().to_owned()),
         }
     }
 
@@ -144,6 +163,15 @@ impl Cookies {
         Self { jar: self.jar.add(cookie), ..self }
     }
 
+    /// Remembers the token of a guest's order. Browsers send this cookie only to the order's own pages.
+    pub(crate) fn set_guest_order(self, id: OrderId, token: String) -> Self {
+        let mut cookie = self.build("guest", token);
+        cookie.set_name(self.guest_order_name());
+        cookie.set_path(format!("/orders/{id}"));
+        cookie.set_max_age(GUEST_ORDER_KEPT);
+        Self { jar: self.jar.add(cookie), ..self }
+    }
+
     pub(crate) fn clear_flash(self) -> Self {
         self.clear("flash")
     }
@@ -160,6 +188,10 @@ impl Cookies {
     /// A cookie for one path cannot have the prefix `__Host-`.
     fn device_name(&self) -> &'static str {
         if self.is_secure { "__Secure-shop_device" } else { "shop_device" }
+    }
+
+    fn guest_order_name(&self) -> &'static str {
+        if self.is_secure { "__Secure-shop_guest" } else { "shop_guest" }
     }
 
     fn value(&self, name: &str) -> Option<String> {
@@ -250,6 +282,36 @@ mod tests {
                 assert!(cookie.contains(attribute), "{attribute} in {cookie}");
             }
             assert_eq!(read_back(&cookie, key(1), is_secure, now()).device, Some("x".repeat(2_500)));
+        }
+    }
+
+    #[test]
+    fn a_guests_order_is_remembered_for_its_own_pages_alone() {
+        let id: OrderId = "01936f00-0000-7000-8000-00000000c0de".parse().unwrap();
+        for (is_secure, name) in [(false, "shop_guest="), (true, "__Secure-shop_guest=")] {
+            let cookies = Cookies::new(&HeaderMap::new(), key(1), is_secure);
+            let cookie = set_cookie(cookies.set_guest_order(id, "gu3st".to_owned()));
+            assert!(cookie.starts_with(name) && !cookie.contains("gu3st"), "{cookie}");
+            for attribute in ["HttpOnly", "SameSite=Lax", &format!("Path=/orders/{id}"), "Max-Age=86400"] {
+                assert!(cookie.contains(attribute), "{attribute} in {cookie}");
+            }
+            let held = read_back(&cookie, key(1), is_secure, now());
+            assert_eq!(held.guest_order.as_deref(), Some("gu3st"));
+        }
+    }
+
+    #[test]
+    fn an_administrator_is_known_by_the_token() {
+        for (payload, expected) in [
+            (r#"{"roles":["admin"],"sub":"1"}"#, true),
+            (r#"{"roles":["customer"]}"#, false),
+            (r#"{"roles":"admin"}"#, false),
+            ("{}", false),
+            ("", false),
+        ] {
+            let token = format!("head.{}.signature", BASE64_URL_SAFE_NO_PAD.encode(payload));
+            let account = Account { token, email: "user@example.com".into(), expires_at: now() };
+            assert_eq!(account.is_admin(), expected, "{payload}");
         }
     }
 

@@ -8,8 +8,8 @@ use axum::{
     Extension,
     response::{IntoResponse, IntoResponseParts, Redirect, Response, ResponseParts},
 };
-use shop_client::Failure;
-use shop_core::Language;
+use shop_client::{Failure, Owner};
+use shop_core::{Language, OrderId};
 use shop_runtime::http::{Peer, Problem};
 
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct Visitor {
     pub(crate) peer: Peer,
     /// The token of this browser's last login; it may have expired.
     pub(crate) device: Option<String>,
+    /// The token of the guest's order whose page this is.
+    pub(crate) guest_order: Option<String>,
     /// Their login has run out; `session` is without it.
     pub(crate) has_ended: bool,
 }
@@ -49,6 +51,7 @@ pub(crate) struct Changes {
     pub(crate) language: Option<Language>,
     pub(crate) flash: Option<Flash>,
     pub(crate) device: Option<String>,
+    pub(crate) guest_order: Option<(OrderId, String)>,
 }
 
 impl Changes {
@@ -67,6 +70,11 @@ impl Changes {
     /// Remembers the browser by a token of its account.
     pub(crate) fn with_device(self, token: String) -> Self {
         Self { device: Some(token), ..self }
+    }
+
+    /// Remembers the token of a guest's order for its pages.
+    pub(crate) fn with_guest_order(self, id: OrderId, token: String) -> Self {
+        Self { guest_order: Some((id, token)), ..self }
     }
 
     pub(crate) fn with_flash(self, flash: Flash) -> Self {
@@ -116,7 +124,18 @@ impl Visitor {
 
     /// The account that is logged in; for anybody else, a redirect to the login and from there back to this page.
     pub(crate) fn account(&self) -> Result<&Account> {
-        self.session.account().ok_or_else(|| self.to_login(&self.here, Changes::default()).into())
+        self.session.account().ok_or_else(|| self.login_first())
+    }
+
+    /// What makes the order of this page theirs, if anything does: the link that a guest has followed, or else the login.
+    pub(crate) fn owner(&self) -> Option<Owner<'_>> {
+        let guest = self.guest_order.as_deref().map(Owner::Guest);
+        guest.or_else(|| self.session.account().map(|account| Owner::Account(&account.token)))
+    }
+
+    /// A redirect to the login, and from there back to this page.
+    pub(crate) fn login_first(&self) -> Stop {
+        self.to_login(&self.here, Changes::default()).into()
     }
 
     /// A redirect to the login, and from there to `next`.
@@ -130,7 +149,7 @@ impl Visitor {
     /// The answer to a failed call that the handler has no better words for.
     pub(crate) fn stopped_by(&self, failure: Failure) -> Stop {
         match failure {
-            Failure::Unauthorized(_) => self.to_login(&self.here, Changes::default()).into(),
+            Failure::Unauthorized(_) => self.login_first(),
             failure => failure::problem(&failure).into(),
         }
     }

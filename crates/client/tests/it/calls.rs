@@ -1,9 +1,9 @@
 //! What is sent, and what is read from the responses.
 
 use serde_json::{Value, json};
-use shop_client::{Auth, Catalog, NewOrder, OnBehalf, Orders, Search};
-use shop_core::{Currency, OrderId, ProductId, basket::Line};
-use shop_runtime::{config::ExposeSecret as _, http::Peer};
+use shop_client::{Auth, Catalog, NewOrder, Notifications, OnBehalf, Orders, Owner, Search};
+use shop_core::{Currency, Language, OrderId, OrderStatus, ProductId, basket::Line};
+use shop_runtime::{config::ExposeSecret as _, http::Peer, seal::Seal};
 use uuid::Uuid;
 
 use crate::{
@@ -136,17 +136,22 @@ async fn orders_are_placed_listed_read_and_cancelled() {
         Line { product_id: ProductId(1), quantity: 2, price: Some("500".parse().unwrap()) },
         Line { product_id: ProductId(2), quantity: 1, price: None },
     ];
-    let new = NewOrder { customer_email: Some("user@example.com"), items: &items };
+    let new = NewOrder {
+        customer_email: Some("user@example.com"),
+        items: &items,
+        language: Some(Language::Russian),
+    };
     let placed = orders.place("t0ken", Uuid::nil(), &new).await.unwrap();
     assert_eq!(placed.items[0].sum().to_string(), "1000.00");
     let page = orders.list("t0ken", Some("c1"), 1).await.unwrap();
-    assert_eq!((page.items[0].status.as_str(), page.next.as_deref()), ("confirmed", Some("c2")));
+    assert_eq!((page.items[0].status, page.next.as_deref()), (Some(OrderStatus::Confirmed), Some("c2")));
     let id = OrderId(Uuid::nil());
-    assert_eq!(orders.get("t0ken", id).await.unwrap().unwrap().id, id);
-    assert!(orders.get("t0ken", id).await.unwrap().is_none());
-    orders.cancel("t0ken", id).await.unwrap();
+    assert_eq!(orders.get(Owner::Account("t0ken"), id).await.unwrap().unwrap().id, id);
+    assert!(orders.get(Owner::Account("t0ken"), id).await.unwrap().is_none());
+    orders.cancel(Owner::Account("t0ken"), id).await.unwrap();
 
     let asked = server.asked();
+    assert_eq!(asked[0].headers["accept-language"], "ru");
     assert_eq!(
         asked[0].body,
         json!({ "customer_email": "user@example.com", "items": [
@@ -166,6 +171,24 @@ async fn orders_are_placed_listed_read_and_cancelled() {
         ]
     );
     assert!(asked.iter().all(|asked| asked.headers["authorization"] == "Bearer t0ken"));
+}
+
+#[tokio::test]
+async fn a_chat_is_linked_and_unlinked_with_the_bots_proof() {
+    let server = Server::answering([Reply::With(204, None, Vec::new())]).await;
+    let bot = "123:s3cret".into();
+    let notifications = Notifications::new(&server.url, &shop_client::http().unwrap(), &bot);
+    notifications.link_telegram("t0ken", 77, Language::Russian).await.unwrap();
+    notifications.unlink_telegram(77).await.unwrap();
+    let [link, unlink] = server.asked().try_into().unwrap();
+    assert_eq!((link.method.as_str(), link.target.as_str()), ("PUT", "/telegram-links"));
+    assert_eq!(link.body, json!({ "chat_id": 77, "language": "ru" }));
+    assert_eq!(link.headers["authorization"], "Bearer t0ken");
+    let seal = |purpose: &str, parts: &[&[u8]]| Seal::new(purpose, b"123:s3cret").of(parts);
+    assert_eq!(link.headers["x-bot-proof"], seal("telegram-link", &[b"77", b"t0ken"]));
+    assert_eq!((unlink.method.as_str(), unlink.target.as_str()), ("DELETE", "/telegram-links/77"));
+    assert_eq!(unlink.headers["x-bot-proof"], seal("telegram-unlink", &[b"77"]));
+    assert!(!unlink.headers.contains_key("authorization"));
 }
 
 #[tokio::test]

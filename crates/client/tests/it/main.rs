@@ -3,5 +3,6 @@
 
 mod answers;
 mod calls;
+mod life;
 mod repeats;
 mod server;

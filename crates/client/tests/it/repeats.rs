@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shop_client::{Auth, Catalog, Failure, NewOrder, OnBehalf, Order, Orders, Search};
+use shop_client::{Auth, Catalog, Failure, NewOrder, OnBehalf, Order, Orders, Owner, Search};
 use tokio::net::{TcpListener, TcpSocket};
 use url::Url;
 use uuid::Uuid;
@@ -23,7 +23,9 @@ fn problem(status: u16, slug: &str) -> Reply {
 
 async fn place(url: &Url) -> Result<Order, Failure> {
     let orders = Orders::new(url, &shop_client::http().unwrap());
-    orders.place("t0ken", Uuid::from_u128(7), &NewOrder { customer_email: None, items: &[] }).await
+    orders
+        .place("t0ken", Uuid::from_u128(7), &NewOrder { customer_email: None, items: &[], language: None })
+        .await
 }
 
 /// A port that refuses connections, and that nobody else can take.
@@ -32,6 +34,12 @@ fn closed() -> (TcpSocket, Url) {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap()).parse().unwrap();
     (socket, url)
+}
+
+/// A port that accepts connections, and says nothing.
+pub(crate) fn silent() -> (TcpListener, Url) {
+    let (socket, url) = closed();
+    (socket.listen(8).unwrap(), url)
 }
 
 #[tokio::test]
@@ -87,7 +95,7 @@ async fn nothing_else_is_repeated_once_it_was_sent() {
         Catalog::new(&server.url, &http).search(&Search::all(1)).await.unwrap_err();
         let email = "user@example.com".parse().unwrap();
         Auth::new(&server.url, &http).log_in(&email, "password", OnBehalf::OURSELVES).await.err().unwrap();
-        Orders::new(&server.url, &http).cancel("t0ken", order_id()).await.unwrap_err();
+        Orders::new(&server.url, &http).cancel(Owner::Account("t0ken"), order_id()).await.unwrap_err();
         assert_eq!(server.asked().len(), 3);
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -37,6 +38,16 @@ pub(crate) enum Reply {
     Stalling,
     /// The beginning of a body, and then a closed connection.
     BreakingOff,
+    /// A stream of events, and what comes after them.
+    Events(String, Then),
+}
+
+/// What follows the events of a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    End,
+    BreakOff,
+    Silence,
 }
 
 impl Reply {
@@ -63,8 +74,26 @@ impl Reply {
                 let end = stream::once(async { Err(io::Error::other("the connection is lost")) });
                 Body::from_stream(beginning.chain(end)).into_response()
             }
+            Self::Events(text, then) => events(text, then),
         }
     }
+}
+
+fn events(text: String, then: Then) -> Response {
+    let text = stream::once(async { Ok::<_, io::Error>(Bytes::from(text)) });
+    let body = match then {
+        Then::End => Body::from_stream(text),
+        Then::BreakOff => {
+            // Later, so that the events are read before the connection is seen to be closed.
+            let end = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Err(io::Error::other("the connection is lost"))
+            });
+            Body::from_stream(text.chain(end))
+        }
+        Then::Silence => Body::from_stream(text.chain(stream::pending())),
+    };
+    ([("content-type", "text/event-stream")], body).into_response()
 }
 
 pub(crate) struct Server {

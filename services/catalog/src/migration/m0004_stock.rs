@@ -1,8 +1,7 @@
 use sea_orm_migration::{
     prelude::*,
     schema::{
-        big_integer, boolean, string_len, string_len_null, timestamp_with_time_zone,
-        timestamp_with_time_zone_null, uuid,
+        big_integer, boolean, string_len, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
     },
 };
 
@@ -12,7 +11,7 @@ use sea_orm_migration::{
 /// stays for one release, and this release writes it too when an administrator creates a product or sets its stock. It does not write it
 /// for each reservation, so what an old replica shows (and caches, for a minute) may be too high; no order is reserved by that number. What
 /// an old replica writes to the column is not noticed: a product that it creates is sold out, and a stock that it sets has no
-/// effect, until an administrator sets the stock again; a product that it deletes stays in the books with what was left of it.
+/// effect, until an administrator sets the stock again.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -53,8 +52,6 @@ fn reservations() -> TableCreateStatement {
         .col(boolean("cancelled"))
         .col(big_integer("version"))
         .col(timestamp_with_time_zone_null("reserved_until"))
-        // What ends by time is still a part of the order's trace.
-        .col(string_len_null("trace_parent", 55))
         .col(timestamp_with_time_zone("created_at"))
         .col(timestamp_with_time_zone("updated_at"))
         .to_owned()

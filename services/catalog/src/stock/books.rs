@@ -14,8 +14,6 @@ use sea_orm::{
     sea_query::{LockBehavior, LockType, OnConflict},
 };
 use shop_core::{OrderId, ProductId, events::Shortage};
-use shop_runtime::TraceParent;
-use uuid::Uuid;
 
 use super::{
     entity::{reservation, reservation_line},
@@ -58,7 +56,6 @@ pub(crate) async fn open(
         cancelled: Set(first.is_cancelled),
         version: Set(first.version),
         reserved_until: Set(reserved_until),
-        trace_parent: Set(TraceParent::current().as_text().map(str::to_owned)),
         created_at: Set(now),
         updated_at: Set(now),
     };
@@ -107,23 +104,15 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// A reservation whose time is over.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) order: OrderId,
-    /// Where the order became known.
-    pub(crate) cause: TraceParent,
-}
-
 /// Reservations whose time is over, those that ended first, at most `limit`.
 pub(crate) async fn ended(
     database: &impl ConnectionTrait,
     now: DateTime<Utc>,
     limit: u64,
-) -> Result<Vec<Ended>, DbErr> {
-    let rows: Vec<(Uuid, Option<String>)> = reservation::Entity::find()
+) -> Result<Vec<OrderId>, DbErr> {
+    let ids = reservation::Entity::find()
         .select_only()
-        .columns([reservation::Column::OrderId, reservation::Column::TraceParent])
+        .column(reservation::Column::OrderId)
         .filter(reservation::Column::State.eq(State::Reserved.as_str()))
         .filter(reservation::Column::ReservedUntil.lte(now))
         .order_by_asc(reservation::Column::ReservedUntil)
@@ -131,8 +120,7 @@ pub(crate) async fn ended(
         .into_tuple()
         .all(database)
         .await?;
-    let ended = |(id, trace)| Ended { order: OrderId(id), cause: TraceParent::from_stored(trace) };
-    Ok(rows.into_iter().map(ended).collect())
+    Ok(ids.into_iter().map(OrderId).collect())
 }
 
 /// The outcome of a movement.

@@ -38,8 +38,6 @@ pub(crate) mod reservation {
         pub(crate) version: i64,
         /// When the pieces are given back, unless the order is confirmed before. None if nothing was reserved.
         pub(crate) reserved_until: Option<DateTimeUtc>,
-        /// Where in which trace the order became known.
-        pub(crate) trace_parent: Option<String>,
         pub(crate) created_at: DateTimeUtc,
         pub(crate) updated_at: DateTimeUtc,
     }

@@ -5,15 +5,13 @@
 
 use std::time::Duration;
 
-use shop_core::OrderId;
 use shop_outbox::Transaction as _;
 use shop_runtime::{Lifecycle, Periodically};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
 
 use super::{
     booking::Stockroom,
-    books::{self, Ended},
+    books,
     desk::{Desk, Undone},
 };
 
@@ -52,7 +50,7 @@ pub(crate) async fn sweep(
             if stopping.is_cancelled() {
                 return Ok(total + released);
             }
-            match end(stockroom, desk, order.order).instrument(span_of(order)).await {
+            match end(stockroom, desk, *order).await {
                 Ok(is_released) => released += u64::from(is_released),
                 // One that cannot be ended must not keep the others. It is tried again next time.
                 Err(error) => warn(&error),
@@ -65,15 +63,8 @@ pub(crate) async fn sweep(
     }
 }
 
-/// The end of a reservation belongs to the trace of its order.
-fn span_of(ended: &Ended) -> Span {
-    let span = tracing::info_span!(parent: None, "end reservation");
-    ended.cause.continue_in(&span);
-    span
-}
-
 /// Ends one reservation; returns whether it did.
-async fn end(stockroom: &Stockroom, desk: &Desk, order: OrderId) -> Result<bool, Undone> {
+async fn end(stockroom: &Stockroom, desk: &Desk, order: shop_core::OrderId) -> Result<bool, Undone> {
     let mut booking = stockroom.begin().await?;
     let Some(announced) = desk.expired(&mut booking, order).await? else {
         booking.rollback().await?;

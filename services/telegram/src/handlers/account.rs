@@ -1,9 +1,11 @@
 //! Logging in and out.
 
+use std::{future::Future, time::Duration};
+
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use shop_client::{Failure, OnBehalf};
-use shop_runtime::{config::ExposeSecret as _, http::Peer};
+use shop_runtime::{Periodically, config::ExposeSecret as _, http::Peer};
 
 use super::parts::{Asked, Parts, Trouble, sessions_away};
 use crate::{
@@ -11,6 +13,9 @@ use crate::{
     replies::{self, Reply},
     sessions::Session,
 };
+
+/// How long a login or a logout waits for notification_service.
+const LINK_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Parts {
     /// Deletes the message first, whatever happens next: a password must not stay on a screen.
@@ -31,7 +36,9 @@ impl Parts {
         };
         match self.new_session(asked, &credentials).await {
             Ok(session) => {
-                replies::logged_in(asked.language, &credentials.email, session.expires_at, deleted)
+                let is_linked = self.link(asked, &session).await;
+                let until = session.expires_at;
+                replies::logged_in(asked.language, &credentials.email, until, deleted, is_linked)
             }
             Err(Trouble::NotLoggedIn) => replies::login_refused(asked.language, deleted),
             Err(trouble) => replies::login_failed(asked.language, &trouble.in_words(asked.language), deleted),
@@ -55,10 +62,40 @@ impl Parts {
         Ok(session)
     }
 
+    /// Has news of the account's orders sent to the chat. A login is one without that too.
+    async fn link(&self, asked: Asked, session: &Session) -> bool {
+        let Some(notifications) = &self.shop.notifications else { return false };
+        let (token, chat) = (session.token.expose_secret(), asked.chat.0);
+        let linking = notifications.link_telegram(token, chat, asked.language);
+        is_done(linking, "a chat is not linked, and gets no news of its orders").await
+    }
+
+    /// Ends the news. Also without a session, which may have expired.
+    async fn unlink(&self, asked: Asked) {
+        let Some(notifications) = self.shop.notifications.as_ref().filter(|_| asked.private) else { return };
+        let unlinking = notifications.unlink_telegram(asked.chat.0);
+        is_done(unlinking, "a chat stays linked after its logout").await;
+    }
+
     pub(super) async fn log_out(&self, asked: Asked) -> Result<Reply, Trouble> {
+        self.unlink(asked).await;
         self.sessions.remove(asked.chat).await.map_err(|error| sessions_away(&error))?;
         Ok(replies::logged_out(asked.language))
     }
+}
+
+/// Waits for a call of notification_service, not for long: somebody is logging in or out.
+async fn is_done(call: impl Future<Output = Result<(), Failure>>, otherwise: &'static str) -> bool {
+    let failure = match tokio::time::timeout(LINK_PATIENCE, call).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(failure)) => failure.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    static FAILING: Periodically = Periodically::line();
+    if let Some(count) = FAILING.due() {
+        tracing::warn!(error = failure, count, "{otherwise}");
+    }
+    false
 }
 
 /// Whether the address or the password is wrong.

@@ -10,10 +10,11 @@ use shop_core::Clock;
 use teloxide::types::{CallbackQuery, Me, Message, Update, UpdateKind};
 use tracing::{Instrument as _, field::Empty};
 
-use self::parts::{Asked, Parts, Pressed, Trouble, language_of};
+use self::parts::{Answer, Asked, Parts, Trouble, language_of};
 use crate::{
     api::Api,
     commands::{self, Addressed, Command},
+    follows::Follows,
     press::Press,
     replies,
     sessions::Sessions,
@@ -25,8 +26,15 @@ use crate::{
 pub(crate) struct Handlers(Arc<Parts>);
 
 impl Handlers {
-    pub(crate) fn new(api: Api, me: Me, shop: Shop, sessions: Arc<dyn Sessions>, clock: Clock) -> Self {
-        Self(Arc::new(Parts { api, me, shop, sessions, clock }))
+    pub(crate) fn new(
+        api: Api,
+        me: Me,
+        shop: Shop,
+        sessions: Arc<dyn Sessions>,
+        follows: Follows,
+        clock: Clock,
+    ) -> Self {
+        Self(Arc::new(Parts { api, me, shop, sessions, follows, clock }))
     }
 
     /// Handles an update, in a trace of its own.
@@ -56,7 +64,7 @@ impl Parts {
         let Some(text) = message.text() else {
             // The bot does not reply in a group, or to service messages.
             if asked.private && matches!(message.kind, teloxide::types::MessageKind::Common(_)) {
-                self.send(asked, replies::not_a_command(asked.language)).await;
+                self.send(asked, &replies::not_a_command(asked.language)).await;
             }
             return;
         };
@@ -64,7 +72,9 @@ impl Parts {
             Some(addressed) if self.is_for_us(&addressed, asked) => {
                 self.command(asked, addressed.command).await;
             }
-            None if asked.private => self.send(asked, replies::not_a_command(asked.language)).await,
+            None if asked.private => {
+                self.send(asked, &replies::not_a_command(asked.language)).await;
+            }
             _ => {}
         }
     }
@@ -94,18 +104,20 @@ impl Parts {
         named("/", command.name());
         let language = asked.language;
         let answered = match command {
-            Command::Start => Ok(replies::welcome(language)),
-            Command::Help => Ok(replies::help(language)),
-            Command::Login(credentials) => Ok(self.log_in(asked, credentials).await),
-            Command::Logout => self.log_out(asked).await,
-            Command::Products => self.products(asked, 0, commands::Draft::default()).await,
+            Command::Start => Ok(replies::welcome(language).into()),
+            Command::Help => Ok(replies::help(language).into()),
+            Command::Login(credentials) => Ok(self.log_in(asked, credentials).await.into()),
+            Command::Logout => self.log_out(asked).await.map(Answer::from),
+            Command::Products => self.products(asked, 0, commands::Draft::default()).await.map(Answer::from),
             Command::Order(Ok(draft)) => self.order(asked, &draft).await,
-            Command::Order(Err(error)) => Ok(replies::order_not_understood(language, &error)),
-            Command::Orders => self.orders(asked, 0).await,
-            Command::Unknown(name) => Ok(replies::unknown_command(language, &name)),
+            Command::Order(Err(error)) => Ok(replies::order_not_understood(language, &error).into()),
+            Command::Orders => self.orders(asked, 0).await.map(Answer::from),
+            Command::Unknown(name) => Ok(replies::unknown_command(language, &name).into()),
         };
-        let reply = answered.unwrap_or_else(|trouble| replies::sentence(&trouble.in_words(language)));
-        self.send(asked, reply).await;
+        let Answer { reply, placed, .. } =
+            answered.unwrap_or_else(|trouble| replies::sentence(&trouble.in_words(language)).into());
+        let sent = self.send(asked, &reply).await;
+        self.follow(asked, sent, placed);
     }
 
     async fn pressed(&self, query: &CallbackQuery) {
@@ -118,15 +130,18 @@ impl Parts {
         named("", press.name());
         let asked = Asked::new(message.chat(), message.id(), Some(&query.from));
         match self.press(asked, press).await {
-            Ok(Pressed { reply, notice }) => {
-                self.edit(asked, reply).await;
+            Ok(Answer { reply, notice, placed }) => {
+                // The message is about something else now.
+                self.follows.stop(asked.chat, asked.message);
+                let shown = self.edit(asked, &reply).await;
+                self.follow(asked, shown, placed);
                 self.answer(query, notice).await;
             }
             Err(trouble) => self.answer(query, Some(&trouble.in_words(language))).await,
         }
     }
 
-    async fn press(&self, asked: Asked, press: Press) -> Result<Pressed, Trouble> {
+    async fn press(&self, asked: Asked, press: Press) -> Result<Answer, Trouble> {
         match press {
             Press::Products { page, draft } => Ok(self.products(asked, page, draft).await?.into()),
             Press::Add { page, product, draft } => Ok(self.add(asked, page, product, draft).await?.into()),

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     api::Api,
     commands::OrderError,
+    follows::{Follows, Placed},
     replies::{self, Reply},
     sessions::{Session, Sessions},
     shop::Shop,
@@ -21,6 +22,7 @@ pub(super) struct Parts {
     pub(super) me: Me,
     pub(super) shop: Shop,
     pub(super) sessions: Arc<dyn Sessions>,
+    pub(super) follows: Follows,
     pub(super) clock: Clock,
 }
 
@@ -93,15 +95,17 @@ impl Trouble {
     }
 }
 
-/// The response to a pressed button: the message above it is replaced, and a notice may pop up.
-pub(super) struct Pressed {
+/// The response to a command or to a pressed button. A button's message is replaced, and a notice may pop up.
+pub(super) struct Answer {
     pub(super) reply: Reply,
     pub(super) notice: Option<&'static str>,
+    /// The order that the reply is about, if it was just placed.
+    pub(super) placed: Option<Placed>,
 }
 
-impl From<Reply> for Pressed {
+impl From<Reply> for Answer {
     fn from(reply: Reply) -> Self {
-        Self { reply, notice: None }
+        Self { reply, notice: None, placed: None }
     }
 }
 
@@ -139,17 +143,26 @@ impl Parts {
         uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
-    pub(super) async fn send(&self, asked: Asked, reply: Reply) {
-        if let Err(error) = self.api.send(asked.chat, &reply).await {
-            tracing::warn!(error = %error, "a reply was not sent");
-        }
+    /// Sends a new message, and returns its id.
+    pub(super) async fn send(&self, asked: Asked, reply: &Reply) -> Option<MessageId> {
+        let sent = self.api.send(asked.chat, reply).await;
+        sent.inspect_err(|error| tracing::warn!(error = %error, "a reply was not sent")).ok()
     }
 
-    /// Replaces the message that the button is under. If that is impossible because the message is too old or gone, sends a new one.
-    pub(super) async fn edit(&self, asked: Asked, reply: Reply) {
-        if let Err(error) = self.api.edit(asked.chat, asked.message, &reply).await {
-            tracing::info!(error = %error, "a message was not edited, so a new one is sent");
-            self.send(asked, reply).await;
+    /// Replaces the message that the button is under. If that is impossible because the message is too old or gone, sends a new one. Returns
+    /// the id of the message that shows the reply.
+    pub(super) async fn edit(&self, asked: Asked, reply: &Reply) -> Option<MessageId> {
+        let Err(error) = self.api.edit(asked.chat, asked.message, reply).await else {
+            return Some(asked.message);
+        };
+        tracing::info!(error = %error, "a message was not edited, so a new one is sent");
+        self.send(asked, reply).await
+    }
+
+    /// Keeps the message about an order that was just placed up to date.
+    pub(super) fn follow(&self, asked: Asked, shown: Option<MessageId>, placed: Option<Placed>) {
+        if let (Some(message), Some(placed)) = (shown, placed) {
+            self.follows.start(asked.chat, message, asked.language, placed);
         }
     }
 

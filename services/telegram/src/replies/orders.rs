@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use shop_client::{Order, Slice};
-use shop_core::{Language, OrderStatus};
+use shop_core::{Language, OrderStatus, events::CancellationCode};
 
 use super::reply::{Reply, button, page_buttons, shown};
 use crate::{commands::Draft, press::Press};
@@ -10,14 +10,22 @@ use crate::{commands::Draft, press::Press};
 const LINES_IN_LIST: usize = 3;
 const LINES_ALONE: usize = 20;
 
-/// An order that was just placed.
+/// An order that was just placed, as it is now.
 pub(crate) fn receipt(language: Language, order: &Order) -> Reply {
-    let thanks =
-        language.choose("<b>Thank you! Your order is placed.</b>", "<b>Спасибо! Заказ оформлен.</b>");
+    let heading = match order.status {
+        Some(OrderStatus::Confirmed | OrderStatus::Shipped | OrderStatus::Delivered) => {
+            language.choose("Thank you! Your order is confirmed.", "Спасибо! Заказ подтверждён.")
+        }
+        Some(OrderStatus::Cancelled) => language.choose("Your order is cancelled.", "Заказ отменён."),
+        Some(OrderStatus::Pending) | None => {
+            language.choose("Thank you! Your order is placed.", "Спасибо! Заказ оформлен.")
+        }
+    };
     let list = button(language.choose("📦 My orders", "📦 Мои заказы"), &Press::Orders { page: 0 });
-    let cancel = (order.status == OrderStatus::Pending)
+    let cancel = order
+        .may_be_cancelled()
         .then(|| button(language.choose("Cancel it", "Отменить"), &Press::AskCancel { order: order.id }));
-    Reply::new(format!("{thanks}{}", described(language, order, LINES_ALONE)))
+    Reply::new(format!("<b>{heading}</b>{}", described(language, order, LINES_ALONE)))
         .row([list].into_iter().chain(cancel))
 }
 
@@ -33,9 +41,9 @@ pub(crate) fn orders(language: Language, page: usize, orders: &Slice<Order>) -> 
     for order in &orders.items {
         text += &described(language, order, LINES_IN_LIST);
     }
-    let pending = orders.items.iter().filter(|order| order.status == OrderStatus::Pending);
-    let reply = pending.fold(Reply::new(text), |reply, order| {
-        let number = number(order);
+    let cancellable = orders.items.iter().filter(|order| order.may_be_cancelled());
+    let reply = cancellable.fold(Reply::new(text), |reply, order| {
+        let number = order.id.number();
         let label = language.choose(format!("Cancel {number}"), format!("Отменить {number}"));
         reply.row([button(label, &Press::AskCancel { order: order.id })])
     });
@@ -48,20 +56,33 @@ pub(crate) fn orders(language: Language, page: usize, orders: &Slice<Order>) -> 
 /// Asks whether this order should really be cancelled.
 pub(crate) fn ask_cancel(language: Language, order: &Order) -> Reply {
     let question = language.choose("<b>Cancel this order?</b>", "<b>Отменить этот заказ?</b>");
-    Reply::new(format!("{question}{}", described(language, order, LINES_ALONE))).row([
+    let money = match order.status {
+        Some(OrderStatus::Confirmed) => {
+            language.choose("\n\nYou get your money back.", "\n\nДеньги вернутся к вам.")
+        }
+        _ => "",
+    };
+    Reply::new(format!("{question}{}{money}", described(language, order, LINES_ALONE))).row([
         button(language.choose("Yes, cancel it", "Да, отменить"), &Press::Cancel { order: order.id }),
         button(language.choose("No, keep it", "Нет, оставить"), &Press::Orders { page: 0 }),
     ])
 }
 
 fn described(language: Language, order: &Order, lines: usize) -> String {
+    let (number, name) = (order.id.number(), language.choose("Order", "Заказ"));
     let total = order.total_amount.for_people(language, order.currency);
     let mut text = format!(
-        "\n\n<code>{}</code>\n{} · {} · <b>{total}</b>",
-        order.id,
+        "\n\n{name} <b>{number}</b>\n{} · {} · <b>{total}</b>",
         order.created_at.format("%Y-%m-%d %H:%M UTC"),
         status(language, order.status),
     );
+    if let Some(cancellation) = &order.cancellation {
+        text += &format!("\n{}", reason(language, cancellation.code));
+    }
+    if let Some(number) = &order.tracking_number {
+        let label = language.choose("Tracking number", "Трек-номер");
+        text += &format!("\n{label}: <code>{}</code>", shown(number, 64));
+    }
     for line in order.items.iter().take(lines) {
         let amount = line.sum().for_people(language, order.currency);
         // Writing to a String does not fail.
@@ -73,20 +94,40 @@ fn described(language: Language, order: &Order, lines: usize) -> String {
     text
 }
 
-fn status(language: Language, status: OrderStatus) -> &'static str {
+fn status(language: Language, status: Option<OrderStatus>) -> &'static str {
     match status {
-        OrderStatus::Pending => language.choose("⏳ being processed", "⏳ обрабатывается"),
-        OrderStatus::Confirmed => language.choose("✅ confirmed", "✅ подтверждён"),
-        OrderStatus::Shipped => language.choose("🚚 on its way", "🚚 в пути"),
-        OrderStatus::Delivered => language.choose("📬 delivered", "📬 доставлен"),
-        OrderStatus::Cancelled => language.choose("❌ cancelled", "❌ отменён"),
+        Some(OrderStatus::Pending) => language.choose("⏳ being processed", "⏳ обрабатывается"),
+        Some(OrderStatus::Confirmed) => language.choose("✅ confirmed", "✅ подтверждён"),
+        Some(OrderStatus::Shipped) => language.choose("🚚 on its way", "🚚 в пути"),
+        Some(OrderStatus::Delivered) => language.choose("📬 delivered", "📬 доставлен"),
+        Some(OrderStatus::Cancelled) => language.choose("❌ cancelled", "❌ отменён"),
+        // Only a newer order_service knows what it is.
+        None => language.choose("🛠 in progress", "🛠 в работе"),
     }
 }
 
-/// The end of the id: the ids of orders placed on one day begin alike.
-fn number(order: &Order) -> String {
-    let id = order.id.to_string();
-    format!("…{}", id.get(id.len().saturating_sub(6)..).unwrap_or(&id))
+/// Why an order was cancelled, for its customer.
+fn reason(language: Language, code: CancellationCode) -> &'static str {
+    match code {
+        CancellationCode::ByCustomer => language.choose("You cancelled it.", "Вы его отменили."),
+        CancellationCode::ByShop => language.choose("The shop cancelled it.", "Его отменил магазин."),
+        CancellationCode::OutOfStock => language.choose(
+            "Unfortunately, something in it sold out before we could set it aside for you.",
+            "К сожалению, что-то из заказа раскупили раньше, чем мы успели это отложить.",
+        ),
+        CancellationCode::PaymentDeclined => language.choose(
+            "Your bank declined the payment. You were not charged.",
+            "Оплата не прошла: её отклонил банк. Деньги не списаны.",
+        ),
+        CancellationCode::PaymentUnavailable => language.choose(
+            "The payment provider did not answer in time. You were not charged.",
+            "Платёжная система не ответила вовремя. Деньги не списаны.",
+        ),
+        CancellationCode::TimedOut => {
+            language.choose("We could not confirm it in time.", "Мы не смогли подтвердить его вовремя.")
+        }
+        CancellationCode::Unspecified => language.choose("The shop did not say why.", "Причина не указана."),
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +155,7 @@ mod tests {
         insta::assert_snapshot!(reply.text.replace('\u{a0}', " "), @r"
         <b>Ваши заказы</b>, страница 1
 
-        <code>0190b3a0-0000-7000-8000-000000abcdef</code>
+        Заказ <b>00ABCDEF</b>
         2026-01-02 03:04 UTC · ⏳ обрабатывается · <b>1 000,00 ₽</b>
         Mug &amp; Co × 2 — 1 000,00 ₽
         Mug &amp; Co × 2 — 1 000,00 ₽
@@ -122,7 +163,62 @@ mod tests {
         … и ещё 1
         ");
         let keyboard = reply.keyboard.unwrap().inline_keyboard;
-        assert_eq!(keyboard[0][0].text, "Отменить …abcdef");
+        assert_eq!(keyboard[0][0].text, "Отменить 00ABCDEF");
+    }
+
+    #[test]
+    fn a_receipt_tells_what_has_become_of_the_order() {
+        let told = |more: serde_json::Value| {
+            let mut order = serde_json::json!({
+                "id": "0190b3a0-0000-7000-8000-000000abcdef", "customer_email": "user@example.com",
+                "total_amount": 5.0, "currency": "RUB", "items": [], "created_at": "2026-01-02T03:04:05Z",
+            });
+            order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let order: Order = serde_json::from_value(order).unwrap();
+            let reply = receipt(Language::English, &order);
+            let buttons = reply.keyboard.unwrap().inline_keyboard[0].len();
+            format!("{} [{buttons}]", reply.text.replace('\u{a0}', " "))
+        };
+        let code = |code: &str| serde_json::json!({ "code": code, "reason": "for the shop" });
+        insta::assert_snapshot!(
+            [
+                told(serde_json::json!({ "status": "confirmed" })),
+                told(serde_json::json!({ "status": "shipped", "tracking_number": "<RB1>" })),
+                told(serde_json::json!({ "status": "cancelled", "cancellation": code("out_of_stock") })),
+                told(serde_json::json!({ "status": "cancelled", "cancellation": code("by_weather") })),
+                told(serde_json::json!({ "status": "returned" })),
+            ]
+            .join("\n---\n"),
+            @r"
+        <b>Thank you! Your order is confirmed.</b>
+
+        Order <b>00ABCDEF</b>
+        2026-01-02 03:04 UTC · ✅ confirmed · <b>RUB 5.00</b> [2]
+        ---
+        <b>Thank you! Your order is confirmed.</b>
+
+        Order <b>00ABCDEF</b>
+        2026-01-02 03:04 UTC · 🚚 on its way · <b>RUB 5.00</b>
+        Tracking number: <code>&lt;RB1&gt;</code> [1]
+        ---
+        <b>Your order is cancelled.</b>
+
+        Order <b>00ABCDEF</b>
+        2026-01-02 03:04 UTC · ❌ cancelled · <b>RUB 5.00</b>
+        Unfortunately, something in it sold out before we could set it aside for you. [1]
+        ---
+        <b>Your order is cancelled.</b>
+
+        Order <b>00ABCDEF</b>
+        2026-01-02 03:04 UTC · ❌ cancelled · <b>RUB 5.00</b>
+        The shop did not say why. [1]
+        ---
+        <b>Thank you! Your order is placed.</b>
+
+        Order <b>00ABCDEF</b>
+        2026-01-02 03:04 UTC · 🛠 in progress · <b>RUB 5.00</b> [1]
+        "
+        );
     }
 
     #[test]

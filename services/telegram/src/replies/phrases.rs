@@ -78,14 +78,24 @@ fn with_menu(language: Language, text: &str) -> Reply {
     ])
 }
 
-pub(crate) fn logged_in(language: Language, email: &Email, until: DateTime<Utc>, deleted: bool) -> Reply {
+/// `is_linked`: the notification service writes to this chat from now on.
+pub(crate) fn logged_in(
+    language: Language,
+    email: &Email,
+    until: DateTime<Utc>,
+    deleted: bool,
+    is_linked: bool,
+) -> Reply {
     let email = shown(&email.for_people(), 254);
     let until = until.format("%Y-%m-%d %H:%M UTC");
     let text = language.choose(
         format!("You are logged in as <b>{email}</b> until {until}."),
         format!("Вы вошли как <b>{email}</b> до {until}."),
     );
-    with_menu(language, &format!("{text}\n{}", password_message(language, deleted)))
+    let news = language
+        .choose("\nNews of your orders will come here.", "\nНовости о ваших заказах будут приходить сюда.");
+    let news = if is_linked { news } else { "" };
+    with_menu(language, &format!("{text}{news}\n{}", password_message(language, deleted)))
 }
 
 pub(crate) fn login_refused(language: Language, deleted: bool) -> Reply {

@@ -3,6 +3,7 @@
 
 mod conversation;
 mod delivery;
+mod follows;
 mod secrets;
 mod shop;
 mod street;

@@ -1,18 +1,23 @@
 use std::{
     collections::{HashMap, HashSet},
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{Path, Query, Request, State},
     http::{HeaderMap, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post, put},
 };
+use futures_util::stream;
 use serde_json::{Value, json};
+use shop_runtime::seal::Seal;
+use shop_testing::bot_api::TOKEN;
 use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
 
@@ -20,7 +25,7 @@ pub(crate) const EMAIL: &str = "user@example.com";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const JWT: &str = "header.s3cret-payload.signature";
 
-/// auth, catalog and order in one, as far as the bot asks.
+/// auth, catalog, order and notification in one, as far as the bot asks.
 pub(crate) struct FakeShop {
     pub(crate) url: String,
     state: Shared,
@@ -46,6 +51,19 @@ pub(crate) struct ShopState {
     pub(crate) tokens_expired: bool,
     pub(crate) expires_in: u32,
     pub(crate) too_many_logins: bool,
+    /// The streams of orders' lives that were opened so far.
+    pub(crate) followed: usize,
+    /// The chats that get news of orders, with their languages.
+    pub(crate) linked: HashMap<i64, String>,
+}
+
+impl ShopState {
+    /// Gives the order with this number, counted from 1, a status and other members.
+    pub(crate) fn order_becomes(&mut self, number: usize, status: &str, more: &Value) {
+        let order = self.orders[number - 1].as_object_mut().unwrap();
+        order.insert("status".to_owned(), json!(status));
+        order.extend(more.as_object().cloned().unwrap_or_default());
+    }
 }
 
 impl FakeShop {
@@ -66,6 +84,9 @@ impl FakeShop {
             .route("/orders", get(orders_page).post(place))
             .route("/orders/{id}", get(order))
             .route("/orders/{id}/cancel", post(cancel))
+            .route("/orders/{id}/events", get(events))
+            .route("/telegram-links", put(link))
+            .route("/telegram-links/{chat}", delete(unlink))
             .layer(middleware::from_fn_with_state(state.clone(), gate))
             .with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -231,7 +252,7 @@ async fn order(State(state): State<Shared>, headers: HeaderMap, Path(id): Path<U
 
 async fn cancel(State(state): State<Shared>, headers: HeaderMap, Path(id): Path<Uuid>) -> Response {
     match find(&mut state.lock().unwrap(), &headers, id) {
-        Ok(order) if order["status"] == "confirmed" => {
+        Ok(order) if order["status"] == "shipped" => {
             problem(409, "not-cancellable", &json!({})).into_response()
         }
         Ok(order) => {
@@ -240,4 +261,57 @@ async fn cancel(State(state): State<Shared>, headers: HeaderMap, Path(id): Path<
         }
         Err(refusal) => refusal.into_response(),
     }
+}
+
+/// A step for every new status of the order, until it is over.
+async fn events(State(state): State<Shared>, headers: HeaderMap, Path(id): Path<Uuid>) -> Response {
+    let status = match find(&mut state.lock().unwrap(), &headers, id) {
+        Ok(order) => order["status"].clone(),
+        Err(refusal) => return refusal.into_response(),
+    };
+    state.lock().unwrap().followed += 1;
+    let steps = stream::unfold((state, status, 1), move |(state, told, seq)| async move {
+        if told == "cancelled" || told == "delivered" {
+            return None;
+        }
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let orders = state.lock().unwrap().orders.clone();
+            let now = &orders.iter().find(|order| order["id"] == json!(id))?["status"];
+            if *now != told {
+                let step = json!({ "seq": seq, "at": "2026-01-02T03:04:05Z", "event": now, "status": now });
+                let text = format!("id: {seq}\ndata: {step}\n\n");
+                return Some((Ok::<_, Infallible>(text), (state, now.clone(), seq + 1)));
+            }
+        }
+    });
+    ([("content-type", "text/event-stream")], Body::from_stream(steps)).into_response()
+}
+
+/// Whether the bot, which has the token, makes this request.
+fn is_proven(purpose: &str, headers: &HeaderMap, parts: &[&[u8]]) -> bool {
+    Seal::new(purpose, TOKEN.as_bytes()).is_of(headers["x-bot-proof"].to_str().unwrap(), parts)
+}
+
+async fn link(State(state): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    let mut state = state.lock().unwrap();
+    if let Err(refusal) = authorized(&state, &headers) {
+        return refusal.into_response();
+    }
+    let chat = body["chat_id"].to_string();
+    if !is_proven("telegram-link", &headers, &[chat.as_bytes(), JWT.as_bytes()]) {
+        return problem(403, "bot-proof-invalid", &json!({})).into_response();
+    }
+    let (chat, language) = (body["chat_id"].as_i64().unwrap(), body["language"].as_str().unwrap());
+    state.linked.insert(chat, language.to_owned());
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn unlink(State(state): State<Shared>, headers: HeaderMap, Path(chat): Path<i64>) -> Response {
+    if !is_proven("telegram-unlink", &headers, &[chat.to_string().as_bytes()]) {
+        return problem(403, "bot-proof-invalid", &json!({})).into_response();
+    }
+    let mut state = state.lock().unwrap();
+    state.linked.remove(&chat);
+    StatusCode::NO_CONTENT.into_response()
 }

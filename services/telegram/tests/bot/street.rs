@@ -30,7 +30,8 @@ pub(crate) fn config(api: &BotApi, shop: &FakeShop) -> Config {
         api_url: api.url().parse().unwrap(),
         auth_url: shop.clone(),
         catalog_url: shop.clone(),
-        order_url: shop,
+        order_url: shop.clone(),
+        notification_url: Some(shop),
         redis_url: RedisUrl::MEMORY,
     }
 }
@@ -104,6 +105,13 @@ impl Street {
         self.api.user_presses(CHAT, data);
         let answered = || self.api.notices(CHAT).get(before).cloned();
         self.api.wait(answered, PATIENCE).await.expect("an answered press").text
+    }
+
+    /// Waits until the message says `text`, and gives it as it is then.
+    pub(crate) async fn until_it_says(&self, message: &Message, text: &str) -> Message {
+        let said = || Some(self.now(message)).filter(|now| now.text.contains(text));
+        let now = self.api.wait(said, PATIENCE).await;
+        now.unwrap_or_else(|| panic!("no {text:?} in {:#?}", self.now(message)))
     }
 
     /// The message as it is now.

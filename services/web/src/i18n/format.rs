@@ -1,5 +1,5 @@
 use chrono::{DateTime, Datelike as _, Utc};
-use shop_core::{Currency, Email, Language, Money, OrderId, OrderStatus};
+use shop_core::{Currency, Email, Language, Money, OrderStatus};
 
 use super::texts::Texts;
 use crate::flash::Flash;
@@ -57,12 +57,6 @@ impl Texts {
         text.parse::<Email>().map_or_else(|_| text.to_owned(), |email| email.for_people())
     }
 
-    /// The end of the id. The beginning of a UUIDv7 is the time, and so nearly the same for all orders of one day.
-    pub(crate) fn order_number(&self, id: &OrderId) -> String {
-        let id = id.0.simple().to_string();
-        id[id.len() - 8..].to_uppercase()
-    }
-
     /// `23 ноября 2026, 14:05 UTC`.
     pub(crate) fn moment(&self, moment: &DateTime<Utc>) -> String {
         let month = self.language.choose(MONTHS_EN, MONTHS_RU)[moment.month0() as usize];
@@ -83,24 +77,32 @@ impl Texts {
         }
     }
 
-    pub(crate) fn status(&self, status: &OrderStatus) -> &'static str {
+    /// The status, or what is said of one that only a newer order_service knows.
+    pub(crate) fn status(&self, status: &Option<OrderStatus>) -> &'static str {
         match status {
-            OrderStatus::Pending => self.status_pending,
-            OrderStatus::Confirmed => self.status_confirmed,
-            OrderStatus::Shipped => self.status_shipped,
-            OrderStatus::Delivered => self.status_delivered,
-            OrderStatus::Cancelled => self.status_cancelled,
+            Some(OrderStatus::Pending) => self.status_pending,
+            Some(OrderStatus::Confirmed) => self.status_confirmed,
+            Some(OrderStatus::Shipped) => self.status_shipped,
+            Some(OrderStatus::Delivered) => self.status_delivered,
+            Some(OrderStatus::Cancelled) => self.status_cancelled,
+            None => self.status_other,
         }
     }
 
-    /// What the status means for the customer.
-    pub(crate) fn status_explained(&self, status: &OrderStatus) -> &'static str {
+    /// The end of the status's class.
+    pub(crate) fn status_class(&self, status: &Option<OrderStatus>) -> &'static str {
+        status.map_or("other", OrderStatus::as_str)
+    }
+
+    /// What the status means for the customer. Why an order was cancelled is told by its own words.
+    pub(crate) fn status_explained(&self, status: &Option<OrderStatus>) -> &'static str {
         match status {
-            OrderStatus::Pending => self.status_pending_explained,
-            OrderStatus::Confirmed => self.status_confirmed_explained,
-            OrderStatus::Shipped => self.status_shipped_explained,
-            OrderStatus::Delivered => self.status_delivered_explained,
-            OrderStatus::Cancelled => self.status_cancelled_explained,
+            Some(OrderStatus::Pending) => self.status_pending_explained,
+            Some(OrderStatus::Confirmed) => self.status_confirmed_explained,
+            Some(OrderStatus::Shipped) => self.status_shipped_explained,
+            Some(OrderStatus::Delivered) => self.status_delivered_explained,
+            Some(OrderStatus::Cancelled) => self.status_cancelled_explained,
+            None => self.status_other_explained,
         }
     }
 

@@ -67,8 +67,8 @@ texts! {
     promise_order_text: "Принятый заказ записан, и о каждом его шаге вы узнаете на его странице."
         | "Once placed, an order is on record, and its page shows every step.";
     promise_cancel_title: "Можно передумать" | "Change your mind";
-    promise_cancel_text: "Пока заказ не подтверждён, он отменяется одной кнопкой."
-        | "Until it is confirmed, one button cancels an order.";
+    promise_cancel_text: "Пока заказ не отправлен, он отменяется одной кнопкой, а деньги возвращаются."
+        | "Until it is shipped, one button cancels an order, and you get your money back.";
 
     // Catalog and product
     catalog_title: "Каталог" | "Catalog";
@@ -161,24 +161,51 @@ texts! {
     order: "Заказ" | "Order";
     order_placed: "Оформлен" | "Placed";
     order_for: "Покупатель" | "Customer";
+    order_tracking: "Трек-номер" | "Tracking number";
     order_contents: "Состав заказа" | "Items";
     order_state: "Состояние" | "Status";
+    order_refresh: "Обновить" | "Refresh";
     order_cancel: "Отменить заказ" | "Cancel the order";
-    order_cancel_sure: "Заказ будет отменён, вернуть его нельзя." | "The order will be cancelled for good.";
+    order_cancel_sure: "Заказ будет отменён, вернуть его нельзя. Если он оплачен, деньги вернутся к вам."
+        | "The order will be cancelled for good. If it is paid, you get your money back.";
     order_cancel_confirm: "Да, отменить" | "Yes, cancel it";
+    order_trace: "Трассировка этого заказа" | "The trace of this order";
     step_placed: "Принят" | "Placed";
-    step_decided: "Подтверждён" | "Confirmed";
+    step_confirmed: "Подтверждён" | "Confirmed";
+    step_shipped: "Отправлен" | "Shipped";
+    step_delivered: "Доставлен" | "Delivered";
     step_cancelled: "Отменён" | "Cancelled";
-    status_pending: "В обработке" | "Pending";
+    status_pending: "Обрабатывается" | "Being processed";
     status_confirmed: "Подтверждён" | "Confirmed";
     status_shipped: "Отправлен" | "Shipped";
     status_delivered: "Доставлен" | "Delivered";
     status_cancelled: "Отменён" | "Cancelled";
-    status_pending_explained: "Мы приняли заказ и обрабатываем его." | "We have your order and are working on it.";
-    status_confirmed_explained: "Заказ подтверждён. Спасибо!" | "Your order is confirmed. Thank you!";
+    status_other: "В работе" | "In progress";
+    status_pending_explained: "Мы приняли заказ: откладываем товары и проводим оплату. Обычно это занимает несколько секунд."
+        | "We have your order, and are setting the items aside and taking the payment. This usually takes a few seconds.";
+    status_confirmed_explained: "Товары отложены, оплата получена. Спасибо!" | "Your items are set aside and paid for. Thank you!";
     status_shipped_explained: "Заказ в пути." | "Your order is on its way.";
     status_delivered_explained: "Заказ доставлен." | "Your order has arrived.";
     status_cancelled_explained: "Заказ отменён." | "This order was cancelled.";
+    status_other_explained: "Мы работаем над заказом." | "We are working on your order.";
+    reason_by_customer: "Вы отменили этот заказ." | "You cancelled this order.";
+    reason_by_shop: "Магазин отменил этот заказ." | "The shop cancelled this order.";
+    reason_out_of_stock: "К сожалению, что-то из заказа раскупили раньше, чем мы успели это отложить."
+        | "Unfortunately, something in this order sold out before we could set it aside for you.";
+    reason_payment_declined: "Оплата не прошла: её отклонил банк. Деньги не списаны." | "Your bank declined the payment. You were not charged.";
+    reason_payment_unavailable: "Платёжная система не ответила вовремя. Деньги не списаны." | "The payment provider did not answer in time. You were not charged.";
+    reason_timed_out: "Мы не смогли подтвердить заказ вовремя." | "We could not confirm this order in time.";
+    money_returns: "Деньги скоро вернутся к вам." | "Your money is on its way back to you.";
+    money_returned: "Деньги возвращены." | "Your money has been returned.";
+    timeline: "Что происходило" | "What has happened";
+    happened_placed: "Заказ принят" | "Order placed";
+    happened_stock_reserved: "Товары отложены для вас" | "Items set aside for you";
+    happened_payment_processed: "Оплата получена" | "Payment received";
+    happened_confirmed: "Заказ подтверждён" | "Order confirmed";
+    happened_cancelled: "Заказ отменён" | "Order cancelled";
+    happened_payment_refunded: "Деньги возвращены" | "Money returned";
+    happened_shipped: "Передан в доставку" | "Handed to the carrier";
+    happened_delivered: "Доставлен" | "Delivered";
 
     // Messages
     flash_added: "Положили в корзину." | "Added to your cart.";

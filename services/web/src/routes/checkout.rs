@@ -80,7 +80,11 @@ pub(super) async fn order(
         return Ok((Changes::default().with_cart(cart), page).into_response());
     }
     let key = form.key.unwrap_or_else(|| app.clock.new_id());
-    let order = NewOrder { customer_email: Some(&account.email), items: &wanted.lines };
+    let order = NewOrder {
+        customer_email: Some(&account.email),
+        items: &wanted.lines,
+        language: Some(visitor.language),
+    };
     match app.orders.place(&account.token, key, &order).await {
         Ok(order) => {
             let changes = Changes::default().with_flash(Flash::OrderPlaced);

@@ -50,6 +50,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/orders", get(orders::list))
         .route("/orders/{id}", get(orders::order))
         .route("/orders/{id}/cancel", post(orders::cancel))
+        .route("/orders/{id}/events", get(orders::events))
         .route("/language", post(language::switch))
         .with_state(app)
         .merge(assets)

@@ -82,10 +82,11 @@ async fn a_cart_becomes_an_order_at_the_prices_that_were_shown() {
         ]})
     );
     assert_eq!(asked.headers["authorization"], "Bearer the.users.token");
+    assert_eq!(asked.headers["accept-language"], "en");
     assert_eq!(asked.headers["idempotency-key"].to_str().unwrap().len(), 38, "a quoted UUID");
     let page = customer.get(&format!("/orders/{ORDER_ID}")).await;
     page.shows("Your order is placed");
-    page.shows("Pending");
+    page.shows("Being processed");
     page.shows("23 November 2026, 11:00 UTC");
     page.shows("Yes, cancel it");
     customer.get("/cart").await.shows("Your cart is empty");

@@ -5,6 +5,8 @@ mod account;
 mod browser;
 mod catalog;
 mod checkout;
+mod guest;
+mod life;
 mod locks;
 mod tabs;
 mod upstream;
@@ -44,6 +46,7 @@ impl Shop {
             catalog_url: upstreams.catalog.url(),
             order_url: upstreams.order.url(),
             trust_proxy: false,
+            trace_url: None,
             demo: Demo::default(),
         };
         change(&mut config);
@@ -60,10 +63,13 @@ impl Shop {
 
     /// Somebody who has logged in.
     async fn customer(&self) -> Browser {
+        self.logged_in("user@example.com").await
+    }
+
+    async fn logged_in(&self, email: &str) -> Browser {
         let mut browser = self.browser();
         browser.get("/login").await;
-        let answer =
-            browser.submit("/login", &[("email", "user@example.com"), ("password", "password123")]).await;
+        let answer = browser.submit("/login", &[("email", email), ("password", "password123")]).await;
         assert_eq!(answer.status, 303, "{}", answer.body);
         browser
     }

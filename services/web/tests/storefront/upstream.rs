@@ -1,19 +1,35 @@
 //! Services of the tests: each answers by the real contract, remembers what it was asked, and can be told to
 //! misbehave.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router,
-    body::{Bytes, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures_util::stream;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use url::Url;
 
 pub(crate) const ORDER_ID: &str = "01936f00-0000-7000-8000-00000000c0de";
+
+/// What makes the order a guest's.
+pub(crate) const ORDER_TOKEN: &str = "gu3st-s3cret_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+pub(crate) const ADMIN: &str = "admin@example.com";
+
+fn admin_token() -> String {
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"sub":"1","roles":["admin"]}"#);
+    format!("head.{claims}.signature")
+}
 
 /// What a service was asked.
 #[derive(Clone)]
@@ -34,14 +50,30 @@ pub(crate) struct Upstream {
 }
 
 struct Inner {
-    answer: fn(&Asked) -> Response,
+    answer: fn(&Inner, &Asked) -> Response,
     asked: Mutex<Vec<Asked>>,
     mishap: Mutex<Option<Mishap>>,
+    /// What order_service tells of its one order, beside what [`an_order`] says.
+    order: Mutex<Value>,
+    told: watch::Sender<Told>,
+}
+
+/// A stream of events: what has been told so far, and whether that is all.
+#[derive(Default)]
+struct Told {
+    events: Vec<String>,
+    has_ended: bool,
 }
 
 impl Upstream {
-    async fn start(answer: fn(&Asked) -> Response) -> Self {
-        let inner = Arc::new(Inner { answer, asked: Mutex::default(), mishap: Mutex::default() });
+    async fn start(answer: fn(&Inner, &Asked) -> Response) -> Self {
+        let inner = Arc::new(Inner {
+            answer,
+            asked: Mutex::default(),
+            mishap: Mutex::default(),
+            order: Mutex::new(json!({})),
+            told: watch::Sender::default(),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let router = Router::new().fallback(respond).with_state(Arc::clone(&inner));
@@ -78,6 +110,25 @@ impl Upstream {
         *self.inner.mishap.lock().unwrap() = Some((status, header, body.to_vec()));
     }
 
+    /// From now on the order has these members.
+    pub(crate) fn order_becomes(&self, more: Value) {
+        *self.inner.order.lock().unwrap() = more;
+    }
+
+    /// Tells a step to everybody who follows the order, with a detail for people of the shop.
+    pub(crate) fn tells(&self, seq: u64, event: &str, status: &str) {
+        let data = json!({
+            "seq": seq, "at": "2026-11-23T11:00:05Z", "event": event, "status": status, "detail": "for the shop alone",
+        });
+        let event = format!("id: {seq}\nevent: {event}\ndata: {data}\n\n");
+        self.inner.told.send_modify(|told| told.events.push(event));
+    }
+
+    /// Ends the streams of those who follow the order.
+    pub(crate) fn ends_streams(&self) {
+        self.inner.told.send_modify(|told| told.has_ended = true);
+    }
+
     /// Answers by its contract again.
     pub(crate) fn recovers(&self) {
         *self.inner.mishap.lock().unwrap() = None;
@@ -91,7 +142,7 @@ async fn respond(State(inner): State<Arc<Inner>>, request: Request) -> Response 
     let asked = Asked { method: parts.method, uri: parts.uri, headers: parts.headers, body };
     inner.asked.lock().unwrap().push(asked.clone());
     match inner.mishap.lock().unwrap().clone() {
-        None => (inner.answer)(&asked),
+        None => (inner.answer)(&inner, &asked),
         Some((status, header, body)) => {
             let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
             if let Some((name, value)) = header {
@@ -128,8 +179,9 @@ fn not_found() -> Response {
     answer(404, &json!({ "type": "https://shop.dev/problems/not-found", "status": 404 }))
 }
 
-fn auth(asked: &Asked) -> Response {
-    let token = json!({ "access_token": "the.users.token", "token_type": "bearer", "expires_in": 3600 });
+fn auth(_: &Inner, asked: &Asked) -> Response {
+    let token = if asked.body["email"] == ADMIN { admin_token() } else { "the.users.token".to_owned() };
+    let token = json!({ "access_token": token, "token_type": "bearer", "expires_in": 3600 });
     match (asked.method.as_str(), asked.uri.path()) {
         ("POST", "/auth/register") => answer(201, &token),
         ("POST", "/auth/token") if asked.body["password"] == "password123" => answer(200, &token),
@@ -154,7 +206,7 @@ fn products() -> Vec<Value> {
     ]
 }
 
-fn catalog(asked: &Asked) -> Response {
+fn catalog(_: &Inner, asked: &Asked) -> Response {
     let query: Vec<(String, String)> = asked
         .uri
         .query()
@@ -198,22 +250,48 @@ pub(crate) fn an_order(status: &str) -> Value {
     })
 }
 
-fn order(asked: &Asked) -> Response {
-    if asked.headers.get(header::AUTHORIZATION).is_none_or(|token| token != "Bearer the.users.token") {
-        return answer(401, &json!({ "type": "https://shop.dev/problems/unauthorized", "status": 401 }));
-    }
+fn order(inner: &Inner, asked: &Asked) -> Response {
+    let header = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
     let path = asked.uri.path();
-    match asked.method.as_str() {
-        "POST" if path == "/orders" => answer(201, &an_order("pending")),
-        "GET" if path == "/orders" => {
-            let mut response = answer(200, &json!([an_order("pending")]));
+    match (header("x-order-token"), header("authorization").and_then(|value| value.strip_prefix("Bearer "))) {
+        (None, Some(token)) if token == "the.users.token" || token == admin_token() => {}
+        (Some(ORDER_TOKEN), None) if path.starts_with("/orders/") => {}
+        (Some(token), None) if token.len() == ORDER_TOKEN.len() => return not_found(),
+        (Some(_), None) => {
+            return answer(400, &json!({ "type": "https://shop.dev/problems/malformed-request" }));
+        }
+        _ => return answer(401, &json!({ "type": "https://shop.dev/problems/unauthorized", "status": 401 })),
+    }
+    let as_it_is = || {
+        let mut order = an_order("pending");
+        let more = inner.order.lock().unwrap().as_object().unwrap().clone();
+        order.as_object_mut().unwrap().extend(more);
+        order
+    };
+    let path = path.replace(ORDER_ID, "{id}");
+    match (asked.method.as_str(), path.as_str()) {
+        ("POST", "/orders") => answer(201, &an_order("pending")),
+        ("GET", "/orders") => {
+            let mut response = answer(200, &json!([as_it_is()]));
             response
                 .headers_mut()
                 .insert(header::LINK, "</orders?limit=10&cursor=c2>; rel=\"next\"".parse().unwrap());
             response
         }
-        "GET" if path == format!("/orders/{ORDER_ID}") => answer(200, &an_order("pending")),
-        "POST" if path == format!("/orders/{ORDER_ID}/cancel") => answer(200, &an_order("cancelled")),
+        ("GET", "/orders/{id}") => answer(200, &as_it_is()),
+        ("GET", "/orders/{id}/events") => events(inner.told.subscribe()),
+        ("POST", "/orders/{id}/cancel") => answer(200, &an_order("cancelled")),
         _ => not_found(),
     }
+}
+
+fn events(told: watch::Receiver<Told>) -> Response {
+    let events = stream::unfold((told, 0), |(mut told, next)| async move {
+        let event = {
+            let told = told.wait_for(|told| told.has_ended || told.events.len() > next).await.ok()?;
+            told.events.get(next).cloned()?
+        };
+        Some((Ok::<_, Infallible>(event), (told, next + 1)))
+    });
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
 }

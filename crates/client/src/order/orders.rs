@@ -1,10 +1,10 @@
-use chrono::{DateTime, Utc};
-use http::Method;
-use serde::{Deserialize, Serialize};
-use shop_core::{Currency, Money, OrderId, OrderStatus, ProductId, basket::Line};
+use http::{Method, header};
+use serde::Serialize;
+use shop_core::{Language, OrderId, basket::Line};
 use url::Url;
 use uuid::Uuid;
 
+use super::{life::Life, owner::Owner, representation::Order};
 use crate::{
     Failure, Http, Page, Slice, Upstream,
     page::{LARGEST_PAGE, slice},
@@ -14,46 +14,7 @@ use crate::{
 
 /// A client of order_service.
 #[derive(Clone, Debug)]
-pub struct Orders(Upstream);
-
-/// An order.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Order {
-    /// Its id.
-    pub id: OrderId,
-    /// The customer's address.
-    pub customer_email: String,
-    /// The sum of the lines.
-    pub total_amount: Money,
-    /// The amounts' currency.
-    pub currency: Currency,
-    /// Its status.
-    pub status: OrderStatus,
-    /// The items.
-    pub items: Vec<OrderedLine>,
-    /// When it was placed.
-    pub created_at: DateTime<Utc>,
-}
-
-/// A line of an order.
-#[derive(Clone, Debug, Deserialize)]
-pub struct OrderedLine {
-    /// The product.
-    pub product_id: ProductId,
-    /// Its name when it was ordered.
-    pub name: String,
-    /// The quantity.
-    pub quantity: u32,
-    /// The price of one piece when it was ordered.
-    pub price: Money,
-}
-
-impl OrderedLine {
-    /// The price of the line.
-    pub fn sum(&self) -> Money {
-        self.price.checked_mul(self.quantity).unwrap_or(Money::MAX)
-    }
-}
+pub struct Orders(pub(crate) Upstream);
 
 /// A new order.
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +24,15 @@ pub struct NewOrder<'a> {
     pub customer_email: Option<&'a str>,
     /// The items.
     pub items: &'a [Line],
+    /// In which the customer is written to.
+    #[serde(skip)]
+    pub language: Option<Language>,
+}
+
+#[derive(Serialize)]
+struct Shipment<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracking_number: Option<&'a str>,
 }
 
 impl Orders {
@@ -88,7 +58,11 @@ impl Orders {
             let key = format!("\"{key}\"");
             let request = self.0.call("POST /orders", || {
                 let request = self.0.request(Method::POST, &["orders"]).bearer_auth(token);
-                request.header("idempotency-key", &key).json(order)
+                let request = request.header("idempotency-key", &key).json(order);
+                match order.language {
+                    Some(language) => request.header(header::ACCEPT_LANGUAGE, language.code()),
+                    None => request,
+                }
             });
             request.await?.json()
         })
@@ -123,22 +97,61 @@ impl Orders {
         .await
     }
 
-    /// Returns one of the account's orders; `None` if it has none with this id.
+    /// Returns an order; `None` if the caller has none with this id.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn get(&self, token: &str, id: OrderId) -> Result<Option<Order>, Failure> {
-        let request = || self.0.request(Method::GET, &["orders", &id.to_string()]).bearer_auth(token);
+    pub async fn get(&self, owner: Owner<'_>, id: OrderId) -> Result<Option<Order>, Failure> {
+        let request = || owner.sign(self.0.request(Method::GET, &["orders", &id.to_string()]));
         found(self.0.call("GET /orders/{id}", request).await)?.map(|answer| answer.json()).transpose()
     }
 
-    /// Cancels one of the account's orders.
+    /// Follows an order from after step `after` on, or from its beginning; `None` if the caller has none with this id.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn follow(
+        &self,
+        owner: Owner<'_>,
+        id: OrderId,
+        after: Option<u64>,
+    ) -> Result<Option<Life>, Failure> {
+        Life::open(self, owner, id, after).await
+    }
+
+    /// Cancels an order.
     ///
     /// # Errors
     /// Refused as `not-cancellable` (409) if it is too late.
-    pub async fn cancel(&self, token: &str, id: OrderId) -> Result<(), Failure> {
+    pub async fn cancel(&self, owner: Owner<'_>, id: OrderId) -> Result<(), Failure> {
         let path = ["orders", &id.to_string(), "cancel"];
-        let request = || self.0.request(Method::POST, &path).bearer_auth(token);
+        let request = || owner.sign(self.0.request(Method::POST, &path));
         self.0.call("POST /orders/{id}/cancel", request).await.map(drop)
+    }
+
+    /// Notes that a confirmed order was handed to the carrier, with the parcel's number if it has one. `token` is an administrator's.
+    ///
+    /// # Errors
+    /// Refused with 403 for anybody else, and with 409 for an order that is not confirmed.
+    pub async fn ship(
+        &self,
+        token: &str,
+        id: OrderId,
+        tracking_number: Option<&str>,
+    ) -> Result<Order, Failure> {
+        let path = ["orders", &id.to_string(), "ship"];
+        let body = Shipment { tracking_number };
+        let request = || self.0.request(Method::POST, &path).bearer_auth(token).json(&body);
+        self.0.call("POST /orders/{id}/ship", request).await?.json()
+    }
+
+    /// Notes that a shipped order has reached the customer. `token` is an administrator's.
+    ///
+    /// # Errors
+    /// Refused with 403 for anybody else, and with 409 for an order that is not on its way.
+    pub async fn deliver(&self, token: &str, id: OrderId) -> Result<Order, Failure> {
+        let path = ["orders", &id.to_string(), "deliver"];
+        let request = || self.0.request(Method::POST, &path).bearer_auth(token);
+        self.0.call("POST /orders/{id}/deliver", request).await?.json()
     }
 }
