@@ -70,6 +70,10 @@ async fn somebody_logs_in_looks_around_and_orders() {
     assert_eq!(orders.as_array().unwrap().len(), 1, "{:#?}", api.messages(CHAT));
     assert_eq!(orders[0]["customer_email"], "bot-user@example.com");
     assert_eq!(orders[0]["total_amount"], 2500.0);
+    let confirmed = || api.messages(CHAT).into_iter().find(|message| message.text.contains("✅ confirmed"));
+    let receipt = api.wait(confirmed, PATIENCE).await.expect("the message about the order follows it");
+    let number = orders[0]["id"].as_str().unwrap().rsplit('-').next().unwrap()[4..].to_uppercase();
+    assert!(receipt.text.contains(&number), "{receipt:?}");
     assert!(!shop.processes[0].log().contains("password123"));
     assert!(!shop.processes[0].log().contains(TOKEN));
 }

@@ -1,6 +1,10 @@
 //! The storefront in a real browser.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -80,6 +84,102 @@ async fn somebody_registers_logs_in_fills_a_cart_orders_and_sees_the_order() {
     client.goto(&at("/orders")).await.unwrap();
     assert!(client.source().await.unwrap().contains(&order), "the list shows the order");
     picture(&client, "orders").await;
+    client.close().await.unwrap();
+}
+
+/// Opens an account, and stays logged in.
+async fn register(client: &Client, web: &str, email: &str) {
+    client.goto(&format!("{web}/register")).await.unwrap();
+    fill(client, "#email", email).await;
+    fill(client, "#password", "password123").await;
+    click(client, "form[action='/register'] button[type=submit]", "form[action='/logout']").await;
+}
+
+/// Waits until the element says `expected`, without loading the page.
+async fn until_it_says(client: &Client, css: &str, expected: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let said = text(client, css).await;
+        if said.contains(expected) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{css} says {said:?}, and not {expected:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Marks the page that is open, so that [`is_marked`] tells whether another was loaded since.
+async fn mark(client: &Client) {
+    client.execute("window.marked = true", vec![]).await.unwrap();
+}
+
+async fn is_marked(client: &Client) -> bool {
+    client.execute("return window.marked === true", vec![]).await.unwrap() == true
+}
+
+async fn is_wider_than_the_screen(client: &Client) -> bool {
+    client.execute("return document.documentElement.scrollWidth > window.innerWidth", vec![]).await.unwrap()
+        == true
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_confirmed_and_refunded_before_the_visitors_eyes() {
+    let Some(browser) = shop_testing::browser().await else { return };
+    // Long enough for a page to be seen before its order is paid.
+    let shop = Shop::embedded(&[("PAYMENT_SIMULATED_DELAY_MS", "4000")]).await;
+    for (language, size, name, words) in [
+        ("ru-RU", (390, 844), "phone", ["Обрабатывается", "Подтверждён", "Отменён", "Деньги возвращены"]),
+        ("en-US", (1280, 900), "desk", ["Being processed", "Confirmed", "Cancelled", "Money returned"]),
+    ] {
+        let client = open(&browser, language, size).await;
+        register(&client, &shop.web, &format!("{name}@example.com")).await;
+        client.goto(&format!("{}/products/1", shop.web)).await.unwrap();
+        click(&client, "form.buy button[formaction='/order']", "article.order").await;
+        mark(&client).await;
+        let [pending, confirmed, cancelled, refunded] = words;
+        assert_eq!(text(&client, ".badge").await, pending);
+        picture(&client, &format!("order-pending-{name}")).await;
+        until_it_says(&client, ".badge", confirmed).await;
+        assert!(is_marked(&client).await, "nothing was loaded");
+        assert!(!is_wider_than_the_screen(&client).await);
+        picture(&client, &format!("order-confirmed-{name}")).await;
+
+        let sure = client.find(Locator::Css("details.cancel summary")).await.unwrap();
+        sure.click().await.unwrap();
+        click(&client, "form[action$='/cancel'] button", ".badge-cancelled").await;
+        assert_eq!(text(&client, ".badge").await, cancelled);
+        mark(&client).await;
+        until_it_says(&client, ".moments", refunded).await;
+        assert!(is_marked(&client).await, "nothing was loaded");
+        assert!(client.find(Locator::Css("details.cancel")).await.is_err());
+        picture(&client, &format!("order-refunded-{name}")).await;
+        client.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_opens_the_order_by_its_link() {
+    let Some(browser) = shop_testing::browser().await else { return };
+    let shop = Shop::embedded(&[]).await;
+    let order = serde_json::json!({ "customer_email": "guest@example.com", "items": [{ "product_id": 1, "quantity": 1 }] });
+    let placed =
+        crate::support::http().post(format!("{}/orders", shop.order)).json(&order).send().await.unwrap();
+    let placed: serde_json::Value = placed.json().await.unwrap();
+    let (id, token) = (placed["id"].as_str().unwrap(), placed["order_token"].as_str().unwrap());
+
+    let client = open(&browser, "en-US", (390, 844)).await;
+    client.goto(&format!("{}/orders/{id}?token={token}", shop.web)).await.unwrap();
+    until_it_says(&client, ".badge", "Confirmed").await;
+    let url = client.current_url().await.unwrap();
+    assert_eq!(
+        (url.path(), url.query()),
+        (&*format!("/orders/{id}"), None),
+        "the token has left the address"
+    );
+    let sure = client.find(Locator::Css("details.cancel summary")).await.unwrap();
+    sure.click().await.unwrap();
+    click(&client, "form[action$='/cancel'] button", ".badge-cancelled").await;
+    assert!(text(&client, "[data-part=status]").await.contains("You cancelled this order."));
     client.close().await.unwrap();
 }
 
