@@ -19,16 +19,17 @@ pub(crate) struct Budget {
     pub(crate) debug: f64,
 }
 
+/// Of catalog, order, payment, notification and shop, `shipped` is reckoned from how much `debug` grew with the consumers.
 pub(crate) const BUDGETS: [Budget; 9] = [
     Budget { target: "auth", shipped: 18.9, debug: 42.3 },
-    Budget { target: "catalog", shipped: 18.9, debug: 40.8 },
-    Budget { target: "order", shipped: 18.5, debug: 39.3 },
-    Budget { target: "payment", shipped: 20.9, debug: 44.8 },
-    Budget { target: "notification", shipped: 20.9, debug: 44.8 },
+    Budget { target: "catalog", shipped: 23.2, debug: 52.6 },
+    Budget { target: "order", shipped: 22.9, debug: 51.0 },
+    Budget { target: "payment", shipped: 22.4, debug: 49.6 },
+    Budget { target: "notification", shipped: 22.9, debug: 50.8 },
     Budget { target: "web", shipped: 14.9, debug: 32.2 },
     Budget { target: "telegram", shipped: 16.3, debug: 37.3 },
     Budget { target: "outbox-controller", shipped: 23.0, debug: 58.9 },
-    Budget { target: "shop", shipped: 25.1, debug: 67.8 },
+    Budget { target: "shop", shipped: 28.1, debug: 83.5 },
 ];
 
 /// The tag of the images built here, for this machine.
