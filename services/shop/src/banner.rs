@@ -7,18 +7,22 @@ use crate::open::Open;
 /// Where to look, and three things to try.
 pub(crate) fn banner(open: &Open) -> String {
     let (auth, catalog, order) = (at(open.auth), at(open.catalog), at(open.order));
+    let (payment, notification) = (at(open.payment), at(open.notification));
     let bot = if open.bot { "on" } else { "off (set TELEGRAM_BOT_TOKEN)" };
     format!(
         r#"
   The shop is open. Ctrl-C closes it.
 
-    Storefront   {web}
-    Accounts     {auth}/docs
-    Catalog      {catalog}/docs
-    Orders       {order}/docs
-    Publisher    {outbox}/metrics
-    Bot          {bot}
-    Admin        {admin}, password in {secrets}
+    Storefront     {web}
+    Mails          {notification}/mailbox
+    Accounts       {auth}/docs
+    Catalog        {catalog}/docs
+    Orders         {order}/docs
+    Payments       {payment}/docs
+    Notifications  {notification}/docs
+    Publisher      {outbox}/metrics
+    Bot            {bot}
+    Admin          {admin}, password in {secrets}
 
   Try it:
 
@@ -37,7 +41,7 @@ pub(crate) fn banner(open: &Open) -> String {
 }
 
 /// Where a person on this machine finds what listens on `address`.
-fn at(address: SocketAddr) -> String {
+pub(crate) fn at(address: SocketAddr) -> String {
     match address.ip() {
         ip if ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST => {
             format!("http://localhost:{}", address.port())
@@ -69,6 +73,8 @@ mod tests {
             auth: at(8001),
             catalog: at(8002),
             order: at(8003),
+            payment: at(8004),
+            notification: at(8005),
             web: at(8080),
             outbox: at(8081),
             bot: false,

@@ -3,13 +3,13 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{ArgAction, Args};
 use secrecy::SecretString;
 use shop_core::Email;
-use shop_runtime::http::HttpConfig;
+use shop_runtime::{consumer::ConsumerConfig, http::HttpConfig};
 use url::Url;
 
 /// The settings; everything has a default.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Config {
-    /// Where databases, the event bus and secrets are kept; created at the first start, and safe to delete
+    /// Where databases, the event bus, mails and secrets are kept; created at the first start, and safe to delete
     #[arg(long, env = "SHOP_DATA_DIR", default_value = ".shop")]
     pub(crate) data_dir: PathBuf,
     /// Whether orders may be placed without an account, as the documentation's examples do
@@ -18,6 +18,21 @@ pub(crate) struct Config {
     /// How many orders per minute may be placed for one e-mail address without an account; 0: no limit
     #[arg(long, env = "ORDER_GUEST_ORDERS_PER_MINUTE", default_value_t = order::DEFAULT_GUEST_ORDERS_PER_MINUTE)]
     pub(crate) guest_orders_per_minute: u32,
+    /// When an order that is neither confirmed nor cancelled is cancelled, in seconds
+    #[arg(long, env = "ORDER_PENDING_TIMEOUT_SECONDS", default_value_t = order::DEFAULT_PENDING_TIMEOUT_SECONDS)]
+    pub(crate) pending_timeout_seconds: u32,
+    /// How long what was ordered stays reserved, in seconds; longer than an order may be pending
+    #[arg(long, env = "CATALOG_RESERVATION_SECONDS", default_value_t = catalog::DEFAULT_RESERVATION_SECONDS)]
+    pub(crate) reservation_seconds: u32,
+    /// The payment provider, which charges nobody
+    #[command(flatten)]
+    pub(crate) simulated: payment::SimulatedConfig,
+    /// How consumers continue traces
+    #[command(flatten)]
+    pub(crate) consumer: ConsumerConfig,
+    /// Where a trace is shown, such as http://localhost:16686/trace/{trace_id}; the storefront's orders lead there
+    #[arg(long, env = "WEB_TRACE_URL")]
+    pub(crate) trace_url: Option<web::TraceUrl>,
     /// The account that manages the shop; its password is generated at the first start and kept in the data folder's secrets.json
     #[arg(long, env = "AUTH_ADMIN_EMAIL", default_value = "admin@example.com")]
     pub(crate) admin_email: Email,
@@ -41,10 +56,16 @@ pub(crate) struct Config {
     /// Where the orders' API listens
     #[arg(long, env = "ORDER_LISTEN", default_value = "127.0.0.1:8003", help_heading = "Addresses")]
     pub(crate) order: SocketAddr,
+    /// Where the payments' API listens
+    #[arg(long, env = "PAYMENT_LISTEN", default_value = "127.0.0.1:8004", help_heading = "Addresses")]
+    pub(crate) payment: SocketAddr,
+    /// Where the notifications' API listens, which has the page with the mails
+    #[arg(long, env = "NOTIFICATION_LISTEN", default_value = "127.0.0.1:8005", help_heading = "Addresses")]
+    pub(crate) notification: SocketAddr,
     /// Where the storefront listens
     #[arg(long, env = "WEB_LISTEN", default_value = "127.0.0.1:8080", help_heading = "Addresses")]
     pub(crate) web: SocketAddr,
-    /// Where the outbox's publisher serves health and metrics
+    /// Where the outboxes' publisher serves health and metrics
     #[arg(long, env = "OUTBOX_LISTEN", default_value = "127.0.0.1:8081", help_heading = "Addresses")]
     pub(crate) outbox: SocketAddr,
     /// Where the bot serves health and metrics

@@ -4,6 +4,7 @@ mod banner;
 mod config;
 mod open;
 mod secrets;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -12,10 +13,11 @@ use shop_runtime::{Lifecycle, install_crypto, telemetry};
 
 use crate::config::Config;
 
-/// The shop in one process: accounts, catalog, orders, the outbox's publisher, the storefront and the bot.
+/// The shop in one process: accounts, catalog, orders, payments, notifications, the outboxes' publisher, the storefront and the bot.
 ///
 /// It needs only a folder for its data. Every service is the same code that runs alone in a container, on its
-/// embedded backends: SQLite instead of PostgreSQL and RabbitMQ, memory instead of Redis.
+/// embedded backends: SQLite instead of PostgreSQL and RabbitMQ, memory instead of Redis. Payments are simulated, and mails are
+/// written into a folder, from which the address under "Mails" shows them.
 ///
 /// The log goes to standard output; RUST_LOG=warn makes it quiet. Ctrl-C finishes the work in progress, then ends.
 #[derive(Parser)]

@@ -8,17 +8,12 @@ use std::{
 use anyhow::Context as _;
 use auth::Auth;
 use catalog::Catalog;
+use notification::Notification;
 use order::Order;
-use outbox_controller::{DatabaseConfig, OutboxConfig, OutboxController};
+use outbox_controller::OutboxController;
+use payment::Payment;
 use shop_messaging::in_process::SqliteBroker;
-use shop_runtime::{
-    Bus, BusUrl, Lifecycle, Scope, Service,
-    auth::TokenConfig,
-    config::{DatabaseUrl, Demo, RedisUrl},
-    consumer::ConsumerConfig,
-    http::HttpConfig,
-    seal::LinkConfig,
-};
+use shop_runtime::{Bus, Lifecycle, Scope, Service, http::HttpConfig};
 use telegram::Telegram;
 use url::Url;
 use web::Web;
@@ -26,6 +21,7 @@ use web::Web;
 use crate::{
     config::Config,
     secrets::{self, Secrets},
+    settings::Settings,
 };
 
 /// The addresses of an open shop.
@@ -33,6 +29,8 @@ pub(crate) struct Open {
     pub(crate) auth: SocketAddr,
     pub(crate) catalog: SocketAddr,
     pub(crate) order: SocketAddr,
+    pub(crate) payment: SocketAddr,
+    pub(crate) notification: SocketAddr,
     pub(crate) web: SocketAddr,
     pub(crate) outbox: SocketAddr,
     pub(crate) bot: bool,
@@ -48,92 +46,29 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
     let middle = &front.beneath();
     let back = &middle.beneath();
     // One process has one port for probes, and it is the storefront's.
-    let inner = HttpConfig { probe_listen: None, ..config.http.clone() };
+    let outer = config.http.clone();
+    let inner = HttpConfig { probe_listen: None, ..outer.clone() };
     let bus = SqliteBroker::open(&config.data_dir.join("bus.db")).await;
     let bus = bus.context("the event bus cannot be opened; is another shop running on this data folder?")?;
     let bus = &Bus::of_process(bus.into());
-    let database = |name: &str| -> anyhow::Result<DatabaseUrl> {
-        let file = config.data_dir.join(format!("{name}.db"));
-        format!("sqlite://{}", file.display()).parse().context("the data folder's path")
-    };
-    let tokens = TokenConfig {
-        jwt_algorithm: shop_runtime::auth::parse_algorithm("HS256").map_err(anyhow::Error::msg)?,
-        jwt_secret: Some(secrets.jwt_secret),
-        jwt_public_key: None,
-        jwt_other_secret: None,
-        jwt_other_public_key: None,
-        demo: Demo::default(),
-    };
-
-    let auth = auth::Config {
-        listen: config.auth,
-        database_url: database("auth")?,
-        tokens: tokens.clone(),
-        redis_url: RedisUrl::MEMORY,
-        trust_proxy: false,
-        password_policy: auth::PasswordPolicy::Basic,
-        jwt_private_key: None,
-        jwt_expire_minutes: 60,
-        admin_email: Some(config.admin_email.clone()),
-        admin_password: Some(secrets.admin_password),
-    };
-    let auth = start::<Auth>(auth, back, &inner, bus).await?;
-
-    let catalog = catalog::Config {
-        listen: config.catalog,
-        database_url: database("catalog")?,
-        redis_url: RedisUrl::MEMORY,
-        tokens: tokens.clone(),
-    };
-    let catalog = start::<Catalog>(catalog, back, &inner, bus).await?;
-
-    let order = order::Config {
-        listen: config.order,
-        database_url: database("orders")?,
-        rabbitmq_url: BusUrl::EMBEDDED,
-        consumer: ConsumerConfig::default(),
-        catalog_url: url(catalog)?,
-        guest_checkout: config.guest_checkout,
-        guest_orders_per_minute: config.guest_orders_per_minute,
-        pending_timeout_seconds: order::DEFAULT_PENDING_TIMEOUT_SECONDS,
-        link: LinkConfig::default(),
-        tokens,
-    };
-    let order = start::<Order>(order, middle, &inner, bus).await?;
-
-    let web = web::Config {
-        listen: config.web,
-        session_secret: secrets.session_secret,
-        auth_url: url(auth)?,
-        catalog_url: url(catalog)?,
-        order_url: url(order)?,
-        trust_proxy: false,
-        trace_url: None,
-        demo: Demo::default(),
-    };
-    let web = start::<Web>(web, front, &config.http, bus).await?;
-
     let bot = config.telegram_token.is_some();
-    let telegram = telegram::Config {
-        listen: config.telegram,
-        bot_token: config.telegram_token,
-        api_url: config.telegram_api,
-        auth_url: url(auth)?,
-        catalog_url: url(catalog)?,
-        order_url: url(order)?,
-        notification_url: None,
-        redis_url: RedisUrl::MEMORY,
-    };
+    let (admin, file) = (config.admin_email.to_string(), config.data_dir.join(secrets::FILE));
+    let settings = Settings::new(config, secrets)?;
+
+    let auth = start::<Auth>(settings.auth()?, back, &inner, bus).await?;
+    let catalog = start::<Catalog>(settings.catalog()?, back, &inner, bus).await?;
+    let order = settings.order(url(catalog)?)?;
+    let order = start::<Order>(order, middle, &inner, bus).await?;
+    let payment = start::<Payment>(settings.payment()?, back, &inner, bus).await?;
+    let notification = start::<Notification>(settings.notification()?, back, &inner, bus).await?;
+    let web = settings.web(url(auth)?, url(catalog)?, url(order)?);
+    let web = start::<Web>(web, front, &outer, bus).await?;
+    let telegram = settings.telegram([url(auth)?, url(catalog)?, url(order)?, url(notification)?]);
     start::<Telegram>(telegram, front, &inner, bus).await?;
+    // Last: the services have made the outboxes' tables by now, and have declared the queues that they consume from.
+    let outbox = start::<OutboxController>(settings.outbox()?, back, &inner, bus).await?;
 
-    // Last: the order service has made the tables by now, and every service has declared the queues that it consumes from.
-    let orders = DatabaseConfig { database_url: database("orders")?, schema: "orders".to_owned() };
-    let orders = OutboxConfig::embedded("orders", Order::NAME, orders);
-    let outbox = outbox_controller::Config::embedded(config.outbox, orders, Vec::new());
-    let outbox = start::<OutboxController>(outbox, back, &inner, bus).await?;
-
-    let admin = config.admin_email.to_string();
-    Ok(Open { auth, catalog, order, web, outbox, bot, admin, secrets: config.data_dir.join(secrets::FILE) })
+    Ok(Open { auth, catalog, order, payment, notification, web, outbox, bot, admin, secrets: file })
 }
 
 async fn start<S: Service>(

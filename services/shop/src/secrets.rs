@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 /// The file's name in the data folder.
 pub(crate) const FILE: &str = "secrets.json";
@@ -26,10 +27,19 @@ pub(crate) struct Secrets {
     /// The admin's password.
     #[serde(serialize_with = "expose")]
     pub(crate) admin_password: SecretString,
+    /// Seals guests' tokens on their way into the mails' links.
+    #[serde(serialize_with = "expose", default = "key")]
+    pub(crate) link_secret: SecretString,
+    /// Signs the payment provider's webhooks.
+    #[serde(serialize_with = "expose", default = "key")]
+    pub(crate) webhook_secret: SecretString,
 }
 
+/// Secrets that files of earlier versions do not have.
+const ADDED: [&str; 2] = ["link_secret", "webhook_secret"];
+
 impl Secrets {
-    /// Returns the secrets in `folder`; creates it with new secrets if it does not exist.
+    /// Returns the secrets in `folder`; creates it with new secrets if it does not exist, and adds those that the file lacks.
     pub(crate) fn load_or_make(folder: &Path) -> anyhow::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -42,7 +52,12 @@ impl Secrets {
             Ok(text) => {
                 let mode = fs::metadata(&file).with_context(doing)?.permissions().mode();
                 anyhow::ensure!(mode & 0o077 == 0, "{} can be read by others: chmod 600 it", file.display());
-                serde_json::from_slice(&text).with_context(doing)
+                let secrets: Self = serde_json::from_slice(&text).with_context(doing)?;
+                let known: Map<String, Value> = serde_json::from_slice(&text).with_context(doing)?;
+                if ADDED.iter().any(|name| !known.contains_key(*name)) {
+                    secrets.write(&file).with_context(doing)?;
+                }
+                Ok(secrets)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let secrets = Self::new();
@@ -54,7 +69,13 @@ impl Secrets {
     }
 
     fn new() -> Self {
-        Self { jwt_secret: random(48), session_secret: random(48), admin_password: random(12) }
+        Self {
+            jwt_secret: key(),
+            session_secret: key(),
+            admin_password: random(12),
+            link_secret: key(),
+            webhook_secret: key(),
+        }
     }
 
     /// Writes a new file and then renames it, so that a crash leaves no half-written file.
@@ -66,6 +87,10 @@ impl Secrets {
         fs::rename(&beside, file)?;
         Ok(())
     }
+}
+
+fn key() -> SecretString {
+    random(48)
 }
 
 /// `bytes` random bytes as text.
@@ -93,6 +118,31 @@ mod tests {
         let mode = fs::metadata(data.join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!format!("{first:?}").contains(first.jwt_secret.expose_secret()));
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_keeps_its_secrets_and_gains_the_new_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let before = r#"{"jwt_secret": "a", "session_secret": "b", "admin_password": "c"}"#;
+        fs::write(&file, before).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let read = || Secrets::load_or_make(folder.path()).unwrap();
+        let (first, again) = (read(), read());
+        let exposed = |secrets: &Secrets| {
+            let all = [
+                &secrets.jwt_secret,
+                &secrets.session_secret,
+                &secrets.admin_password,
+                &secrets.link_secret,
+                &secrets.webhook_secret,
+            ];
+            all.map(|secret| secret.expose_secret().to_owned())
+        };
+        assert_eq!(exposed(&first)[..3], ["a", "b", "c"]);
+        assert_eq!(exposed(&first), exposed(&again), "what was added is kept");
+        assert!(exposed(&first)[3].len() >= 64 && exposed(&first)[3] != exposed(&first)[4]);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
