@@ -46,6 +46,7 @@ mod redis;
 #[cfg(feature = "clients")]
 mod schemathesis;
 pub mod servers;
+pub mod shop;
 #[cfg(feature = "clients")]
 mod skip;
 #[cfg(feature = "clients")]

@@ -2,11 +2,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use lapin::{
-    Channel, Connection, ConnectionProperties,
+    BasicProperties, Channel, Connection, ConnectionProperties,
     message::{BasicGetMessage, Delivery},
     options::{
-        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, ExchangeDeclareOptions, QueueBindOptions,
-        QueueDeclareOptions,
+        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions,
+        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::FieldTable,
 };
@@ -48,6 +48,18 @@ impl Tap {
         let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         Self { channel, _connection: connection }
+    }
+
+    /// Publishes a message to the shop's exchange, as its own publishers do.
+    pub(crate) async fn publish(&self, routing_key: &str, kind: &str, id: &str, payload: &[u8]) {
+        let properties = BasicProperties::default()
+            .with_message_id(id.into())
+            .with_type(kind.into())
+            .with_delivery_mode(2);
+        let options = BasicPublishOptions::default();
+        let key = routing_key.into();
+        let published = self.channel.basic_publish("shop_events".into(), key, options, payload, properties);
+        published.await.unwrap().await.unwrap();
     }
 
     /// Makes a queue that nothing is bound to.

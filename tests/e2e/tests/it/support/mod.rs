@@ -1,5 +1,6 @@
 //! A shop to test: its processes, on their own ports and data.
 
+mod admin;
 mod amqp;
 pub(crate) mod controlled;
 pub(crate) mod outbox;
@@ -7,6 +8,7 @@ mod process;
 mod shop;
 mod visitor;
 
+pub(crate) use admin::admin_token;
 pub(crate) use amqp::{Tap, order_and_type};
 pub(crate) use controlled::Controlled;
 pub(crate) use outbox::Outbox;

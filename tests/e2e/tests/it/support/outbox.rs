@@ -170,7 +170,12 @@ pub(crate) async fn leads(publisher: &Process) -> bool {
 
 /// Waits until `state` is true.
 pub(crate) async fn until(what: &str, state: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    until_within(PATIENCE, what, state).await;
+}
+
+/// The same for what takes longer than anything else.
+pub(crate) async fn until_within(patience: Duration, what: &str, state: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + patience;
     while !state().await {
         assert!(Instant::now() < deadline, "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,20 +1,18 @@
 use std::{collections::HashMap, path::Path, sync::Mutex};
 
-use shop_testing::{TestBroker, TestDatabase, TestRedis};
+use shop_testing::{
+    TestBroker, TestDatabase, TestRedis,
+    shop::{Part, Plan},
+};
 use tempfile::TempDir;
 
 use super::process::{Process, free_address};
 
-/// The addresses of the real backends.
-pub(crate) struct Backends<'a> {
-    pub(crate) postgres: &'a str,
-    pub(crate) redis: &'a str,
-    pub(crate) rabbitmq: &'a str,
-}
+pub(crate) use shop_testing::shop::Backends;
 
 /// Empty places on the real backends, for one test.
 pub(crate) struct Real {
-    postgres: TestDatabase,
+    pub(crate) postgres: TestDatabase,
     redis: TestRedis,
     pub(crate) rabbitmq: TestBroker,
 }
@@ -37,144 +35,132 @@ pub(crate) struct Shop {
     pub(crate) catalog: String,
     pub(crate) order: String,
     pub(crate) web: String,
-    /// In the order of their start; publishers last.
+    pub(crate) payment: String,
+    pub(crate) notification: String,
+    /// In the order of their start.
     pub(crate) processes: Vec<Process>,
     pub(crate) folder: TempDir,
-    publisher: Vec<(String, String)>,
+    /// What can be started of it, with its own variables.
+    parts: Vec<Part>,
+    /// More variables of every part; they take precedence.
+    environment: Vec<(String, String)>,
     /// The tokens of guests' orders, by order id.
     tokens: Mutex<HashMap<String, String>>,
 }
 
-const JWT_SECRET: &str = "a secret for the tests that is at least as long as HS256 wants it";
-const SESSION_SECRET: &str = "another secret for the tests, for the storefront's cookies";
-
-/// As in compose: only the shop's own services call it.
-const INTERNAL: (&str, &str) = ("TRUST_TRACEPARENT", "true");
+/// What [`Shop::real`] starts.
+const FRONT: [&str; 4] = ["auth", "catalog", "order", "web"];
+/// What [`Shop::whole`] starts as well.
+const BEHIND: [&str; 2] = ["payment", "notification"];
 
 impl Shop {
     /// Starts what `cargo run` starts.
     pub(crate) async fn embedded(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [auth, catalog, order, web, outbox, telegram] = std::array::from_fn(|_| free_address());
         let addresses = [
-            ("AUTH_LISTEN", auth),
-            ("CATALOG_LISTEN", catalog),
-            ("ORDER_LISTEN", order),
-            ("WEB_LISTEN", web),
-            ("OUTBOX_LISTEN", outbox),
-            ("TELEGRAM_LISTEN", telegram),
+            "AUTH_LISTEN",
+            "CATALOG_LISTEN",
+            "ORDER_LISTEN",
+            "WEB_LISTEN",
+            "PAYMENT_LISTEN",
+            "NOTIFICATION_LISTEN",
+            "OUTBOX_LISTEN",
+            "TELEGRAM_LISTEN",
         ]
-        .map(|(name, address)| (name, address.to_string()));
-        let all: Vec<(&str, &str)> = addresses
-            .iter()
-            .map(|(name, address)| (*name, address.as_str()))
-            .chain(environment.iter().copied())
-            .collect();
-        let process = Process::start("shop", folder.path(), web, &all).ready().await;
-        Self {
-            auth: format!("http://{auth}"),
-            catalog: format!("http://{catalog}"),
-            order: format!("http://{order}"),
-            web: format!("http://{web}"),
-            processes: vec![process],
+        .map(|name| (name, free_address()));
+        let url = |place: usize| format!("http://{}", addresses[place].1);
+        let variables = addresses.map(|(name, address)| (name, address.to_string())).to_vec();
+        let part = Part { name: "shop", binary: "shop", address: addresses[3].1, variables };
+        let mut shop = Self {
+            auth: url(0),
+            catalog: url(1),
+            order: url(2),
+            web: url(3),
+            payment: url(4),
+            notification: url(5),
+            processes: Vec::new(),
             folder,
-            publisher: Vec::new(),
+            parts: vec![part],
+            environment: owned(environment),
             tokens: Mutex::default(),
-        }
-    }
-
-    /// Starts what compose starts, except the bot.
-    pub(crate) async fn real(backends: &Backends<'_>, environment: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let [auth, catalog, order, web] = std::array::from_fn(|_| free_address());
-        let url = |address| format!("http://{address}");
-        let (auth_url, catalog_url, order_url) = (url(auth), url(catalog), url(order));
-        let start = async |binary: &str, address, own: &[(&str, &str)]| {
-            let all: Vec<_> = own.iter().chain(environment).copied().collect();
-            Process::start(binary, folder.path(), address, &all).ready().await
         };
-        let listen = [auth, catalog, order, web].map(|address| address.to_string());
-        let mut processes = vec![
-            start(
-                "auth",
-                auth,
-                &[
-                    ("AUTH_LISTEN", &listen[0]),
-                    ("AUTH_DATABASE_URL", backends.postgres),
-                    ("AUTH_JWT_SECRET", JWT_SECRET),
-                    INTERNAL,
-                ],
-            )
-            .await,
-        ];
-        processes.push(
-            start(
-                "catalog",
-                catalog,
-                &[
-                    ("CATALOG_LISTEN", &listen[1]),
-                    ("CATALOG_DATABASE_URL", backends.postgres),
-                    ("CATALOG_REDIS_URL", backends.redis),
-                    ("AUTH_JWT_SECRET", JWT_SECRET),
-                    INTERNAL,
-                ],
-            )
-            .await,
-        );
-        processes.push(
-            start(
-                "order",
-                order,
-                &[
-                    ("ORDER_LISTEN", &listen[2]),
-                    ("ORDER_DATABASE_URL", backends.postgres),
-                    ("ORDER_CATALOG_URL", &catalog_url),
-                    ("ORDER_GUEST_CHECKOUT", "true"),
-                    ("AUTH_JWT_SECRET", JWT_SECRET),
-                    INTERNAL,
-                ],
-            )
-            .await,
-        );
-        processes.push(
-            start(
-                "web",
-                web,
-                &[
-                    ("WEB_LISTEN", &listen[3]),
-                    ("WEB_SESSION_SECRET", SESSION_SECRET),
-                    ("WEB_AUTH_URL", &auth_url),
-                    ("WEB_CATALOG_URL", &catalog_url),
-                    ("WEB_ORDER_URL", &order_url),
-                ],
-            )
-            .await,
-        );
-        let publisher =
-            [("OUTBOX_DATABASE_URL", backends.postgres), ("OUTBOX_RABBITMQ_URL", backends.rabbitmq)];
-        let publisher = publisher.iter().chain(environment);
-        let publisher = publisher.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        shop.start("shop").await;
+        shop
+    }
+
+    /// Starts auth, catalog, order and web, without those that react to events. [`Shop::publisher`] publishes the orders' events.
+    pub(crate) async fn real(backends: &Backends<'_>, environment: &[(&str, &str)]) -> Self {
+        let mut shop = Self::planned(backends, environment);
+        for name in FRONT {
+            shop.start(name).await;
+        }
+        shop
+    }
+
+    /// Starts every service that compose starts, except the bot. Nothing is published before [`Shop::publish`].
+    pub(crate) async fn whole(backends: &Backends<'_>, environment: &[(&str, &str)]) -> Self {
+        let mut shop = Self::planned(backends, environment);
+        for name in FRONT.into_iter().chain(BEHIND) {
+            shop.start(name).await;
+        }
+        shop
+    }
+
+    fn planned(backends: &Backends<'_>, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::new(backends, folder.path()).unwrap();
+        let url = |name: &str| plan.part(name).url();
         Self {
-            auth: auth_url,
-            catalog: catalog_url,
-            order: order_url,
-            web: url(web),
-            processes,
+            auth: url("auth"),
+            catalog: url("catalog"),
+            order: url("order"),
+            web: url("web"),
+            payment: url("payment"),
+            notification: url("notification"),
+            processes: Vec::new(),
             folder,
-            publisher,
+            parts: plan.parts,
+            environment: owned(environment),
             tokens: Mutex::default(),
         }
     }
 
-    /// Starts a publisher for a shop on real backends.
+    /// Starts a part, or starts it again where it was.
+    pub(crate) async fn start(&mut self, name: &str) {
+        let process = self.started(self.part(name)).await;
+        self.processes.push(process);
+    }
+
+    /// Starts the publishers of all outboxes.
+    pub(crate) async fn publish(&mut self) {
+        for name in ["order-publisher", "catalog-publisher", "payment-publisher"] {
+            self.start(name).await;
+        }
+    }
+
+    /// Starts a publisher of the orders' outbox alone, which waits for no queue.
     pub(crate) async fn publisher(&self) -> Process {
         let address = free_address();
-        let listen = address.to_string();
-        let all: Vec<(&str, &str)> = [("OUTBOX_LISTEN", listen.as_str()), ("OUTBOX_LEASE_SECONDS", "3")]
-            .into_iter()
-            .chain(self.publisher.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-            .collect();
-        Process::start("outbox-controller", self.path(), address, &all).ready().await
+        let mut part = Part { address, ..self.part("order-publisher").clone() };
+        part.set("OUTBOX_LISTEN", address.to_string());
+        part.variables.retain(|(name, _)| *name != "OUTBOX_REQUIRED_QUEUES");
+        self.started(&part).await
+    }
+
+    async fn started(&self, part: &Part) -> Process {
+        let own = part.variables.iter().map(|(name, value)| (*name, value.as_str()));
+        let others = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all: Vec<(&str, &str)> = own.chain(others).collect();
+        Process::start(part.binary, self.path(), part.address, &all).ready().await
+    }
+
+    fn part(&self, name: &str) -> &Part {
+        self.parts.iter().find(|part| part.name == name).unwrap()
+    }
+
+    /// The variables of a part: for a tool that is its binary, too.
+    pub(crate) fn variables(&self, name: &str) -> &[(&'static str, String)] {
+        &self.part(name).variables
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -190,7 +176,12 @@ impl Shop {
                 { "product_id": 2, "quantity": 1, "price": 1500.0 },
             ],
         });
-        let answer = super::http().post(format!("{}/orders", self.order)).json(&body).send().await.unwrap();
+        self.place(&body).await
+    }
+
+    /// Places an order as a guest; returns its id.
+    pub(crate) async fn place(&self, order: &serde_json::Value) -> String {
+        let answer = super::http().post(format!("{}/orders", self.order)).json(order).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         let order: serde_json::Value = answer.json().await.unwrap();
         let text =
@@ -199,11 +190,25 @@ impl Shop {
         text("id")
     }
 
-    /// Cancels an order that [`Shop::place_order`] placed.
+    /// Cancels an order that was placed here.
     pub(crate) async fn cancel_order(&self, id: &str) {
-        let token = self.tokens.lock().unwrap()[id].clone();
         let request = super::http().post(format!("{}/orders/{id}/cancel", self.order));
-        let answer = request.header("X-Order-Token", token).send().await.unwrap();
+        let answer = request.header("X-Order-Token", self.token(id)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     }
+
+    /// An order that was placed here, as its guest sees it; `None` while the service does not answer.
+    pub(crate) async fn order(&self, id: &str) -> Option<serde_json::Value> {
+        let request = super::http().get(format!("{}/orders/{id}", self.order));
+        let answer = request.header("X-Order-Token", self.token(id)).send().await.ok()?;
+        answer.json().await.ok()
+    }
+
+    fn token(&self, id: &str) -> String {
+        self.tokens.lock().unwrap()[id].clone()
+    }
+}
+
+fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
