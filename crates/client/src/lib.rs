@@ -9,9 +9,12 @@
 #![warn(missing_docs)]
 
 mod auth;
+mod books;
 mod catalog;
 mod failure;
+mod guest;
 mod link;
+mod managing;
 mod notification;
 mod order;
 mod page;
@@ -20,8 +23,14 @@ mod sse;
 mod upstream;
 
 pub use auth::{Auth, OnBehalf, Token};
+pub use books::{
+    Books, Charge, ChargeState, Notice, NoticeState, Payment, PaymentState, Reservation, ReservationState,
+    ReservedLine, Stock,
+};
 pub use catalog::{Catalog, Product, Search};
 pub use failure::{Failure, Refusal};
+pub use guest::GuestOrder;
+pub use managing::Description;
 pub use notification::Notifications;
 pub use order::{Cancellation, Happening, Life, NewOrder, Order, OrderedLine, Orders, Owner, Step};
 pub use page::{Page, Slice};

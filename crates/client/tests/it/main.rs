@@ -4,5 +4,6 @@
 mod answers;
 mod calls;
 mod life;
+mod managing;
 mod repeats;
 mod server;
