@@ -6,6 +6,12 @@ use shop_testing::servers::{Durability, Kind};
 
 use crate::{backends, shell};
 
+/// Everything that has to do with an order.
+pub(crate) const SAGA: [&str; 7] =
+    ["auth", "bench", "catalog", "notification", "order", "outbox-controller", "payment"];
+const HTTP: [&str; 9] =
+    ["auth", "bench", "catalog", "notification", "order", "outbox-controller", "payment", "telegram", "web"];
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -18,6 +24,8 @@ enum Measurement {
     Http(Http),
     /// Compare the outbox with publishing without one: backlogs, latency, what writers pay, memory
     Outbox(Outbox),
+    /// Compare placing orders with a quick, a slow and an absent payment provider; measure how soon orders are confirmed
+    Saga(Saga),
     /// Measure how long nothing is published when the controller's leader ends or crashes, and what idle controllers cost
     Handover(Handover),
 }
@@ -52,6 +60,19 @@ struct Outbox {
 }
 
 #[derive(Args)]
+struct Saga {
+    /// How often to measure each provider, in turns
+    #[arg(long, default_value = "3")]
+    rounds: String,
+    /// How long to measure each in a round
+    #[arg(long, default_value = "20")]
+    seconds: String,
+    /// How many orders to place per second
+    #[arg(long, default_value = "50")]
+    rate: String,
+}
+
+#[derive(Args)]
 struct Handover {
     /// How many hand-overs of each kind
     #[arg(long, default_value = "5")]
@@ -76,7 +97,7 @@ struct Handover {
 impl Measurement {
     fn backends(&self) -> &'static [Kind] {
         match self {
-            Self::Http(_) => &[Kind::Postgres, Kind::Redis, Kind::RabbitMq],
+            Self::Http(_) | Self::Saga(_) => &[Kind::Postgres, Kind::Redis, Kind::RabbitMq],
             Self::Outbox(_) | Self::Handover(_) => &[Kind::Postgres, Kind::RabbitMq],
         }
     }
@@ -84,7 +105,8 @@ impl Measurement {
     /// Built in one go, so that shared dependencies get the same features.
     fn packages(&self) -> &'static [&'static str] {
         match self {
-            Self::Http(_) => &["auth", "bench", "catalog", "order", "outbox-controller", "telegram", "web"],
+            Self::Http(_) => &HTTP,
+            Self::Saga(_) => &SAGA,
             Self::Outbox(_) | Self::Handover(_) => &["bench", "order", "outbox-controller"],
         }
     }
@@ -93,6 +115,9 @@ impl Measurement {
     fn arguments(&self) -> Vec<&str> {
         match self {
             Self::Http(Http { rounds, seconds }) => vec!["http", "--rounds", rounds, "--seconds", seconds],
+            Self::Saga(Saga { rounds, seconds, rate }) => {
+                vec!["saga", "--rounds", rounds, "--seconds", seconds, "--rate", rate]
+            }
             Self::Outbox(Outbox { rounds, sent_rows, backlog, quick, only }) => {
                 let mut arguments = vec!["outbox", "--rounds", rounds];
                 arguments.extend(["--sent-rows", sent_rows, "--backlog", backlog]);

@@ -13,6 +13,7 @@ mod generate;
 mod images;
 mod install;
 mod kind;
+mod load;
 mod python;
 mod shell;
 mod soak;
@@ -46,6 +47,10 @@ enum Task {
     Chart,
     /// Test a part of the shop under faults for as long as you like
     Soak(soak::Arguments),
+    /// Let shoppers into a running shop: `cargo xtask load --rate 5`
+    Load(load::Arguments),
+    /// Check whether the books of a running shop agree
+    CheckBooks(load::Arguments),
     /// Run everything that a change must pass
     Ci,
     /// Write the generated files that are committed
@@ -61,6 +66,8 @@ fn main() -> ExitCode {
         Task::Kind(arguments) => kind::run(&arguments),
         Task::Chart => chart::run(),
         Task::Soak(arguments) => soak::run(&arguments),
+        Task::Load(arguments) => load::run("load", &arguments),
+        Task::CheckBooks(arguments) => load::run("check-books", &arguments),
         Task::Ci => ci::run(),
         Task::Generate(arguments) => generate::run(&arguments),
     };

@@ -20,6 +20,8 @@ enum What {
     Controller(Controller),
     /// Place orders during failovers, full disks, rotated passwords, and frozen and killed backends
     Surroundings(Surroundings),
+    /// Let shoppers order while the services, their backends and the payment provider fail, and check the books at the end
+    Saga(Saga),
 }
 
 #[derive(Args)]
@@ -70,11 +72,28 @@ struct Surroundings {
     only: Option<String>,
 }
 
+#[derive(Args)]
+struct Saga {
+    /// How many shoppers order
+    #[arg(long, default_value = "10000")]
+    orders: String,
+    /// How many of them come in per second
+    #[arg(long, default_value = "20")]
+    rate: String,
+    /// Determines which faults happen, and when; random by default
+    #[arg(long)]
+    seed: Option<String>,
+    /// Only faults of these kinds: `payment-killed`, `provider-gone`, …
+    #[arg(long)]
+    only: Option<String>,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.what {
         What::Outbox(arguments) => outbox(arguments),
         What::Controller(arguments) => controller(arguments),
         What::Surroundings(arguments) => surroundings(arguments),
+        What::Saga(arguments) => saga(arguments),
     }
 }
 
@@ -101,6 +120,16 @@ fn surroundings(arguments: &Surroundings) -> anyhow::Result<()> {
     arguments.extend(only.iter().flat_map(|only| ["--only", only]));
     let packages = ["auth", "bench", "catalog", "order", "outbox-controller", "web"];
     bench::released(&packages, &[], Durability::Durable, &arguments)
+}
+
+/// Runs release builds, on backends that the run starts, because it breaks them.
+fn saga(arguments: &Saga) -> anyhow::Result<()> {
+    let Saga { orders, rate, seed, only } = arguments;
+    backends::install(&[Kind::Postgres, Kind::Redis, Kind::RabbitMq]);
+    let mut arguments = vec!["saga-soak", "--orders", orders, "--rate", rate];
+    arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
+    arguments.extend(only.iter().flat_map(|only| ["--only", only]));
+    bench::released(&bench::SAGA, &[], Durability::Durable, &arguments)
 }
 
 /// Runs the model's test for a long time, with `cargo test`, because cargo-nextest would end it in its second minute.

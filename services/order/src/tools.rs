@@ -38,6 +38,9 @@ pub enum Tool {
     /// Look at the messages that could not be handled
     #[command(flatten)]
     DeadLetters(consumer::Tool<Order>),
+    /// Put load on the running shop, and check its books
+    #[command(flatten)]
+    Load(shop_load::Command),
 }
 
 #[derive(Args)]
@@ -70,6 +73,7 @@ impl Tools for Tool {
         let attempt = match self {
             Self::Try(attempt) => attempt,
             Self::DeadLetters(tool) => return tool.run().await,
+            Self::Load(command) => return command.run().await,
         };
         let patience = Duration::from_secs(attempt.patience_seconds.into());
         match timeout(patience, attempt.run()).await {
