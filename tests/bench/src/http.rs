@@ -187,7 +187,10 @@ fn measure(load: &Load, time: Duration, servers: &[&Process], side: &mut Side) -
 
 /// Each round begins with empty tables and right after a checkpoint.
 async fn empty(database: &mut PgConnection) -> anyhow::Result<()> {
-    for statement in ["TRUNCATE orders.orders, orders.order_items, orders.outbox_messages", "CHECKPOINT"] {
+    for statement in [
+        "TRUNCATE orders.orders, orders.order_items, orders.order_timeline, orders.outbox_messages",
+        "CHECKPOINT",
+    ] {
         sqlx::raw_sql(statement).execute(&mut *database).await?;
     }
     Ok(())

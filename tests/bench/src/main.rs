@@ -4,14 +4,17 @@
 //! measured in turns under the same load.
 
 mod bare;
+mod breaking;
 mod controller;
 mod footprint;
 mod http;
+mod kubelet;
 mod load;
 mod outbox;
 mod pgbench;
 mod process;
 mod report;
+mod saga;
 mod services;
 mod surroundings;
 
@@ -38,6 +41,10 @@ enum Kind {
     Soak(controller::soak::Arguments),
     /// The shop on realistic surroundings, which fail in every way, while orders flow
     Surroundings(surroundings::Arguments),
+    /// How long orders take with a quick, a slow and an absent payment provider
+    Saga(saga::latency::Arguments),
+    /// Orders from their placing to their end, while everything that they need fails
+    SagaSoak(saga::Arguments),
     /// How much memory idle services use, and how soon they are ready
     Footprint(footprint::Arguments),
     /// Serve one recorded response: the baseline for the catalog
@@ -58,6 +65,8 @@ async fn main() -> ExitCode {
         Kind::Handover(arguments) => controller::handover::run(&arguments).await,
         Kind::Soak(arguments) => controller::soak::run(&arguments).await,
         Kind::Surroundings(arguments) => surroundings::run(&arguments).await,
+        Kind::Saga(arguments) => saga::latency::run(&arguments).await,
+        Kind::SagaSoak(arguments) => saga::run(&arguments).await,
         Kind::Footprint(arguments) => footprint::run(&arguments).await,
         Kind::Bare { listen, recorded } => bare::serve(listen, &recorded).await,
     };

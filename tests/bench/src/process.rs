@@ -73,10 +73,6 @@ impl Process {
         Ok(())
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     /// Asks it to stop gracefully, and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;

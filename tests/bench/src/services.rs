@@ -1,14 +1,14 @@
 //! The shop's services as compose runs them: one process each, on the real backends, with JSON logs.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
 use anyhow::Context as _;
-use shop_testing::{TestBroker, TestDatabase, TestRedis};
+use shop_testing::{
+    TestBroker, TestDatabase, TestRedis,
+    shop::{self, Part, Plan},
+};
 
 use crate::process::{Process, free_address};
-
-const JWT_SECRET: &str = "a secret for measurements, as long as HS256 wants it to be";
-const SESSION_SECRET: &str = "another secret for measurements, for the storefront's cookies";
 
 /// Empty places on the real backends; removed when this is dropped.
 pub(crate) struct Backends {
@@ -26,6 +26,12 @@ impl Backends {
             rabbitmq: shop_testing::rabbitmq().await.context(missing)?,
         })
     }
+
+    /// Their addresses.
+    pub(crate) fn addresses(&self) -> shop::Backends<'_> {
+        let Self { postgres, redis, rabbitmq } = self;
+        shop::Backends { postgres: &postgres.url, redis: &redis.url, rabbitmq: &rabbitmq.url }
+    }
 }
 
 /// Running services.
@@ -39,49 +45,21 @@ pub(crate) struct Services {
 impl Services {
     /// Starts all services from the folder `binaries`, with their logs in `folder`, and waits until each is ready.
     pub(crate) async fn start(binaries: &Path, folder: &Path, backends: &Backends) -> anyhow::Result<Self> {
-        let starter = Starter { binaries, folder };
-        let [postgres, redis, rabbitmq] =
-            [&backends.postgres.url, &backends.redis.url, &backends.rabbitmq.url].map(String::as_str);
-        let secret = ("AUTH_JWT_SECRET", JWT_SECRET);
-
-        let environment = [("AUTH_DATABASE_URL", postgres), secret];
-        let auth = starter.start("auth_service", "auth", "AUTH_LISTEN", &environment).await?;
-
-        let environment = [("CATALOG_DATABASE_URL", postgres), ("CATALOG_REDIS_URL", redis), secret];
-        let catalog = starter.start("catalog_service", "catalog", "CATALOG_LISTEN", &environment).await?;
-
-        let catalog_url = catalog.url();
-        let environment = [
-            ("ORDER_DATABASE_URL", postgres),
-            ("ORDER_CATALOG_URL", &catalog_url),
-            ("ORDER_GUEST_CHECKOUT", "true"),
-            ("ORDER_GUEST_ORDERS_PER_MINUTE", "0"),
-            secret,
-        ];
-        let order = starter.start("order_service", "order", "ORDER_LISTEN", &environment).await?;
-
-        let (auth_url, order_url) = (auth.url(), order.url());
-        let environment = [
-            ("WEB_SESSION_SECRET", SESSION_SECRET),
-            ("WEB_AUTH_URL", &auth_url),
-            ("WEB_CATALOG_URL", &catalog_url),
-            ("WEB_ORDER_URL", &order_url),
-        ];
-        let web = starter.start("web_app", "web", "WEB_LISTEN", &environment).await?;
-
-        let environment = [
-            ("TELEGRAM_AUTH_URL", auth_url.as_str()),
-            ("TELEGRAM_CATALOG_URL", &catalog_url),
-            ("TELEGRAM_ORDER_URL", &order_url),
-            ("TELEGRAM_REDIS_URL", redis),
-        ];
-        let telegram = starter.start("telegram_bot", "telegram", "TELEGRAM_LISTEN", &environment).await?;
-
-        let environment = [("OUTBOX_DATABASE_URL", postgres), ("OUTBOX_RABBITMQ_URL", rabbitmq)];
-        let publisher =
-            starter.start("outbox_publisher", "outbox-controller", "OUTBOX_LISTEN", &environment).await?;
-
-        Ok(Self { catalog, order, others: vec![auth, web, telegram, publisher] })
+        let mut plan = Plan::new(&backends.addresses(), folder)?;
+        plan.part_mut("order").set("ORDER_GUEST_ORDERS_PER_MINUTE", "0");
+        let telegram = telegram(&plan, backends)?;
+        plan.parts.push(telegram);
+        let (mut catalog, mut order, mut others) = (None, None, Vec::new());
+        for part in &plan.parts {
+            let process = started(binaries, folder, part).await?;
+            match part.name {
+                "catalog" => catalog = Some(process),
+                "order" => order = Some(process),
+                _ => others.push(process),
+            }
+        }
+        let (catalog, order) = catalog.zip(order).context("a shop without a catalog or orders")?;
+        Ok(Self { catalog, order, others })
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Process> {
@@ -93,24 +71,25 @@ impl Services {
     }
 }
 
-struct Starter<'a> {
-    binaries: &'a Path,
-    folder: &'a Path,
+/// The bot, which waits for a token.
+fn telegram(plan: &Plan, backends: &Backends) -> anyhow::Result<Part> {
+    let address = free_address()?;
+    let url = |name| plan.part(name).url();
+    let variables = vec![
+        ("TELEGRAM_LISTEN", address.to_string()),
+        ("TELEGRAM_AUTH_URL", url("auth")),
+        ("TELEGRAM_CATALOG_URL", url("catalog")),
+        ("TELEGRAM_ORDER_URL", url("order")),
+        ("TELEGRAM_REDIS_URL", backends.redis.url.clone()),
+    ];
+    Ok(Part { name: "telegram", binary: "telegram", address, variables })
 }
 
-impl Starter<'_> {
-    async fn start(
-        &self,
-        name: &'static str,
-        binary: &str,
-        listen: &str,
-        own: &[(&str, &str)],
-    ) -> anyhow::Result<Process> {
-        let address: SocketAddr = free_address()?;
-        let address_text = address.to_string();
-        let common = [(listen, address_text.as_str()), ("LOG_FORMAT", "json"), ("RUST_LOG", "info")];
-        let environment = [&common, own].concat();
-        let binary = self.binaries.join(binary);
-        Process::start(name, &binary, &[], &environment, (address, "/readyz"), self.folder).await
-    }
+/// Starts a part of a shop, and waits until it is ready.
+pub(crate) async fn started(binaries: &Path, folder: &Path, part: &Part) -> anyhow::Result<Process> {
+    let common = [("LOG_FORMAT", "json"), ("RUST_LOG", "info")];
+    let own = part.variables.iter().map(|(name, value)| (*name, value.as_str()));
+    let environment: Vec<(&str, &str)> = common.into_iter().chain(own).collect();
+    let binary = binaries.join(part.binary);
+    Process::start(part.name, &binary, &[], &environment, (part.address, "/readyz"), folder).await
 }

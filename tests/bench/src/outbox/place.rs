@@ -169,7 +169,9 @@ impl Place {
 
     /// Empties the shop's tables.
     pub(crate) async fn empty(&self) -> anyhow::Result<()> {
-        sqlx::query("TRUNCATE orders, order_items, outbox_messages").execute(&self.pool).await?;
+        sqlx::query("TRUNCATE orders, order_items, order_timeline, outbox_messages")
+            .execute(&self.pool)
+            .await?;
         self.checkpoint().await
     }
 

@@ -8,7 +8,6 @@ mod orders;
 mod pair;
 mod place;
 mod proxies;
-mod service;
 mod verdict;
 
 use std::{
@@ -29,7 +28,7 @@ use self::{
     place::Place,
     verdict::Verdict,
 };
-use crate::report;
+use crate::{breaking::Deck, report};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -96,12 +95,9 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
     place.calm().await?;
     customers.are_served().await?;
     let (began, length) = (Instant::now(), Duration::from_secs(60 * arguments.minutes));
-    let (mut faults, mut left) = (Vec::new(), Vec::new());
+    let (mut faults, mut deck) = (Vec::new(), Deck::new(kinds));
     while faults.len() < arguments.faults && began.elapsed() < length {
-        if left.is_empty() {
-            left.clone_from(&kinds);
-        }
-        let kind = left.swap_remove(dice.below(left.len() as u64) as usize);
+        let kind = deck.draw(&mut dice);
         let planned = Planned { kind, lasts: dice.millis(500, 6_000) };
         sleep(dice.millis(500, 2_500)).await;
         faults.push((kind, endure(&mut place, &customers, planned, began).await?));

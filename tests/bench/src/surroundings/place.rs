@@ -10,16 +10,19 @@ use std::{
 use anyhow::Context as _;
 use shop_testing::{Private, private_pgbouncer, private_rabbitmq, private_redis, servers::PoolMode};
 use sqlx::{AssertSqlSafe, Connection as _};
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{
     fault::{Kind, Planned},
     pair::{Pair, ROLE},
     proxies::Proxies,
-    service::{Kubelet, Service},
 };
-use crate::{controller::until, outbox::broker::Broker};
+use crate::{
+    breaking::{end_sessions, freeze, kill},
+    controller::until,
+    kubelet::{Kubelet, Service},
+    outbox::broker::Broker,
+};
 
 /// The exchange, and the queue that keeps everything published there.
 pub(crate) const EXCHANGE: &str = "shop_events";
@@ -131,11 +134,7 @@ impl Place {
     }
 
     async fn end_sessions(&self) -> anyhow::Result<()> {
-        let mut connection = self.pair.connect().await?;
-        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        sqlx::query(end).execute(&mut connection).await?;
-        Ok(connection.close().await?)
+        end_sessions(self.pair.connect().await?).await
     }
 
     /// As an operator, or their automation, does it: the role first, then the Secret; no session survives.
@@ -180,18 +179,6 @@ impl Place {
     }
 }
 
-async fn freeze(server: &Private, lasts: Duration) {
-    server.freeze().await;
-    sleep(lasts).await;
-    server.thaw().await;
-}
-
-async fn kill(server: &Private, lasts: Duration) {
-    server.kill9().await;
-    sleep(lasts / 4).await;
-    server.start().await;
-}
-
 /// A pooler that shares sessions among its clients is refused, with a clear error.
 async fn refuses(order: &Service) -> anyhow::Result<()> {
     let said = order.refuses(PATIENCE).await?;
@@ -221,6 +208,7 @@ impl Shop<'_> {
             vec![
                 ("CATALOG_DATABASE_URL_FILE", database.clone()),
                 ("CATALOG_REDIS_URL", self.redis.url.clone()),
+                ("CATALOG_RABBITMQ_URL", self.rabbitmq.url.clone()),
                 secret(),
             ],
         )?;
@@ -245,7 +233,12 @@ impl Shop<'_> {
         let names = ("order", "ORDER_LISTEN");
         self.service(
             names,
-            vec![("ORDER_DATABASE_URL", pooler.url.clone()), ("ORDER_CATALOG_URL", catalog), secret()],
+            vec![
+                ("ORDER_DATABASE_URL", pooler.url.clone()),
+                ("ORDER_RABBITMQ_URL", self.rabbitmq.url.clone()),
+                ("ORDER_CATALOG_URL", catalog),
+                secret(),
+            ],
         )
     }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
-use shop_testing::servers;
+use shop_testing::{servers, shop::Part};
 use tokio::task::JoinSet;
 
 use crate::process::{free_address, get};
@@ -23,6 +23,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// How to start one.
 #[derive(Clone)]
 pub(crate) struct Service {
+    /// No other has this name.
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     binary: PathBuf,
@@ -33,19 +34,22 @@ pub(crate) struct Service {
 impl Service {
     /// `binary` from the folder `binaries`; the variable `listen` tells it where to listen; its log is in `folder`.
     pub(crate) fn new(
-        binaries: &std::path::Path,
-        folder: &std::path::Path,
+        binaries: &Path,
+        folder: &Path,
         (name, listen): (&'static str, &'static str),
         environment: impl IntoIterator<Item = (&'static str, String)>,
     ) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let mut all = vec![
-            (listen, address.to_string()),
-            ("LOG_FORMAT", "json".to_owned()),
-            ("RUST_LOG", "info".to_owned()),
-        ];
-        all.extend(environment);
-        Ok(Self { name, address, binary: binaries.join(name), environment: all, folder: folder.to_owned() })
+        let variables = std::iter::once((listen, address.to_string())).chain(environment).collect();
+        Ok(Self::of(binaries, folder, Part { name, binary: name, address, variables }))
+    }
+
+    /// A part of a planned shop, with its log in `folder`.
+    pub(crate) fn of(binaries: &Path, folder: &Path, part: Part) -> Self {
+        let Part { name, binary, address, variables } = part;
+        let mut environment = vec![("LOG_FORMAT", "json".to_owned()), ("RUST_LOG", "info".to_owned())];
+        environment.extend(variables);
+        Self { name, address, binary: binaries.join(binary), environment, folder: folder.to_owned() }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -115,6 +119,13 @@ impl Kubelet {
             }
         }
         unready
+    }
+
+    /// Kills one, as a crash would. It is restarted soon.
+    pub(crate) fn kill(&self, name: &str) -> anyhow::Result<()> {
+        let place = self.services.iter().position(|service| service.name == name);
+        let place = place.with_context(|| format!("there is no {name}"))?;
+        Ok(lock(&self.children)[place].kill()?)
     }
 
     /// Stops all of them gracefully.
