@@ -15,6 +15,7 @@ mod events;
 mod examples;
 mod faults;
 mod outbox_faults;
+mod saga;
 mod support;
 mod surroundings_soak;
 mod traces;

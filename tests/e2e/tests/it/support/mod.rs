@@ -2,14 +2,16 @@
 
 mod admin;
 mod amqp;
+mod books;
 pub(crate) mod controlled;
 pub(crate) mod outbox;
 mod process;
 mod shop;
 mod visitor;
 
-pub(crate) use admin::admin_token;
 pub(crate) use amqp::{Tap, order_and_type};
+pub(crate) use admin::admin_token;
+pub(crate) use books::assert_books_agree;
 pub(crate) use controlled::Controlled;
 pub(crate) use outbox::Outbox;
 pub(crate) use process::Process;

@@ -1,0 +1,6 @@
+//! An order's life through all services: docs/saga.md
+
+mod crashes;
+mod poison;
+mod race;
+mod soak;
