@@ -80,6 +80,19 @@ fn in_production_only_those_that_the_values_name_come_in_or_are_called() {
 }
 
 #[test]
+fn shoppers_reach_what_they_need_and_nobody_reaches_them() {
+    let Some(helm) = Helm::find() else { return };
+    let objects = helm.render(&["--set", "load.enabled=true"]);
+    let of_shoppers = |direction| {
+        let arrows = inner(&arrows(&objects, direction));
+        arrows.into_iter().filter(|arrow| arrow.contains("load")).collect::<Vec<_>>()
+    };
+    let expected = ["load → auth 8000", "load → catalog 8000", "load → order 8000"];
+    assert_eq!(of_shoppers("egress"), expected);
+    assert_eq!(of_shoppers("ingress"), expected);
+}
+
+#[test]
 fn every_pod_is_closed_before_it_is_opened() {
     let Some(helm) = Helm::find() else { return };
     for (set, objects) in helm.sets() {

@@ -3,7 +3,7 @@
 use crate::support::Helm;
 
 /// Values, as after `--set`.
-const ACCEPTED: [&str; 30] = [
+const ACCEPTED: [&str; 31] = [
     "nameOverride=store,fullnameOverride=market",
     "image.registry=registry.example.com:5000/team",
     "services.auth.image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -34,10 +34,11 @@ const ACCEPTED: [&str; 30] = [
     "services.web.autoscaling.enabled=true,services.web.autoscaling.targetCPUUtilizationPercentage=70",
     "networkPolicy.dns.peers[0].ipBlock.cidr=fd00::a/128,networkPolicy.apiServer.ports={16443}",
     "networkPolicy.enabled=false,tests.enabled=false,controller.enabled=false",
+    "load.enabled=true,load.rate=20,load.restock=1000000,admin.email=admin@example.com",
 ];
 
 /// Values, and a part of the error.
-const REFUSED: [(&str, &str); 57] = [
+const REFUSED: [(&str, &str); 59] = [
     // Unknown values, at every level.
     ("replicas=3", "additional properties 'replicas' not allowed"),
     ("services.auth.replica=3", "at '/services/auth': additional properties 'replica' not allowed"),
@@ -51,6 +52,8 @@ const REFUSED: [(&str, &str); 57] = [
     ("devInfra.mysql.image.tag=8", "at '/devInfra': additional properties 'mysql'"),
     ("networkPolicy.postgres.peer=x", "at '/networkPolicy/postgres': additional properties 'peer'"),
     // Of another type or out of range.
+    ("load.rate=0", "at '/load/rate': minimum: got 0, want 1"),
+    ("load.enabled=true,load.restock=10", "load.restock needs admin.email"),
     ("services.auth.replicas=two", "at '/services/auth/replicas': got string, want integer"),
     ("services.auth.replicas=-1", "at '/services/auth/replicas': minimum: got -1, want 0"),
     (
