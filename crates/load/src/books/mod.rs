@@ -20,12 +20,14 @@ use shop_core::Clock;
 use shop_runtime::config::SecretString;
 use tokio::time::{Instant, sleep};
 
-use self::read::{Part, Reader, Unread};
 pub use self::{
     disagreement::{About, Disagreement},
-    entry::{AllHeld, Entry, Held},
-    order::Rules,
     verdict::Verdict,
+};
+use self::{
+    entry::AllHeld,
+    order::Rules,
+    read::{Part, Reader, Unread},
 };
 use crate::{
     addresses::{Addresses, Shop},

@@ -9,8 +9,8 @@ mod process;
 mod shop;
 mod visitor;
 
-pub(crate) use amqp::{Tap, order_and_type};
 pub(crate) use admin::admin_token;
+pub(crate) use amqp::{Tap, order_and_type};
 pub(crate) use books::assert_books_agree;
 pub(crate) use controlled::Controlled;
 pub(crate) use outbox::Outbox;
