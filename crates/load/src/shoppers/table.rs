@@ -78,7 +78,7 @@ mod tests {
             too_late: 0,
             held_back: 0,
             errors: BTreeMap::from([("unavailable".to_owned(), 3)]),
-            placing: Quantiles { count: 305, p50_ms: 3.14, p99_ms: 12.9, max_ms: 20.0 },
+            placing: Quantiles { count: 305, p50_ms: 3.3, p99_ms: 12.9, max_ms: 20.0 },
             settling: Quantiles::default(),
         }
     }
@@ -89,7 +89,7 @@ mod tests {
             lines(&summary()),
             [
                 "    61.0 s  305 placed (5.0/s), 281 confirmed, 18 cancelled, 6 open",
-                "            POST /orders      p50 3.1 ms, p99 12.9 ms, longest 20.0 ms",
+                "            POST /orders      p50 3.3 ms, p99 12.9 ms, longest 20.0 ms",
                 "            order → settled   –",
                 "            cancelled         12 by_customer, 6 out_of_stock",
                 "            errors            3 unavailable",
@@ -102,7 +102,7 @@ mod tests {
     fn a_log_has_it_in_one_line() {
         assert_eq!(
             line(&summary()),
-            "61.0 s 305 placed (5.0/s), 281 confirmed, 18 cancelled, 6 open; POST /orders p50 3.1 ms, p99 12.9 ms, longest 20.0 ms; \
+            "61.0 s 305 placed (5.0/s), 281 confirmed, 18 cancelled, 6 open; POST /orders p50 3.3 ms, p99 12.9 ms, longest 20.0 ms; \
              order → settled –; cancelled 12 by_customer, 6 out_of_stock; errors 3 unavailable; others 1 left without an order"
         );
     }
