@@ -60,7 +60,7 @@ pub(super) enum Refusal {
     post,
     path = "/webhooks/simulated",
     tag = "webhooks",
-    params(("Simulated-Signature" = Option<String>, Header, description = "The signature")),
+    params(("Simulated-Signature" = String, Header, description = "The signature")),
     request_body(content = String, content_type = "application/json"),
     responses((status = 204, description = "The provider is asked, if there is a reason to"), Problems<(DbErr, Refusal)>)
 )]
@@ -79,7 +79,7 @@ pub(super) async fn simulated(
     post,
     path = "/webhooks/stripe",
     tag = "webhooks",
-    params(("Stripe-Signature" = Option<String>, Header, description = "The signature")),
+    params(("Stripe-Signature" = String, Header, description = "The signature")),
     request_body(content = String, content_type = "application/json"),
     responses((status = 204, description = "The provider is asked, if there is a reason to"), Problems<(DbErr, Refusal)>)
 )]
