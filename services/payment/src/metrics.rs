@@ -84,11 +84,7 @@ impl Metrics {
 
     /// Counts a payment that has just reached an end.
     pub(crate) fn ended(&self, payment: &Payment) {
-        let reason = match payment.code {
-            None => "",
-            Some(PaymentFailure::Declined) => "declined",
-            Some(PaymentFailure::Unavailable) => "unavailable",
-        };
+        let reason = payment.code.map_or("", PaymentFailure::as_str);
         let outcome = match payment.state {
             State::Pending => return,
             // It is charged, and is going to be refunded.

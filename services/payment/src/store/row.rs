@@ -18,7 +18,7 @@ pub(super) fn write(payment: &Payment) -> ActiveModel {
         amount: Set(payment.amount.minor()),
         currency: Set(payment.currency.to_string()),
         state: Set(payment.state.to_string()),
-        code: Set(payment.code.map(|code| code_name(code).to_owned())),
+        code: Set(payment.code.map(|code| code.as_str().to_owned())),
         reason: Set(payment.reason.clone()),
         provider: Set(payment.provider.clone()),
         idempotency_key: Set(payment.idempotency_key.clone()),
@@ -61,19 +61,9 @@ pub(super) fn read(row: Model) -> Result<Payment, DbErr> {
     })
 }
 
-fn code_name(code: PaymentFailure) -> &'static str {
-    match code {
-        PaymentFailure::Declined => "declined",
-        PaymentFailure::Unavailable => "unavailable",
-    }
-}
-
 fn code_of(name: &str) -> Result<PaymentFailure, DbErr> {
-    match name {
-        "declined" => Ok(PaymentFailure::Declined),
-        "unavailable" => Ok(PaymentFailure::Unavailable),
-        _ => Err(unreadable("code")),
-    }
+    let code = PaymentFailure::ALL.into_iter().find(|code| code.as_str() == name);
+    code.ok_or_else(|| unreadable("code"))
 }
 
 /// A row that this code did not write.

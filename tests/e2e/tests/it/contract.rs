@@ -24,7 +24,7 @@ macro_rules! on_embedded_and_real_backends {
     };
 }
 
-on_embedded_and_real_backends!(auth, catalog, order);
+on_embedded_and_real_backends!(auth, catalog, order, payment);
 
 async fn embedded(service: &str) {
     let Some(schemathesis) = shop_testing::schemathesis() else { return };
@@ -57,6 +57,7 @@ async fn hold(schemathesis: &PathBuf, shop: &Shop, service: &str, password: &str
     let url = match service {
         "auth" => &shop.auth,
         "catalog" => &shop.catalog,
+        "payment" => &shop.payment,
         _ => &shop.order,
     };
     let authorization = format!("Authorization: Bearer {token}");
