@@ -5,6 +5,7 @@
 
 mod certificate;
 mod rules;
+mod security;
 mod session;
 mod shared;
 
@@ -23,20 +24,9 @@ use self::shared::Shared;
 pub use self::{
     certificate::TestCertificate,
     rules::{Rule, Step},
+    security::Security,
     shared::Mail,
 };
-
-/// How the sink protects its connections.
-#[derive(Clone, Debug, Default)]
-pub enum Security {
-    /// Not at all.
-    #[default]
-    Clear,
-    /// STARTTLS, and no mail without it.
-    StartTls(TestCertificate),
-    /// TLS from the first byte.
-    Implicit(TestCertificate),
-}
 
 /// The server. It stops, with all its connections, when this is dropped.
 #[derive(Debug)]

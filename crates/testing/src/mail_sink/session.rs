@@ -11,8 +11,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Security,
     rules::Step,
+    security::Security,
     shared::{Mail, Shared},
 };
 

@@ -6,7 +6,7 @@ use shop_core::{
     },
 };
 
-use super::KnownOrder;
+use super::known_order::KnownOrder;
 
 /// What has happened to an order, as far as its customer is told.
 #[derive(Clone, Debug, PartialEq)]

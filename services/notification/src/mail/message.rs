@@ -11,7 +11,7 @@ use lettre::{
 use shop_core::Email;
 use uuid::Uuid;
 
-use super::Sender;
+use super::sender::Sender;
 use crate::words::Letter;
 
 /// The mail about event `id`.

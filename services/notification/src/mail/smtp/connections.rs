@@ -15,8 +15,8 @@ use shop_runtime::config::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::super::{
-    Unsent,
     address::{Address, Security},
+    unsent::Unsent,
 };
 
 /// How long an unused connection is kept. Servers close one after some minutes.

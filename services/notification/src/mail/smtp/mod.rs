@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use self::connections::Connections;
-use super::{Unsent, address::Address};
+use super::{address::Address, unsent::Unsent};
 
 /// How many mails are handed over at once. Mail servers dislike many connections of one client.
 const AT_ONCE: usize = 2;

@@ -7,7 +7,7 @@ use lettre::{
     },
 };
 
-use super::super::Unsent;
+use super::super::unsent::Unsent;
 
 /// How much of a server's words is logged.
 const WORDS: usize = 200;
