@@ -17,7 +17,7 @@ mod telegram;
 mod tools;
 mod words;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 pub use config::Config;
@@ -27,7 +27,7 @@ use shop_runtime::{
     Bus, Lifecycle, Scope, Service,
     auth::TokenVerifier,
     config::SecretString,
-    consumer::{Consumer, Options, run_all},
+    consumer::{Consumer, run_all},
     database,
     http::{self, ApiDoc, Limits},
 };
@@ -46,10 +46,6 @@ use crate::{
 
 /// The PostgreSQL schema of this service.
 pub const SCHEMA: &str = "notifications";
-
-/// How long telling somebody may take, commit included: longer than a slow mail server is waited for, and shorter than the database lets
-/// a transaction be idle.
-const TIME_LIMIT: Duration = Duration::from_secs(45);
 
 /// The notification service.
 #[derive(Debug)]
@@ -71,7 +67,7 @@ impl Service for Notification {
         uses_post(&post, &scope);
         retire(store.clone(), &scope.lifecycle);
 
-        let options = Options { time_limit: TIME_LIMIT, ..config.consumer.options() };
+        let options = config.consumer.options();
         let consumer =
             |channel| Consumer::new(broker.clone(), database.clone(), subscription(channel), options.clone());
         let metrics = Metrics::register(&scope.metrics);

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 2;
 /// How long a check of the server counts: it is asked for at every probe.
 const CHECK_COUNTS: Duration = Duration::from_secs(15);
 
-/// How long the steps of sending may take.
+/// How long the steps of sending may take. Together they are shorter than a service may take to stop (25 seconds).
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     /// Until one of the connections is free.
@@ -33,9 +33,9 @@ struct Patience {
 
 impl Patience {
     const DEFAULT: Self = Self {
-        turn: Duration::from_secs(5),
-        connect: Duration::from_secs(10),
-        transfer: Duration::from_secs(20),
+        turn: Duration::from_secs(2),
+        connect: Duration::from_secs(6),
+        transfer: Duration::from_secs(15),
     };
 }
 
