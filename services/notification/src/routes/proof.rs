@@ -43,12 +43,12 @@ impl FromRequestParts<App> for Bot {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let proofs = app.bot.clone().ok_or_else(no_bot)?;
         let mut headers = parts.headers.get_all(BOT_PROOF).iter();
-        match (headers.next().and_then(|value| value.to_str().ok()), headers.next()) {
-            (Some(proof), None) => Ok(Self { proofs, proof: proof.to_owned() }),
-            _ => Err(invalid()),
+        let proof = headers.next().and_then(|value| value.to_str().ok()).ok_or_else(invalid)?.to_owned();
+        if headers.next().is_some() {
+            return Err(invalid());
         }
+        Ok(Self { proofs: app.bot.clone().ok_or_else(no_bot)?, proof })
     }
 }
 
