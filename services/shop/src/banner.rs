@@ -1,8 +1,6 @@
 //! The banner that the shop prints when it has started.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
-use crate::open::Open;
+use crate::{address::at, open::Open};
 
 /// Where to look, and three things to try.
 pub(crate) fn banner(open: &Open) -> String {
@@ -40,31 +38,11 @@ pub(crate) fn banner(open: &Open) -> String {
     )
 }
 
-/// Where a person on this machine finds what listens on `address`.
-pub(crate) fn at(address: SocketAddr) -> String {
-    match address.ip() {
-        ip if ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST => {
-            format!("http://localhost:{}", address.port())
-        }
-        _ => format!("http://{address}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::SocketAddr;
 
-    #[test]
-    fn an_address_is_shown_as_a_browser_takes_it() {
-        let shown = |address: &str| at(address.parse().unwrap());
-        for everywhere in ["127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"] {
-            assert_eq!(shown(everywhere), "http://localhost:8080");
-        }
-        // `localhost` is often 127.0.0.1 first.
-        assert_eq!(shown("[::1]:8080"), "http://[::1]:8080");
-        assert_eq!(shown("[fd00::7]:80"), "http://[fd00::7]:80");
-        assert_eq!(shown("192.0.2.7:8080"), "http://192.0.2.7:8080");
-    }
+    use super::*;
 
     #[test]
     fn the_banner_names_every_address() {

@@ -1,5 +1,6 @@
 //! The whole shop in one process, on embedded backends: `cargo run`.
 
+mod address;
 mod banner;
 mod config;
 mod open;

@@ -1,9 +1,6 @@
 //! Starts every service in this process, each as it would start alone.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use auth::Auth;
@@ -15,10 +12,10 @@ use payment::Payment;
 use shop_messaging::in_process::SqliteBroker;
 use shop_runtime::{Bus, Lifecycle, Scope, Service, http::HttpConfig};
 use telegram::Telegram;
-use url::Url;
 use web::Web;
 
 use crate::{
+    address::address,
     config::Config,
     secrets::{self, Secrets},
     settings::Settings,
@@ -57,13 +54,14 @@ pub(crate) async fn open(config: Config, lifecycle: &Lifecycle) -> anyhow::Resul
 
     let auth = start::<Auth>(settings.auth()?, back, &inner, bus).await?;
     let catalog = start::<Catalog>(settings.catalog()?, back, &inner, bus).await?;
-    let order = settings.order(url(catalog)?)?;
+    let order = settings.order(address(catalog)?)?;
     let order = start::<Order>(order, middle, &inner, bus).await?;
     let payment = start::<Payment>(settings.payment()?, back, &inner, bus).await?;
     let notification = start::<Notification>(settings.notification()?, back, &inner, bus).await?;
-    let web = settings.web(url(auth)?, url(catalog)?, url(order)?);
+    let web = settings.web(address(auth)?, address(catalog)?, address(order)?);
     let web = start::<Web>(web, front, &outer, bus).await?;
-    let telegram = settings.telegram([url(auth)?, url(catalog)?, url(order)?, url(notification)?]);
+    let telegram =
+        settings.telegram([address(auth)?, address(catalog)?, address(order)?, address(notification)?]);
     start::<Telegram>(telegram, front, &inner, bus).await?;
     // Last: the services have made the outboxes' tables by now, and have declared the queues that they consume from.
     let outbox = start::<OutboxController>(settings.outbox()?, back, &inner, bus).await?;
@@ -79,14 +77,4 @@ async fn start<S: Service>(
 ) -> anyhow::Result<SocketAddr> {
     let scope = Scope { http: http.clone(), bus: bus.clone(), ..Scope::new(S::NAME, lifecycle) };
     shop_runtime::start::<S>(config, scope).await.context(S::NAME)
-}
-
-/// The address of a service of this process, from inside the process.
-fn url(mut address: SocketAddr) -> anyhow::Result<Url> {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    Ok(format!("http://{address}").parse()?)
 }

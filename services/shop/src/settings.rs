@@ -1,7 +1,5 @@
 //! How each service is configured in this process.
 
-use std::net::SocketAddr;
-
 use anyhow::Context as _;
 use catalog::Catalog;
 use order::Order;
@@ -15,7 +13,11 @@ use shop_runtime::{
 };
 use url::Url;
 
-use crate::{banner, config::Config, secrets::Secrets};
+use crate::{
+    address::{address, at},
+    config::Config,
+    secrets::Secrets,
+};
 
 /// What the services' configurations are made of.
 pub(crate) struct Settings {
@@ -87,6 +89,10 @@ impl Settings {
     }
 
     pub(crate) fn payment(&self) -> anyhow::Result<payment::Config> {
+        let mut simulated = self.config.simulated.clone();
+        if simulated.webhook_url.is_none() {
+            simulated.webhook_url = Some(address(self.config.payment)?.join("/webhooks/simulated")?);
+        }
         Ok(payment::Config {
             listen: self.config.payment,
             database_url: self.database("payments")?,
@@ -95,7 +101,7 @@ impl Settings {
             webhook_secret: Some(self.secrets.webhook_secret.clone()),
             give_up_seconds: payment::DEFAULT_GIVE_UP_SECONDS,
             call_timeout_ms: payment::DEFAULT_CALL_TIMEOUT_MS,
-            simulated: self.config.simulated.clone(),
+            simulated,
             stripe: payment::StripeConfig::default(),
             consumer: self.config.consumer.clone(),
             tokens: self.tokens.clone(),
@@ -110,7 +116,7 @@ impl Settings {
             rabbitmq_url: BusUrl::EMBEDDED,
             mail_url: format!("folder:{}", mails.display()).parse().context("the data folder's path")?,
             mail_from: "The shop <shop@example.com>".parse()?,
-            shop_url: banner::at(self.config.web).parse()?,
+            shop_url: at(self.config.web).parse()?,
             mailbox: true,
             bot_token: self.config.telegram_token.clone(),
             telegram_api: self.config.telegram_api.clone(),
@@ -156,7 +162,6 @@ impl Settings {
         };
         let orders = outbox("orders", Order::NAME)?;
         let others = vec![outbox("catalog", Catalog::NAME)?, outbox("payments", Payment::NAME)?];
-        let listen: SocketAddr = self.config.outbox;
-        Ok(outbox_controller::Config::embedded(listen, orders, others))
+        Ok(outbox_controller::Config::embedded(self.config.outbox, orders, others))
     }
 }

@@ -78,7 +78,15 @@ const ONLY_IN_COMPOSE: [(&str, &[&str]); 6] = [
     ("telegram", &["TELEGRAM_API_URL"]),
     ("notification", &["TELEGRAM_API_URL"]),
     // For tests with their own provider, and to see what a slow or absent one does.
-    ("payment", &["PAYMENT_STRIPE_URL", "PAYMENT_SIMULATED_DELAY_MS", "PAYMENT_SIMULATED_OUTAGE"]),
+    (
+        "payment",
+        &[
+            "PAYMENT_STRIPE_URL",
+            "PAYMENT_SIMULATED_DELAY_MS",
+            "PAYMENT_SIMULATED_OUTAGE",
+            "PAYMENT_SIMULATED_WEBHOOK_URL",
+        ],
+    ),
     // In Kubernetes, the OutboxPublisher sets it.
     (
         "outbox-controller",
