@@ -38,7 +38,9 @@ fn metrics(query: &str) -> BTreeSet<String> {
     let words = rest.split(|char: char| !char.is_alphanumeric() && char != '_' && char != ':');
     // The functions and labels in these queries are shorter, or are these.
     words
-        .filter(|word| word.contains('_') && !matches!(*word, "histogram_quantile" | "label_values"))
+        .filter(|word| {
+            word.contains('_') && !matches!(*word, "histogram_quantile" | "label_values" | "event_type")
+        })
         .map(str::to_owned)
         .collect()
 }
