@@ -1,5 +1,5 @@
 use chrono::{DateTime, TimeDelta};
-use sea_orm::{EntityTrait as _, PaginatorTrait as _};
+use sea_orm::{ActiveValue::Set, EntityTrait as _, PaginatorTrait as _};
 use shop_core::{Currency, Money, OrderId, PaymentId, events::StockReserved};
 use shop_runtime::{TraceParent, database};
 
@@ -94,6 +94,7 @@ on_both_databases!(
     a_worker_that_comes_back_too_late_records_nothing,
     a_cancellation_during_a_call_is_not_lost,
     an_open_breaker_leaves_payments_as_they_are,
+    a_row_that_cannot_be_read_holds_up_no_other,
     cancellations_of_orders_without_a_payment_are_forgotten,
 );
 
@@ -171,6 +172,21 @@ async fn an_open_breaker_leaves_payments_as_they_are(test: TestStore) {
     assert!(found.due_at.unwrap() > test.clock.now());
     test.clock.advance(TimeDelta::seconds(10));
     assert_eq!(test.claimed().await.len(), 1);
+}
+
+async fn a_row_that_cannot_be_read_holds_up_no_other(test: TestStore) {
+    let (broken, other) = (test.opened().await, test.opened().await);
+    let change =
+        payment::ActiveModel { id: Set(broken.id.0), currency: Set("rub".to_owned()), ..Default::default() };
+    payment::Entity::update(change).exec_without_returning(&test.database).await.unwrap();
+    let claimed = test.claimed().await;
+    assert_eq!(claimed.iter().map(|job| job.payment.id).collect::<Vec<_>>(), [other.id]);
+    test.clock.advance(TimeDelta::minutes(9));
+    assert_eq!(
+        test.store.claim("simulated", &test.breaker, 10).await.unwrap().seen,
+        1,
+        "the other, as its lease is over"
+    );
 }
 
 async fn cancellations_of_orders_without_a_payment_are_forgotten(test: TestStore) {

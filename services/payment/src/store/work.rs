@@ -26,6 +26,9 @@ use crate::{
 /// How long a claimed payment is left to its worker: several times as long as a call may take.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(60);
 
+/// How long a row is left alone that this release cannot read.
+const UNREADABLE: TimeDelta = TimeDelta::minutes(10);
+
 /// Who publishes the events.
 const SOURCE: &str = "payment_service";
 
@@ -86,8 +89,15 @@ impl Store {
         claimed: &mut Claimed,
     ) -> Result<(), DbErr> {
         let now = self.clock.now();
-        let trace = TraceParent::from_stored(row.traceparent.clone());
-        let mut payment = row::read(row)?;
+        let (id, trace) = (row.id, TraceParent::from_stored(row.traceparent.clone()));
+        let mut payment = match row::read(row) {
+            Ok(payment) => payment,
+            // It must not hold up all others.
+            Err(error) => {
+                tracing::error!(payment = %id, %error, "a payment cannot be read, and is left alone for a while");
+                return postpone(transaction, id, now + UNREADABLE).await;
+            }
+        };
         let mut lease = None;
         match payment.next(now) {
             Next::Rest => payment.due_at = None,
@@ -167,6 +177,12 @@ impl Store {
 fn spread(payment: &Payment) -> TimeDelta {
     let [.., random] = *payment.id.0.as_bytes();
     TimeDelta::milliseconds(i64::from(random) * 8)
+}
+
+async fn postpone(transaction: &Transaction, id: Uuid, until: DateTime<Utc>) -> Result<(), DbErr> {
+    let change = payment::ActiveModel { id: Set(id), due_at: Set(Some(until)), ..Default::default() };
+    payment::Entity::update(change).exec_without_returning(transaction).await?;
+    Ok(())
 }
 
 async fn due(
