@@ -111,14 +111,21 @@ impl Place {
     }
 
     async fn lose_the_provider(&self, lasts: Duration) -> anyhow::Result<()> {
+        self.switch_the_provider(true).await?;
+        sleep(lasts).await;
+        self.switch_the_provider(false).await
+    }
+
+    /// Again and again, because payment_service may not answer at once.
+    async fn switch_the_provider(&self, off: bool) -> anyhow::Result<()> {
         let http = shop_client::http()?;
         let Addresses { catalog_url, payment_url, notification_url, .. } = &self.addresses;
         let books = Books::new(catalog_url, payment_url, notification_url, &http);
-        let token = self.admin_token().await?;
-        books.switch_outage(&token, true).await?;
-        sleep(lasts).await;
-        books.switch_outage(&token, false).await?;
-        Ok(())
+        until("the provider is switched", PATIENCE, async || match self.admin_token().await {
+            Ok(token) => books.switch_outage(&token, off).await.is_ok(),
+            Err(_) => false,
+        })
+        .await
     }
 
     /// Waits until all services are ready.

@@ -58,7 +58,7 @@ async fn what_a_fault_has_set_aside_is_handled_when_it_is_replayed_after_the_rep
     let sound = buy(&shop, SOUND).await;
     until_confirmed(&shop, &sound).await;
     until_given_up(&shop, CATALOG).await;
-    assert_eq!(dead_letters(&shop, "catalog").await.len(), 1);
+    until("it is a dead letter", async || dead_letters(&shop, "catalog").await.len() == 1).await;
     assert_eq!(status(&shop, &broken).await, "pending");
     database.execute_unprepared("DROP TRIGGER broken ON catalog.reservation_lines").await.unwrap();
     tool(&shop, "catalog", &["replay", "--all"]).await;
