@@ -47,6 +47,11 @@ let stream = null;
 let later = 0;
 let loading = null;
 let again = false;
+// As the server sent them: what a visitor has opened since is no change.
+const parts = new Map();
+for (const part of document.querySelectorAll("[data-part]")) {
+  parts.set(part, part.innerHTML);
+}
 
 const refresh = async () => {
   const response = await fetch(location.pathname, { headers: { accept: "text/html" } });
@@ -55,9 +60,10 @@ const refresh = async () => {
   }
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   localise(fresh);
-  for (const part of document.querySelectorAll("[data-part]")) {
+  for (const [part, shown] of parts) {
     const next = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
-    if (next && next.innerHTML !== part.innerHTML) {
+    if (next && next.innerHTML !== shown) {
+      parts.set(part, next.innerHTML);
       part.replaceChildren(...next.childNodes);
     }
   }
