@@ -139,13 +139,14 @@ async fn an_order_is_confirmed_and_refunded_before_the_visitors_eyes() {
         let [pending, confirmed, cancelled, refunded] = words;
         assert_eq!(text(&client, ".badge").await, pending);
         picture(&client, &format!("order-pending-{name}")).await;
+        let sure = client.find(Locator::Css("details.cancel summary")).await.unwrap();
+        sure.click().await.unwrap();
         until_it_says(&client, ".badge", confirmed).await;
         assert!(is_marked(&client).await, "nothing was loaded");
         assert!(!is_wider_than_the_screen(&client).await);
         picture(&client, &format!("order-confirmed-{name}")).await;
 
-        let sure = client.find(Locator::Css("details.cancel summary")).await.unwrap();
-        sure.click().await.unwrap();
+        // What the visitor had opened is still open.
         click(&client, "form[action$='/cancel'] button", ".badge-cancelled").await;
         assert_eq!(text(&client, ".badge").await, cancelled);
         mark(&client).await;
