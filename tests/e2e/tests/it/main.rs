@@ -5,6 +5,7 @@
 
 mod bot;
 mod browser;
+mod choreography;
 mod contract;
 mod controller;
 mod controller_faults;
