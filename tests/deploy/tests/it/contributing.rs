@@ -1,8 +1,9 @@
 //! CONTRIBUTING.md quotes the code and names files and tests. Each of its quotes is in the file that it names, as it is written there.
 
-use std::collections::BTreeSet;
-
-use crate::tree;
+use crate::{
+    tests_named::{self, words},
+    tree,
+};
 
 const GUIDE: &str = "CONTRIBUTING.md";
 
@@ -49,18 +50,6 @@ impl Quote {
         }
         Ok(())
     }
-}
-
-/// The texts between backticks, fenced blocks left out.
-fn words(guide: &str) -> BTreeSet<String> {
-    let mut fenced = false;
-    let prose = guide.lines().filter(|line| {
-        let is_fence = line.trim_start().starts_with("```");
-        fenced ^= is_fence;
-        !fenced && !is_fence
-    });
-    let prose: Vec<&str> = prose.collect();
-    prose.join(" ").split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// The part of the guide that holds the recipes.
@@ -110,16 +99,7 @@ fn the_files_that_the_recipes_name_are_there() {
 #[test]
 fn the_tests_that_the_recipes_name_are_there() {
     let words = words(&recipes());
-    let is_test = |word: &&String| {
-        word.matches('_').count() >= 3
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
-    let named: Vec<&String> = words.iter().filter(is_test).collect();
+    let named: Vec<&str> = words.iter().filter_map(|word| tests_named::test(word)).collect();
     assert!(named.len() >= 10, "only {} tests", named.len());
-    let sources = tree::sources_and_tests();
-    for test in named {
-        let declared = [format!("fn {test}("), format!("    {test},")];
-        let is_there = sources.iter().any(|source| declared.iter().any(|declared| source.contains(declared)));
-        assert!(is_there, "{GUIDE} names {test}, which is no test");
-    }
+    tests_named::assert_declared(&named, GUIDE);
 }

@@ -7,5 +7,6 @@ mod contributing;
 mod dockerfile;
 mod observability;
 mod skaffold;
+mod tests_named;
 mod tilt;
 mod tree;
