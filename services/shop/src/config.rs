@@ -6,6 +6,9 @@ use shop_core::Email;
 use shop_runtime::{consumer::ConsumerConfig, http::HttpConfig};
 use url::Url;
 
+/// The longest time-out that the services take, in seconds.
+const MONTH: i64 = 30 * 24 * 3600;
+
 /// The settings; everything has a default.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Config {
@@ -19,10 +22,20 @@ pub(crate) struct Config {
     #[arg(long, env = "ORDER_GUEST_ORDERS_PER_MINUTE", default_value_t = order::DEFAULT_GUEST_ORDERS_PER_MINUTE)]
     pub(crate) guest_orders_per_minute: u32,
     /// When an order that is neither confirmed nor cancelled is cancelled, in seconds
-    #[arg(long, env = "ORDER_PENDING_TIMEOUT_SECONDS", default_value_t = order::DEFAULT_PENDING_TIMEOUT_SECONDS)]
+    #[arg(
+        long,
+        env = "ORDER_PENDING_TIMEOUT_SECONDS",
+        default_value_t = order::DEFAULT_PENDING_TIMEOUT_SECONDS,
+        value_parser = clap::value_parser!(u32).range(1..=MONTH)
+    )]
     pub(crate) pending_timeout_seconds: u32,
     /// How long what was ordered stays reserved, in seconds; longer than an order may be pending
-    #[arg(long, env = "CATALOG_RESERVATION_SECONDS", default_value_t = catalog::DEFAULT_RESERVATION_SECONDS)]
+    #[arg(
+        long,
+        env = "CATALOG_RESERVATION_SECONDS",
+        default_value_t = catalog::DEFAULT_RESERVATION_SECONDS,
+        value_parser = clap::value_parser!(u32).range(1..=MONTH)
+    )]
     pub(crate) reservation_seconds: u32,
     /// The payment provider, which charges nobody
     #[command(flatten)]
