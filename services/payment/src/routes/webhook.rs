@@ -99,8 +99,10 @@ async fn take(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
     let body = body.map_err(|error| Refusal::Body(error.status()))?;
+    // Without the header it is no webhook of anybody, whichever provider is configured.
+    let signature = headers.get(header).ok_or(Refusal::Signature(BadSignature::Malformed))?;
+    let signature = signature.to_str().unwrap_or_default();
     let key = app.webhook_key.as_ref().filter(|_| app.provider == provider).ok_or(Refusal::Unexpected)?;
-    let signature = headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if let Err(error) = key.verify(signature, &body, app.clock.now()) {
         static UNSIGNED: Periodically = Periodically::line();
         if let Some(count) = UNSIGNED.due() {

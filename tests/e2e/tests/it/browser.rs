@@ -45,7 +45,14 @@ async fn picture(client: &Client, name: &str) {
 }
 
 async fn text(client: &Client, css: &str) -> String {
-    client.wait().for_element(Locator::Css(css)).await.unwrap().text().await.unwrap()
+    let read = "const found = document.querySelector(arguments[0]); return found && found.innerText.trim()";
+    loop {
+        client.wait().for_element(Locator::Css(css)).await.unwrap();
+        // Found and read in one step, because a live page may replace the element in between.
+        if let Some(text) = client.execute(read, vec![css.into()]).await.unwrap().as_str() {
+            return text.to_owned();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
