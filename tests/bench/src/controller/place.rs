@@ -61,7 +61,7 @@ impl Place {
         )?;
         let definition = "../../k8s/crds/outboxpublishers.outbox.shop.dev.yaml";
         cluster.install_crds(&Path::new(env!("CARGO_MANIFEST_DIR")).join(definition)).await;
-        migrate(binaries, &database.url).await?;
+        migrate(binaries, &database.url, &rabbitmq.url).await?;
         let in_schema = format!("{}?options=-c%20search_path%3Dorders", database.url);
         let pool =
             PgPoolOptions::new().max_connections(20).test_before_acquire(false).connect(&in_schema).await?;

@@ -59,7 +59,7 @@ impl Place {
     ) -> anyhow::Result<Self> {
         let missing = "run `cargo xtask bench outbox`";
         let database = shop_testing::postgres().await.context(missing)?;
-        migrate(binaries, &database.url).await?;
+        migrate(binaries, &database.url, &broker.url).await?;
         let in_schema = format!("{}?options=-c%20search_path%3Dorders", database.url);
         let pool =
             PgPoolOptions::new().max_connections(20).test_before_acquire(false).connect(&in_schema).await?;
@@ -203,9 +203,10 @@ impl Place {
 }
 
 /// The schema as `order_service` creates it.
-pub(crate) async fn migrate(binaries: &Path, database_url: &str) -> anyhow::Result<()> {
+pub(crate) async fn migrate(binaries: &Path, database_url: &str, rabbitmq_url: &str) -> anyhow::Result<()> {
     let mut command = Command::new(binaries.join("order"));
-    command.arg("migrate").env_clear().env("ORDER_DATABASE_URL", database_url);
+    command.arg("migrate").env_clear();
+    command.env("ORDER_DATABASE_URL", database_url).env("ORDER_RABBITMQ_URL", rabbitmq_url);
     // Required, but not used here.
     command
         .env("ORDER_CATALOG_URL", "http://127.0.0.1:9")

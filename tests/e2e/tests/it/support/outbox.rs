@@ -56,6 +56,7 @@ impl Outbox {
         migrate.arg("migrate").env_clear().envs([
             ("ORDER_DATABASE_URL", postgres.url.as_str()),
             ("ORDER_CATALOG_URL", "http://127.0.0.1:1"),
+            ("ORDER_RABBITMQ_URL", rabbitmq.url.as_str()),
             ("AUTH_JWT_SECRET", "a secret for the tests that is at least as long as HS256 wants it"),
         ]);
         let migrated = migrate.current_dir(folder.path()).output().unwrap();
