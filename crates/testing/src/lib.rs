@@ -17,6 +17,7 @@
 //! `SHOP_TEST_REQUIRE=1` it fails instead.
 #![warn(missing_docs)]
 
+mod address;
 #[cfg(feature = "clients")]
 pub mod bot_api;
 #[cfg(feature = "clients")]
@@ -52,6 +53,7 @@ mod skip;
 #[cfg(feature = "clients")]
 mod teardown;
 
+pub use address::reserve_address;
 pub use dice::Dice;
 pub use log::Log;
 #[cfg(feature = "clients")]

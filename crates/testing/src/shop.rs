@@ -2,11 +2,9 @@
 //!
 //! Whoever starts them, a test, a measurement or a soak, starts the same shop as compose runs, without the bot.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-};
+use std::{io, net::SocketAddr, path::Path};
+
+use crate::address::reserve_address;
 
 /// Long enough for HS256.
 const JWT_SECRET: &str = "a secret for the tests that is at least as long as HS256 wants it";
@@ -224,7 +222,7 @@ fn part(
     listen: &'static str,
     variables: Vec<(&'static str, String)>,
 ) -> io::Result<Part> {
-    let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let address = reserve_address()?;
     let mut part = Part { name, binary: name, address, variables };
     part.set(listen, address.to_string());
     Ok(part)

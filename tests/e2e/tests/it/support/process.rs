@@ -1,6 +1,6 @@
 use std::{
     fs::{self, File},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -134,7 +134,7 @@ impl Drop for Process {
     }
 }
 
-/// A loopback address that is currently free.
+/// A loopback address that is free, and stays so.
 pub(super) fn free_address() -> SocketAddr {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
+    shop_testing::reserve_address().unwrap()
 }
