@@ -6,11 +6,10 @@ use reqwest::Response;
 use shop_core::{OrderId, OrderStatus};
 
 use super::{
-    orders::Orders,
     owner::{KeptOwner, Owner},
     representation::Step,
 };
-use crate::{Failure, sse::Parser};
+use crate::{Failure, Upstream, sse::Parser};
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -30,7 +29,7 @@ const REOPENING: ExponentialBuilder = ExponentialBuilder::new()
 /// follows an order decides how long.
 #[derive(Debug)]
 pub struct Life {
-    orders: Orders,
+    upstream: Upstream,
     owner: KeptOwner,
     id: OrderId,
     /// The last step that was told, or that the caller knew.
@@ -62,13 +61,13 @@ enum Closed {
 impl Life {
     /// Opens the stream of an order; `None` if the caller has no order with this id.
     pub(super) async fn open(
-        orders: &Orders,
+        upstream: &Upstream,
         owner: Owner<'_>,
         id: OrderId,
         after: Option<u64>,
     ) -> Result<Option<Self>, Failure> {
         let mut life = Self {
-            orders: orders.clone(),
+            upstream: upstream.clone(),
             owner: owner.kept(),
             id,
             last: after,
@@ -119,7 +118,7 @@ impl Life {
     /// Reads on in the stream, or opens it again.
     async fn progress(&mut self) -> Result<(), Closed> {
         match &mut self.stream {
-            Some(stream) => self.told.extend(stream.read(self.orders.0.name()).await?),
+            Some(stream) => self.told.extend(stream.read(self.upstream.name()).await?),
             None => self.stream = Some(self.connect().await?),
         }
         Ok(())
@@ -141,7 +140,7 @@ impl Life {
     }
 
     async fn connect(&self) -> Result<Stream, Closed> {
-        let upstream = &self.orders.0;
+        let upstream = &self.upstream;
         let id = self.id.to_string();
         let request = || {
             let request = upstream.request(Method::GET, &["orders", &id, "events"]);

@@ -116,7 +116,7 @@ impl Orders {
         id: OrderId,
         after: Option<u64>,
     ) -> Result<Option<Life>, Failure> {
-        Life::open(self, owner, id, after).await
+        Life::open(&self.0, owner, id, after).await
     }
 
     /// Cancels an order.

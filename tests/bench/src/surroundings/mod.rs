@@ -93,6 +93,7 @@ async fn soak(arguments: &Arguments, seed: u64, folder: &TempDir) -> anyhow::Res
         .collect();
     let customers = Customers::start(&place, arguments.customers, dice.below(u64::from(u32::MAX))).await?;
     place.calm().await?;
+    place.restock().await?;
     customers.are_served().await?;
     let (began, length) = (Instant::now(), Duration::from_secs(60 * arguments.minutes));
     let (mut faults, mut deck) = (Vec::new(), Deck::new(kinds));
