@@ -24,7 +24,7 @@ macro_rules! on_embedded_and_real_backends {
     };
 }
 
-on_embedded_and_real_backends!(auth, catalog, order, payment);
+on_embedded_and_real_backends!(auth, catalog, order, payment, notification);
 
 async fn embedded(service: &str) {
     let Some(schemathesis) = shop_testing::schemathesis() else { return };
@@ -44,7 +44,10 @@ async fn real(service: &str) {
         ("AUTH_ADMIN_PASSWORD", password),
         ("ORDER_GUEST_ORDERS_PER_MINUTE", "0"),
     ];
-    let shop = Shop::real(&real.backends(), &environment).await;
+    let shop = match service {
+        "payment" | "notification" => Shop::whole(&real.backends(), &environment).await,
+        _ => Shop::real(&real.backends(), &environment).await,
+    };
     hold(&schemathesis, &shop, service, password).await;
 }
 
@@ -58,6 +61,7 @@ async fn hold(schemathesis: &PathBuf, shop: &Shop, service: &str, password: &str
         "auth" => &shop.auth,
         "catalog" => &shop.catalog,
         "payment" => &shop.payment,
+        "notification" => &shop.notification,
         _ => &shop.order,
     };
     let authorization = format!("Authorization: Bearer {token}");
