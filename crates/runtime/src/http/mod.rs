@@ -4,6 +4,7 @@ mod activity;
 mod api;
 mod config;
 mod connections;
+pub mod cursor;
 mod documented;
 mod exchange;
 mod extract;

@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 use shop_core::OrderId;
 use shop_runtime::{
     auth::Admin,
-    http::{Documented, Json, Problem, Problems, Query},
+    http::{Documented, Json, Problem, Problems, Query, cursor},
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::cursor;
 use crate::{
     app::App,
     domain::Channel,

@@ -1,6 +1,5 @@
 //! The HTTP API, and the pages on which mails can be read.
 
-mod cursor;
 mod links;
 mod list;
 mod mailbox;

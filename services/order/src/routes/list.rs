@@ -6,9 +6,9 @@ use http::{HeaderValue, header};
 use sea_orm::DbErr;
 use serde::Deserialize;
 use shop_core::OrderId;
-use shop_runtime::http::{Documented, Json, Problem, Problems, Query};
+use shop_runtime::http::{Documented, Json, Problem, Problems, Query, cursor};
 
-use super::{cursor, representation::ListedBody};
+use super::representation::ListedBody;
 use crate::{app::App, domain::Viewer};
 
 /// The default size of a page.
@@ -37,7 +37,8 @@ impl Page {
             return Err(Problem::bad_request(format!("limit must be 1 to {MAX_LIMIT}.")));
         }
         let foreign = || Problem::bad_request("cursor must come from a Link header.");
-        let after = self.cursor.as_ref().map(|text| cursor::read(text).ok_or_else(foreign)).transpose()?;
+        let after =
+            self.cursor.as_ref().map(|text| cursor::read(text).ok_or_else(foreign)).transpose()?.map(OrderId);
         Ok((limit, after))
     }
 }
@@ -78,7 +79,7 @@ pub(super) async fn list(
     let last = orders.last().map(ListedBody::id);
     let mut response = Json(orders).into_response();
     if let Some(last) = last.filter(|_| more) {
-        let next = format!("</orders?limit={limit}&cursor={}>; rel=\"next\"", cursor::after(last));
+        let next = format!("</orders?limit={limit}&cursor={}>; rel=\"next\"", cursor::after(last.0));
         response.headers_mut().insert(header::LINK, HeaderValue::try_from(next).map_err(Problem::internal)?);
     }
     Ok(response)

@@ -2,7 +2,6 @@
 
 mod cancel;
 mod client;
-mod cursor;
 mod deliver;
 mod events;
 mod find;

@@ -1,11 +1,10 @@
 //! Pages of lists that are ordered by a UUIDv7, newest first.
 
 use axum::response::{IntoResponse, Response};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use shop_core::OrderId;
-use shop_runtime::http::{Documented, Json, Problem};
+use shop_runtime::http::{Documented, Json, Problem, cursor};
 use uuid::Uuid;
 
 /// The default size of a page.
@@ -46,7 +45,7 @@ impl Page {
             return Err(Problem::bad_request(format!("limit must be 1 to {MAX_LIMIT}.")));
         }
         let foreign = || Problem::bad_request("cursor must come from a Link header.");
-        let after = self.cursor.as_ref().map(|text| read(text).ok_or_else(foreign)).transpose()?;
+        let after = self.cursor.as_ref().map(|text| cursor::read(text).ok_or_else(foreign)).transpose()?;
         Ok(Wanted { order_id: self.order_id, after, limit })
     }
 }
@@ -77,30 +76,11 @@ impl Wanted {
         let mut response = Json(entries).into_response();
         if let Some(last) = last {
             let of_order = self.order_id.map(|id| format!("&order_id={id}")).unwrap_or_default();
-            let cursor = BASE64_URL_SAFE_NO_PAD.encode(last);
+            let cursor = cursor::after(last);
             let next = format!("<{path}?limit={limit}&cursor={cursor}{of_order}>; rel=\"next\"");
             let next = HeaderValue::try_from(next).map_err(Problem::internal)?;
             response.headers_mut().insert(header::LINK, next);
         }
         Ok(response)
-    }
-}
-
-/// `None` for a text that is not from a `Link`.
-fn read(cursor: &str) -> Option<Uuid> {
-    Uuid::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_read_back_and_anything_else_is_not() {
-        let id = Uuid::from_u128(7);
-        assert_eq!(read(&BASE64_URL_SAFE_NO_PAD.encode(id)), Some(id));
-        for text in ["", "x", "ы", &"A".repeat(500), "00000000-0000-0000-0000-000000000007"] {
-            assert_eq!(read(text), None, "{text}");
-        }
     }
 }
