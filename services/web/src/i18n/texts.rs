@@ -189,6 +189,7 @@ texts! {
     status_cancelled_explained: "Заказ отменён." | "This order was cancelled.";
     status_other_explained: "Мы работаем над заказом." | "We are working on your order.";
     reason_by_customer: "Вы отменили этот заказ." | "You cancelled this order.";
+    reason_by_the_customer: "Покупатель отменил этот заказ." | "The customer cancelled this order.";
     reason_by_shop: "Магазин отменил этот заказ." | "The shop cancelled this order.";
     reason_out_of_stock: "К сожалению, что-то из заказа раскупили раньше, чем мы успели это отложить."
         | "Unfortunately, something in this order sold out before we could set it aside for you.";

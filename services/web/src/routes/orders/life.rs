@@ -73,13 +73,14 @@ pub(super) fn stages(t: &Texts, order: &Order) -> Vec<Stage> {
     stages
 }
 
-/// Why the order was cancelled, and what became of the money; nothing for any other order.
-pub(super) fn cancellation(t: &Texts, order: &Order) -> Vec<&'static str> {
+/// Why the order was cancelled, and what became of the money; nothing for any other order. An administrator reads of the customer.
+pub(super) fn cancellation(t: &Texts, order: &Order, to_admin: bool) -> Vec<&'static str> {
     if order.status != Some(OrderStatus::Cancelled) {
         return Vec::new();
     }
     let code = order.cancellation.as_ref().map_or(CancellationCode::Unspecified, |cancelled| cancelled.code);
     let reason = match code {
+        CancellationCode::ByCustomer if to_admin => t.reason_by_the_customer,
         CancellationCode::ByCustomer => t.reason_by_customer,
         CancellationCode::ByShop => t.reason_by_shop,
         CancellationCode::OutOfStock => t.reason_out_of_stock,
@@ -166,26 +167,29 @@ mod tests {
             "timed_out",
             "by_weather",
         ] {
-            words.push(cancellation(t, &order("cancelled", &[], Some(code)))[0]);
+            words.push(cancellation(t, &order("cancelled", &[], Some(code)), false)[0]);
         }
         assert_eq!(words[6], t.status_cancelled_explained);
-        assert_eq!(cancellation(t, &order("cancelled", &[], None)), [t.status_cancelled_explained]);
+        assert_eq!(cancellation(t, &order("cancelled", &[], None), false), [t.status_cancelled_explained]);
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), 7);
-        assert!(cancellation(t, &order("confirmed", &[], None)).is_empty());
+        assert!(cancellation(t, &order("confirmed", &[], None), false).is_empty());
     }
 
     #[test]
     fn what_was_paid_is_said_to_come_back() {
         let t = Texts::of(Language::English);
-        let told = |timeline: &[&str]| cancellation(t, &order("cancelled", timeline, Some("by_customer")));
+        let told =
+            |timeline: &[&str]| cancellation(t, &order("cancelled", timeline, Some("by_customer")), false);
         assert_eq!(told(&["placed", "cancelled"]), [t.reason_by_customer]);
         assert_eq!(told(&["payment_processed", "cancelled"]), [t.reason_by_customer, t.money_returns]);
         assert_eq!(
             told(&["payment_processed", "cancelled", "payment_refunded"]),
             [t.reason_by_customer, t.money_returned]
         );
+        let by_customer = order("cancelled", &[], Some("by_customer"));
+        assert_eq!(cancellation(t, &by_customer, true), [t.reason_by_the_customer], "to an administrator");
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl<'a> OrderPage<'a> {
             live_url: (!order.is_over()).then(|| live_url(&order)),
             stages: life::stages(t, &order),
             timeline: life::timeline(t, &order),
-            cancellation: life::cancellation(t, &order),
+            cancellation: life::cancellation(t, &order, is_admin(visitor)),
             trace_url: trace_url(app, visitor, &order),
             order,
         }
@@ -64,9 +64,13 @@ fn live_url(order: &Order) -> String {
     format!("/orders/{}/events{after}", order.id)
 }
 
+fn is_admin(visitor: &Visitor) -> bool {
+    visitor.session.account().is_some_and(Account::is_admin)
+}
+
 /// The order's trace, for those who may look into the shop: an administrator, and everybody in a demonstration.
 fn trace_url(app: &App, visitor: &Visitor, order: &Order) -> Option<String> {
-    let may_look = app.is_demo || visitor.session.account().is_some_and(Account::is_admin);
+    let may_look = app.is_demo || is_admin(visitor);
     let template = app.trace_url.as_ref().filter(|_| may_look)?;
     template.of(order.trace_id.as_deref()?)
 }
