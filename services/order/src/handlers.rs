@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 
-use sea_orm::DbErr;
 use shop_core::{
     Clock, OrderId,
     events::{
@@ -12,8 +11,8 @@ use shop_core::{
 use shop_messaging::{Failure, Subscription};
 use shop_runtime::{
     Periodically,
-    consumer::{Consumer, Effect, Handler, Misplaced, Received},
-    database::{self, Transaction},
+    consumer::{Consumer, Effect, Handler, Misplaced, Received, statement_failed},
+    database::Transaction,
 };
 
 use crate::{
@@ -77,7 +76,7 @@ impl<E: Tells> Handler<Transaction> for On<E> {
 
     async fn handle(&self, transaction: &mut Transaction, event: Received<E>) -> Result<Effect, Failure> {
         let (id, what) = event.payload.told();
-        match self.store.happened(transaction, id, what).await.map_err(failed)? {
+        match self.store.happened(transaction, id, what).await.map_err(statement_failed)? {
             None => self.ignored(id, "unknown_order"),
             Some(News { consequence: Consequence::Known, .. }) => self.ignored(id, "known"),
             Some(News { consequence: Consequence::Impossible, .. }) => self.ignored(id, "impossible"),
@@ -103,21 +102,6 @@ impl<E: Tells> On<E> {
         {
             tracing::warn!(order = %id, event_type = E::TYPE, reason, count, "events changed nothing");
         }
-    }
-}
-
-/// A database that is away is not the message's fault.
-fn failed(error: DbErr) -> Failure {
-    use database::Failure as Why;
-    match Why::of(&error) {
-        Why::Fault | Why::Contention => Failure::retry(error),
-        Why::Away
-        | Why::ReadOnly
-        | Why::Vanished
-        | Why::Shared
-        | Why::Full
-        | Why::TooSlow
-        | Why::Overloaded => Failure::away(error),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod database;
+mod failure;
 mod tool;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ pub use shop_outbox::consumer::{Effect, Handler, Misplaced, Options, Received, T
 
 pub use self::{
     config::{ConsumerConfig, ConsumerTrace},
+    failure::statement_failed,
     tool::{Consumes, Tool},
 };
 use crate::{Scope, database::Database};

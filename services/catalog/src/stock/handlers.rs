@@ -3,10 +3,7 @@
 use shop_core::events::{EXCHANGE, Event as _, OrderCancelled, OrderConfirmed, OrderCreated};
 use shop_messaging::{Broker, Failure, Subscription};
 use shop_outbox::consumer::Consumer;
-use shop_runtime::{
-    consumer::{Effect, Handler, Misplaced, Options, Received},
-    database,
-};
+use shop_runtime::consumer::{Effect, Handler, Misplaced, Options, Received, statement_failed};
 
 use super::{
     booking::{Booking, Stockroom},
@@ -88,13 +85,8 @@ impl Handler<Booking> for GiveBack {
 
 impl From<Undone> for Failure {
     fn from(undone: Undone) -> Self {
-        use database::Failure::{Away, Full, Overloaded, ReadOnly, Shared, Vanished};
         match undone {
-            // No message could be handled now, so no attempt is counted.
-            Undone::Database(error) => match database::Failure::of(&error) {
-                Away | ReadOnly | Vanished | Shared | Full | Overloaded => Self::away(error),
-                _ => Self::retry(error),
-            },
+            Undone::Database(error) => statement_failed(error),
             Undone::Changed => Self::retry(undone),
             Undone::TooManyLines(_) | Undone::UnknownOrder | Undone::Unwritable(_) => Self::reject(undone),
         }

@@ -1,6 +1,6 @@
 use sea_orm::DbErr;
 use shop_messaging::Failure;
-use shop_runtime::database::Transaction;
+use shop_runtime::{consumer::statement_failed, database::Transaction};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field::Empty};
 use uuid::Uuid;
@@ -32,10 +32,10 @@ impl<M: Messenger> Desk<M> {
         event: &E,
         id: Uuid,
     ) -> Result<(), Failure> {
-        let known = self.known(transaction, event).await.map_err(Failure::retry)?;
+        let known = self.known(transaction, event).await.map_err(statement_failed)?;
         let customer = event.customer();
         let recipient = self.messenger.recipient(&self.store, transaction, customer, known.as_ref());
-        let Some(recipient) = recipient.await.map_err(Failure::retry)? else { return Ok(()) };
+        let Some(recipient) = recipient.await.map_err(statement_failed)? else { return Ok(()) };
         let mut notice = Notice::about(event, known.as_ref(), &self.links);
         notice.language = recipient.language.unwrap_or(notice.language);
 
@@ -47,7 +47,7 @@ impl<M: Messenger> Desk<M> {
             channel: M::CHANNEL,
             recipient: &recipient.name,
         };
-        let Some(row) = self.store.write_down(transaction, new).await.map_err(Failure::retry)? else {
+        let Some(row) = self.store.write_down(transaction, new).await.map_err(statement_failed)? else {
             return Ok(());
         };
         let began = Instant::now();
@@ -57,7 +57,7 @@ impl<M: Messenger> Desk<M> {
         self.metrics.told(M::CHANNEL, E::TYPE, outcome.as_ref().ok().copied(), began.elapsed());
         match outcome {
             Ok(State::Sent) => Ok(()),
-            Ok(State::Skipped) => self.skip(transaction, row, &recipient).await.map_err(Failure::retry),
+            Ok(State::Skipped) => self.skip(transaction, row, &recipient).await.map_err(statement_failed),
             Err(failure) => {
                 span.record("otel.status_code", "ERROR");
                 Err(failure)

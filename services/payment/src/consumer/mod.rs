@@ -13,7 +13,7 @@ use shop_messaging::{Broker, Failure, Subscription};
 use shop_outbox::consumer::{Consumer, Misplaced};
 use shop_runtime::{
     TraceParent,
-    consumer::{ConsumerConfig, Effect, Handler, Received},
+    consumer::{ConsumerConfig, Effect, Handler, Received, statement_failed},
     database::Database,
 };
 use tokio::sync::Notify;
@@ -80,7 +80,7 @@ impl Handler<WakingTransaction> for Open {
         let payment = Payment::open(event.payload, id, provider, *patience, now);
         let trace = TraceParent::current();
         let opened = store::open(transaction.inner(), payment, &trace, now).await;
-        match opened.map_err(Failure::retry)? {
+        match opened.map_err(statement_failed)? {
             Some(payment) if payment.state == State::Cancelled => metrics.ended(&payment),
             Some(_) => transaction.wakes(),
             // A second announcement of the same order's stock.
@@ -106,7 +106,7 @@ impl Handler<WakingTransaction> for Cancel {
         let Self(Context { clock, metrics, .. }) = self;
         let now = clock.now();
         let cancelled = store::cancel(transaction.inner(), event.payload.order_id, now).await;
-        if let Some(payment) = cancelled.map_err(Failure::retry)? {
+        if let Some(payment) = cancelled.map_err(statement_failed)? {
             if payment.state == State::Cancelled && payment.updated_at == now {
                 metrics.ended(&payment);
             }
