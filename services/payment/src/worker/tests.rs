@@ -118,6 +118,7 @@ on_both_databases!(
     a_worker_that_dies_between_a_charge_and_its_record_charges_nobody_twice,
     a_worker_that_dies_before_a_charge_leaves_it_to_the_next,
     a_worker_that_dies_before_a_cancelled_order_is_refunded_leaves_it_to_the_next,
+    a_worker_that_was_frozen_past_its_lease_makes_no_call,
 );
 
 async fn a_worker_that_dies_between_a_charge_and_its_record_charges_nobody_twice(test: Test) {
@@ -157,4 +158,13 @@ async fn a_worker_that_dies_before_a_cancelled_order_is_refunded_leaves_it_to_th
     test.run_until(test.worker(Duration::from_secs(5)), refunded).await;
     assert_eq!(test.found(&payment).await.version, 2);
     assert_eq!(test.charges(&payment).await, [ChargeState::Refunded]);
+}
+
+async fn a_worker_that_was_frozen_past_its_lease_makes_no_call(test: Test) {
+    let payment = test.opened(50_000).await;
+    let worker = test.worker(Duration::from_secs(5));
+    let job = test.store.claim("simulated", &worker.breaker, 1).await.unwrap().jobs.pop().unwrap();
+    test.clock.advance(AFTER_THE_LEASE);
+    worker.work(job).await;
+    assert_eq!(test.charges(&payment).await, []);
 }
