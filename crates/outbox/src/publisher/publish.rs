@@ -80,6 +80,9 @@ impl Publisher {
                 let rows = marking.beside(take(&self.store, &claim, floor.get())).await?;
                 turn.claimed(rows);
             }
+            Step::Peek { except } => {
+                turn.peeked(marking.beside(self.store.peek(floor.get(), &except)).await?);
+            }
             Step::Connect { within } => {
                 marking.beside(self.transport.ready(within)).await?;
                 self.all_is_well();

@@ -2,6 +2,22 @@
 
 use super::Sql;
 
+/// Whether a row is pending and due; it may still have to wait for another one. `$1`: the lowest id to read; `$2`: ids to leave out.
+///
+/// A fifth of a claim's cost for the database, most of which is planning.
+pub(crate) const PEEK: Sql = Sql {
+    postgres: "
+SELECT 1 FROM outbox_messages
+WHERE status = 'pending' AND id >= $1 AND id <> ALL($2)
+  AND (available_at IS NULL OR available_at <= statement_timestamp())
+LIMIT 1",
+    sqlite: "
+SELECT 1 FROM outbox_messages
+WHERE status = 'pending' AND id >= $1 AND id NOT IN (SELECT value FROM json_each($2))
+  AND (available_at IS NULL OR available_at <= strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
+LIMIT 1",
+};
+
 /// The oldest rows that may be sent. `$1`: the lowest id to read; `$2`: ids to leave out; `$3`: the maximum number of rows, and `$4`: the
 /// maximum size of their payloads in bytes.
 pub(crate) const CLAIM: Sql = Sql {

@@ -20,7 +20,7 @@ impl Turn {
     pub(crate) fn marked<E>(&mut self, outcome: &Result<Fence, E>) -> usize {
         let Some(marks) = self.marking.take() else { return 0 };
         if let Stage::Sleep { .. } = self.stage {
-            self.stage = Stage::Fill;
+            self.stage = Stage::Peek;
         }
         match outcome {
             Ok(Fence::Holds) => marks.sent.len(),
@@ -42,6 +42,12 @@ impl Turn {
         self.asleep &= rows.is_empty();
         self.backlog.extend(rows);
         self.stage = Stage::Cut;
+    }
+
+    /// Whether a claim could find anything.
+    pub(crate) fn peeked(&mut self, found: bool) {
+        // Either way the broker's connection is looked at.
+        self.stage = if found { Stage::Fill } else { Stage::Cut };
     }
 
     /// The broker is connected.
@@ -125,7 +131,7 @@ impl Turn {
     pub(crate) fn waited(&mut self) {
         let trusting = matches!(self.stage, Stage::Sleep { trusting: true, .. });
         // A writer that should have notified may have rolled back instead.
-        self.stage = if trusting { Stage::Check } else { Stage::Fill };
+        self.stage = if trusting { Stage::Check } else { Stage::Peek };
     }
 
     /// Whether the next writer still has to notify.

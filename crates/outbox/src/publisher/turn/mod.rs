@@ -30,11 +30,12 @@ use crate::{
     store::{Marks, Row},
 };
 
-/// The shortest pause between two polls. It grows while nothing arrives: a transaction that did not notify,
-/// because another one was going to, commits soon after that one.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// After this time a publisher relies on being woken, and polls only once per poll interval.
-const LONGEST_PAUSE: Duration = Duration::from_millis(25);
+/// The shortest and the longest pause between two polls. It grows while nothing arrives, by this share of the time since the last work: a
+/// transaction that did not notify, because another one was going to, commits soon after that one.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(25));
+const SHARE: u32 = 4;
+/// After this time without work a publisher relies on being woken, and polls only once per poll interval.
+const TRUST: Duration = Duration::from_millis(200);
 /// How long the broker may take to accept the connection: an operator should soon learn of a silent one.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -42,6 +43,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 enum Stage {
     /// Claim rows, if there are any.
     Fill,
+    /// Claim only if that could find anything.
+    Peek,
     /// Cut the next window.
     Cut,
     Connect,
@@ -177,6 +180,7 @@ impl Turn {
     fn advance(&mut self, at: Moment) -> Step {
         match self.stage {
             Stage::Fill if self.backlog.len() == 0 => Step::Claim(self.claim(self.options.batch_size)),
+            Stage::Peek => Step::Peek { except: self.confirmed().collect() },
             Stage::Fill | Stage::Cut => self.cut(at),
             Stage::Connect => self.connect(at),
             Stage::Send => Step::Publish { within: self.publish_within(at), look: self.look() },
@@ -215,8 +219,9 @@ impl Turn {
 
     /// The time until the next poll, if nobody notifies.
     fn sleep(&mut self, now: Instant) -> Step {
-        let pause = (now.saturating_duration_since(self.last_work) / 8).max(SHORTEST_PAUSE);
-        let trusting = pause >= LONGEST_PAUSE;
+        let idle = now.saturating_duration_since(self.last_work);
+        let trusting = idle >= TRUST;
+        let pause = (idle / SHARE).clamp(PAUSE.0, PAUSE.1);
         let poll = self.options.poll_interval;
         let until = now + if trusting { poll } else { pause.min(poll) };
         self.stage = Stage::Sleep { until, trusting };
@@ -236,10 +241,13 @@ impl Turn {
     }
 
     fn claim(&self, count: usize) -> Claim {
-        let marking = self.marking.iter().flat_map(|marks| &marks.sent);
-        let confirmed = self.unmarked.sent.iter().chain(marking).copied();
         let here = self.window.iter().map(|row| row.id).chain(self.backlog.ids());
-        Claim { count, bytes: self.bytes(), except: here.chain(confirmed).collect() }
+        Claim { count, bytes: self.bytes(), except: here.chain(self.confirmed()).collect() }
+    }
+
+    /// The rows that are confirmed, and not known to be marked.
+    fn confirmed(&self) -> impl Iterator<Item = i64> {
+        self.marking.iter().chain([&self.unmarked]).flat_map(|marks| marks.sent.iter().copied())
     }
 
     /// The normal size of a window.

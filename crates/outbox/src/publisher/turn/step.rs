@@ -23,6 +23,8 @@ pub(crate) enum Step {
     AwaitMark,
     /// Claim rows: `claimed`.
     Claim(Claim),
+    /// Find out whether a claim could find anything, apart from these rows: `peeked`.
+    Peek { except: Vec<i64> },
     /// Connect to the broker, if it is not connected: `connected`.
     Connect { within: Duration },
     /// Publish `window`, and claim more meanwhile: `published`.

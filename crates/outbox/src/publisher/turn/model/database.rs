@@ -128,6 +128,15 @@ impl Database {
         due.take(most).map(|record| record.row.clone()).collect()
     }
 
+    pub(super) fn peek(&self, except: &[i64], now: Instant) -> bool {
+        self.records.iter().any(|record| {
+            record.is_committed
+                && record.status == Status::Pending
+                && record.due.is_none_or(|due| due <= now)
+                && !except.contains(&record.row.id)
+        })
+    }
+
     /// Rows that a publisher which trusts in being woken must know of: whoever wrote them has notified.
     pub(super) fn is_unnoticed(&self, id: i64) -> bool {
         let record = self.record(id);

@@ -209,6 +209,8 @@ impl World {
             Step::AwaitMark => self.end_the_mark()?,
             Step::Claim(_) if self.dice.hits(16) => self.fail(&Trouble::Database("away".to_owned())),
             Step::Claim(claim) => self.turn.claimed(self.database.claim(&claim, self.now)),
+            Step::Peek { .. } if self.dice.hits(16) => self.fail(&Trouble::Database("away".to_owned())),
+            Step::Peek { except } => self.turn.peeked(self.database.peek(&except, self.now)),
             Step::Connect { within } => {
                 prop_assert!(within <= self.lease);
                 match self.dice.roll(16) {

@@ -52,6 +52,20 @@ impl Leader {
         self.turn.claimed(rows(found));
     }
 
+    /// It looks whether there is anything to claim, apart from these rows, and hears that.
+    #[track_caller]
+    fn peeks(&mut self, except: &[i64], found: bool) {
+        match self.next() {
+            Step::Peek { except: told } => assert_eq!(told, except),
+            other => panic!("{other:?}"),
+        }
+        self.turn.peeked(found);
+        if !found {
+            self.connects();
+            self.turn.connected();
+        }
+    }
+
     #[track_caller]
     fn connects(&mut self) -> Duration {
         match self.next() {

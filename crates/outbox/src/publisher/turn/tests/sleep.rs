@@ -81,7 +81,7 @@ fn whoever_cannot_ask_the_writer_stays_awake_and_polls() {
     leader.turn.asked(false);
     assert_eq!(leader.sleeps(), TICK);
     leader.turn.waited();
-    leader.finds_nothing();
+    leader.peeks(&[], false);
     leader.asks_to_be_woken();
 }
 
@@ -99,7 +99,7 @@ fn pauses_grow_with_the_time_that_nothing_came_and_then_trust_in_being_woken() {
     let mut leader = Leader::new(4);
     let began = leader.now;
     leader.falls_asleep();
-    for (after, pause) in [(0, 1), (80, 10), (199, 24), (200, 100), (10_000, 100)] {
+    for (after, pause) in [(0, 1), (3, 1), (40, 10), (100, 25), (199, 25), (200, 100), (10_000, 100)] {
         leader.turn.woken();
         leader.now = began + Duration::from_millis(after);
         leader.finds_nothing();
@@ -108,6 +108,27 @@ fn pauses_grow_with_the_time_that_nothing_came_and_then_trust_in_being_woken() {
         leader.finds_nothing();
         assert_eq!(leader.sleeps().as_millis(), pause, "after {after} ms");
     }
+}
+
+#[test]
+fn a_poll_claims_only_if_there_is_something_to_claim() {
+    let mut leader = Leader::new(8);
+    leader.finds(&FIVE[..1]);
+    leader.sends();
+    leader.is_confirmed(&[]);
+    leader.begins_to_mark();
+    leader.finds_nothing();
+    leader.sleeps();
+    leader.turn.waited();
+    leader.peeks(&[1], false);
+    leader.sleeps();
+    leader.is_marked();
+    leader.peeks(&[], false);
+    leader.sleeps();
+    leader.turn.waited();
+    leader.peeks(&[], true);
+    leader.finds(&FIVE[1..2]);
+    assert_eq!(leader.sends(), [2]);
 }
 
 #[test]
@@ -141,6 +162,7 @@ fn a_mark_that_ends_meanwhile_is_followed_by_the_next() {
     leader.sleeps();
     leader.is_marked();
     assert_eq!(leader.begins_to_mark().sent, [2]);
+    leader.peeks(&[2], true);
     leader.claims();
 }
 
@@ -151,6 +173,7 @@ fn whoever_has_found_something_asks_again_though_it_was_not_sent() {
         let mut leader = Leader::new(4);
         leader.falls_asleep();
         leader.turn.waited();
+        leader.peeks(&[], true);
         leader.finds(&FIVE[..1]);
         if beside {
             leader.sends();
