@@ -77,7 +77,8 @@ impl Turn {
         self.asleep = self.has_caught_up() && claimed.as_ref().is_some_and(Vec::is_empty);
         let window = std::mem::take(&mut self.window);
         self.suspect = self.suspect.filter(|last| window.iter().all(|row| row.id < *last));
-        self.stage = Stage::Fill;
+        // Nothing has come since the writer was asked, so there is nothing to claim now.
+        self.stage = if self.asleep { Stage::Cut } else { Stage::Fill };
         if verdicts.iter().any(|verdict| *verdict != Verdict::Confirmed) {
             self.backlog.clear();
             self.settling = true;

@@ -61,8 +61,7 @@ impl Leader {
         }
         self.turn.peeked(found);
         if !found {
-            self.connects();
-            self.turn.connected();
+            self.has_nothing_left();
         }
     }
 
@@ -173,6 +172,12 @@ impl Leader {
     #[track_caller]
     fn finds_nothing(&mut self) {
         self.finds(&[]);
+        self.has_nothing_left();
+    }
+
+    /// It knows, without a claim, that there is nothing to send.
+    #[track_caller]
+    fn has_nothing_left(&mut self) {
         self.connects();
         self.turn.connected();
     }

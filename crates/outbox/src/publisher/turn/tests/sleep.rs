@@ -41,7 +41,7 @@ fn the_last_window_asks_the_writer_before_the_look_beside_it() {
     assert!(look.ask_to_be_woken && look.claim.is_some());
     leader.is_confirmed(&[]);
     leader.begins_to_mark();
-    leader.finds_nothing();
+    leader.has_nothing_left();
     leader.sleeps();
 }
 
@@ -117,7 +117,7 @@ fn a_poll_claims_only_if_there_is_something_to_claim() {
     leader.sends();
     leader.is_confirmed(&[]);
     leader.begins_to_mark();
-    leader.finds_nothing();
+    leader.has_nothing_left();
     leader.sleeps();
     leader.turn.waited();
     leader.peeks(&[1], false);
@@ -158,7 +158,7 @@ fn a_mark_that_ends_meanwhile_is_followed_by_the_next() {
     leader.begins_to_mark();
     leader.sends();
     leader.is_confirmed(&[]);
-    leader.finds_nothing();
+    leader.has_nothing_left();
     leader.sleeps();
     leader.is_marked();
     assert_eq!(leader.begins_to_mark().sent, [2]);
@@ -206,6 +206,6 @@ fn after_work_the_looks_are_frequent_again() {
     leader.is_confirmed(&[]);
     leader.begins_to_mark();
     leader.is_marked();
-    leader.finds_nothing();
+    leader.has_nothing_left();
     assert_eq!(leader.sleeps(), TICK);
 }

@@ -66,6 +66,9 @@ fn what_is_here_or_confirmed_but_not_marked_is_not_claimed_again() {
     except.sort_unstable();
     assert_eq!(except, [1, 2, 3], "being marked, to be marked, on its way");
     leader.is_confirmed(&[]);
+    leader.has_nothing_left();
+    leader.sleeps();
+    leader.turn.woken();
     let mut except = leader.claims().except;
     except.sort_unstable();
     assert_eq!(except, [1, 2, 3]);
