@@ -30,9 +30,9 @@ mod trace;
 mod transaction;
 mod wake;
 
-#[cfg(feature = "sea-orm")]
-pub use append::append;
 pub use append::{NewMessage, append_sqlx};
+#[cfg(feature = "sea-orm")]
+pub use append::{With, append, append_with};
 pub use fence::{Tenure, boottime};
 pub use metrics::OutboxMetrics;
 #[cfg(feature = "metrics")]

@@ -70,7 +70,17 @@ impl<'v> Statement<'v> {
     #[cfg(feature = "sea-orm")]
     pub(crate) fn for_sea_orm(&self, backend: sea_orm::DbBackend) -> sea_orm::Statement {
         let is_postgres = backend == sea_orm::DbBackend::Postgres;
-        let values = self.values.iter().map(|value| match *value {
+        let sql = if is_postgres { self.sql.postgres } else { self.sql.sqlite };
+        sea_orm::Statement::from_sql_and_values(backend, sql, self.values_for_sea_orm(backend))
+    }
+
+    #[cfg(feature = "sea-orm")]
+    pub(crate) fn values_for_sea_orm(
+        &self,
+        backend: sea_orm::DbBackend,
+    ) -> impl Iterator<Item = sea_orm::Value> {
+        let is_postgres = backend == sea_orm::DbBackend::Postgres;
+        self.values.iter().map(move |value| match *value {
             Value::Number(number) => number.into(),
             Value::Text(text) => text.map(str::to_owned).into(),
             Value::Uuid(id) => id.into(),
@@ -81,9 +91,7 @@ impl<'v> Statement<'v> {
             Value::Ids(ids) => json(ids).into(),
             Value::MessageIds(ids) if is_postgres => ids.to_vec().into(),
             Value::MessageIds(ids) => hexadecimal(ids).into(),
-        });
-        let sql = if is_postgres { self.sql.postgres } else { self.sql.sqlite };
-        sea_orm::Statement::from_sql_and_values(backend, sql, values)
+        })
     }
 }
 

@@ -50,6 +50,13 @@ pub(crate) struct Reservation {
     attempt: Uuid,
 }
 
+impl Reservation {
+    /// The key, and the attempt that holds it.
+    pub(super) fn parts(&self) -> ([u8; 32], Uuid) {
+        (self.key, self.attempt)
+    }
+}
+
 /// The state of a key.
 #[derive(Debug)]
 pub(crate) enum KeyState {

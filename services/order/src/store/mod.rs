@@ -1,6 +1,7 @@
 //! Orders in the database. One transaction writes an order, its items and the event that announces it; and later what happens to it,
 //! and the event that announces that.
 
+mod at_once;
 mod entity;
 mod idempotency;
 mod life;
@@ -12,6 +13,7 @@ mod timeline;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use shop_core::{Clock, events::Event};
+use shop_outbox::NewMessage;
 use shop_runtime::{
     database::Database,
     events::{Aggregate, announcement},
@@ -46,10 +48,13 @@ impl Store {
         order: &Order,
         event: &E,
     ) -> Result<(), DbErr> {
+        shop_outbox::append(transaction, &self.announcement(order, event)?).await
+    }
+
+    fn announcement<E: Event>(&self, order: &Order, event: &E) -> Result<NewMessage, DbErr> {
         let aggregate = Aggregate { kind: "order", id: order.id.to_string(), version: order.version };
-        let message = announcement(event, aggregate, self.source, &self.clock);
-        let message = message.map_err(|error| DbErr::Json(error.to_string()))?;
-        shop_outbox::append(transaction, &message).await
+        announcement(event, aggregate, self.source, &self.clock)
+            .map_err(|error| DbErr::Json(error.to_string()))
     }
 }
 

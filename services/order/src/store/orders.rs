@@ -1,7 +1,8 @@
 //! Placing orders, and reading them.
 
 use sea_orm::{
-    ColumnTrait as _, Condition, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
 use shop_core::{OrderId, events::OrderCreated};
 use thiserror::Error;
@@ -36,6 +37,9 @@ impl Store {
         token: Option<TokenHash>,
         answer: Option<(&Reservation, &Answer)>,
     ) -> Result<(), PlaceError> {
+        if self.database.get_database_backend() == DbBackend::Postgres {
+            return self.place_at_once(order, created, token, answer).await;
+        }
         let placed = self.database.transaction(|transaction| async move {
             if let Some((reservation, answer)) = answer
                 && !idempotency::keep(&transaction, reservation, answer).await?
