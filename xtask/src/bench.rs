@@ -6,11 +6,12 @@ use shop_testing::servers::{Durability, Kind};
 
 use crate::{backends, shell};
 
-/// Everything that has to do with an order.
-pub(crate) const SAGA: [&str; 7] =
-    ["auth", "bench", "catalog", "notification", "order", "outbox-controller", "payment"];
-const HTTP: [&str; 9] =
+/// What is measured, and what measures it. Always built together: another selection would give shared dependencies other features, and
+/// would build most of them anew.
+const PACKAGES: [&str; 9] =
     ["auth", "bench", "catalog", "notification", "order", "outbox-controller", "payment", "telegram", "web"];
+/// In Cargo.toml.
+const PROFILE: &str = "benchmark";
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -102,15 +103,6 @@ impl Measurement {
         }
     }
 
-    /// Built in one go, so that shared dependencies get the same features.
-    fn packages(&self) -> &'static [&'static str] {
-        match self {
-            Self::Http(_) => &HTTP,
-            Self::Saga(_) => &SAGA,
-            Self::Outbox(_) | Self::Handover(_) => &["bench", "order", "outbox-controller"],
-        }
-    }
-
     /// For the binary `bench`.
     fn arguments(&self) -> Vec<&str> {
         match self {
@@ -151,32 +143,27 @@ impl Measurement {
     }
 }
 
-/// Builds the measured binaries for release, and measures them on real backends.
+/// Builds the measured binaries, and measures them on real backends.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let measurement = &arguments.measurement;
     if matches!(measurement, Measurement::Handover(_)) {
         // The run starts its own.
         Kind::Kubernetes.find()?;
     }
-    released(measurement.packages(), measurement.backends(), Durability::Durable, &measurement.arguments())
+    measured(measurement.backends(), Durability::Durable, &measurement.arguments())
 }
 
-/// Builds `packages` for release, and runs the binary `bench` on backends with `arguments`.
-pub(crate) fn released(
-    packages: &[&str],
-    backends: &[Kind],
-    durability: Durability,
-    arguments: &[&str],
-) -> anyhow::Result<()> {
+/// Builds what is measured, and runs the binary `bench` on backends with `arguments`.
+pub(crate) fn measured(backends: &[Kind], durability: Durability, arguments: &[&str]) -> anyhow::Result<()> {
     let starting = backends::start(backends, durability);
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    let build: Vec<&str> = ["build", "--release", "--locked"].into_iter().chain(packages).collect();
+    let packages = PACKAGES.iter().flat_map(|package| ["--package", package]);
+    let build: Vec<&str> = ["build", "--profile", PROFILE, "--locked"].into_iter().chain(packages).collect();
     shell::run(shell::cargo(&build))?;
     let backends = starting.wait();
     if !backends.missing.is_empty() {
         bail!("{}", backends.missing.join("\n"));
     }
-    let binaries = shell::target().join("release");
+    let binaries = shell::target().join(PROFILE);
     let mut command = shop_testing::servers::ending_with_us(&binaries.join("bench"), "TERM");
     command.args(arguments);
     command.envs(backends.environment.iter().map(|(name, value)| (*name, value)));

@@ -35,7 +35,7 @@ struct Cli {
 enum Task {
     /// Run the tests, with the backends that they need
     Test(test::Arguments),
-    /// Measure the shop on real backends, in release builds
+    /// Measure the shop on real backends, in optimized builds
     Bench(bench::Arguments),
     /// Build the images, and check them against their size budget
     Images(images::Arguments),

@@ -80,6 +80,9 @@ struct Saga {
     /// How many of them come in per second
     #[arg(long, default_value = "20")]
     rate: String,
+    /// The longest pause between two faults, in seconds; while one follows another closely, most orders run into their time-out
+    #[arg(long, default_value = "4")]
+    pause_seconds: String,
     /// Determines which faults happen, and when; random by default
     #[arg(long)]
     seed: Option<String>,
@@ -97,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// Runs release builds, on an API server that the run starts.
+/// Runs optimized builds, on an API server that the run starts.
 fn controller(arguments: &Controller) -> anyhow::Result<()> {
     let Controller { faults, orders, seed, lease_seconds, renew_deadline_seconds, retry_period_seconds } =
         arguments;
@@ -107,29 +110,28 @@ fn controller(arguments: &Controller) -> anyhow::Result<()> {
     arguments.extend(["--renew-deadline-seconds", renew_deadline_seconds]);
     arguments.extend(["--retry-period-seconds", retry_period_seconds]);
     arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
-    let packages = ["bench", "order", "outbox-controller"];
-    bench::released(&packages, &[Kind::Postgres, Kind::RabbitMq], Durability::Fast, &arguments)
+    bench::measured(&[Kind::Postgres, Kind::RabbitMq], Durability::Fast, &arguments)
 }
 
-/// Runs release builds, on backends that the run starts, because it breaks them.
+/// Runs optimized builds, on backends that the run starts, because it breaks them.
 fn surroundings(arguments: &Surroundings) -> anyhow::Result<()> {
     let Surroundings { minutes, seed, only } = arguments;
     backends::install(&[Kind::Postgres, Kind::PgBouncer, Kind::Redis, Kind::RabbitMq]);
     let mut arguments = vec!["surroundings", "--minutes", minutes];
     arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
     arguments.extend(only.iter().flat_map(|only| ["--only", only]));
-    let packages = ["auth", "bench", "catalog", "order", "outbox-controller", "web"];
-    bench::released(&packages, &[], Durability::Durable, &arguments)
+    bench::measured(&[], Durability::Durable, &arguments)
 }
 
-/// Runs release builds, on backends that the run starts, because it breaks them.
+/// Runs optimized builds, on backends that the run starts, because it breaks them.
 fn saga(arguments: &Saga) -> anyhow::Result<()> {
-    let Saga { orders, rate, seed, only } = arguments;
+    let Saga { orders, rate, pause_seconds, seed, only } = arguments;
     backends::install(&[Kind::Postgres, Kind::Redis, Kind::RabbitMq]);
     let mut arguments = vec!["saga-soak", "--orders", orders, "--rate", rate];
+    arguments.extend(["--pause-seconds", pause_seconds]);
     arguments.extend(seed.iter().flat_map(|seed| ["--seed", seed]));
     arguments.extend(only.iter().flat_map(|only| ["--only", only]));
-    bench::released(&bench::SAGA, &[], Durability::Durable, &arguments)
+    bench::measured(&[], Durability::Durable, &arguments)
 }
 
 /// Runs the model's test for a long time, with `cargo test`, because cargo-nextest would end it in its second minute.

@@ -1,6 +1,11 @@
 //! The results of a run, as Markdown tables.
 
-use std::{fs, time::Duration};
+use std::{
+    fmt, fs,
+    os::unix::fs::FileExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use sqlx::PgConnection;
@@ -45,6 +50,24 @@ impl Side {
     }
 }
 
+/// The most processor time that a response may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MostTime {
+    /// So many times the baseline's.
+    Times(f64),
+    /// In microseconds.
+    Micros(f64),
+}
+
+impl fmt::Display for MostTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times(times) => write!(f, "{times} times the baseline's"),
+            Self::Micros(micros) => write!(f, "{micros} µs"),
+        }
+    }
+}
+
 /// Our side, and the baseline.
 #[derive(Debug)]
 pub(crate) struct Comparison {
@@ -52,12 +75,21 @@ pub(crate) struct Comparison {
     pub(crate) theirs: Side,
     /// The share of the baseline's rate that is the target.
     pub(crate) target: f64,
+    pub(crate) most_time: MostTime,
 }
 
 impl Comparison {
     /// The ratio of the medians.
     pub(crate) fn ratio(&self) -> f64 {
         median(&self.ours.rates) / median(&self.theirs.rates)
+    }
+
+    fn is_cheap(&self) -> bool {
+        let ours = median(&self.ours.processor_times);
+        match self.most_time {
+            MostTime::Times(times) => ours <= times * median(&self.theirs.processor_times),
+            MostTime::Micros(micros) => ours <= micros,
+        }
     }
 
     pub(crate) fn print(&self) {
@@ -72,6 +104,12 @@ impl Comparison {
             high * 100.0,
             self.target * 100.0,
             verdict(self.ratio() >= self.target),
+        );
+        println!(
+            "CPU time: **{:.0} µs**; the target of at most {} is {}.\n",
+            median(&self.ours.processor_times),
+            self.most_time,
+            verdict(self.is_cheap()),
         );
     }
 }
@@ -150,9 +188,9 @@ pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / 1024.0 / 1024.0
 }
 
-/// The date, and the version of PostgreSQL. Fails if PostgreSQL does not sync to disk, which would make every insert cheap, and the ratios
+/// The date, the version of PostgreSQL, and how quick the disk is below the folder `disk`, where `cargo xtask bench` keeps its database. Fails if PostgreSQL does not sync to disk, which would make every insert cheap, and the ratios
 /// worthless.
-pub(crate) async fn durable_postgres(database: &mut PgConnection) -> anyhow::Result<String> {
+pub(crate) async fn durable_postgres(database: &mut PgConnection, disk: &Path) -> anyhow::Result<String> {
     let settings: Vec<String> = sqlx::query_scalar(
         "SELECT setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')",
     )
@@ -167,7 +205,28 @@ pub(crate) async fn durable_postgres(database: &mut PgConnection) -> anyhow::Res
             .fetch_one(database)
             .await?;
     let version = version.split(' ').next().unwrap_or_default();
-    Ok(format!("{date}: PostgreSQL {version} (fsync on)"))
+    let flushes = flushes(disk)?;
+    Ok(format!(
+        "{date}: PostgreSQL {version} (fsync on), on a disk that makes {flushes:.0} flushes per second"
+    ))
+}
+
+/// How often per second the disk below `folder` makes 8 KiB durable, measured for a second as `pg_test_fsync` does: where that is high, rates are
+/// bound by the processor, and where it is low, by the disk.
+fn flushes(folder: &Path) -> anyhow::Result<f64> {
+    let path = folder.join(".flushed");
+    let file = fs::File::create(&path)?;
+    let (block, began) = ([0; 8192], Instant::now());
+    file.write_all_at(&block, 0)?;
+    let mut flushes = 0_u32;
+    while began.elapsed() < Duration::from_secs(1) {
+        file.write_all_at(&block, 0)?;
+        file.sync_data()?;
+        flushes += 1;
+    }
+    let rate = f64::from(flushes) / began.elapsed().as_secs_f64();
+    fs::remove_file(path)?;
+    Ok(rate)
 }
 
 /// Cores, memory, and the load on the machine.
@@ -210,10 +269,19 @@ mod tests {
 
     #[test]
     fn one_bad_round_does_not_make_the_ratio() {
-        let mut comparison =
-            Comparison { ours: Side::named("ours"), theirs: Side::named("theirs"), target: 0.5 };
+        let mut comparison = Comparison {
+            ours: Side::named("ours"),
+            theirs: Side::named("theirs"),
+            target: 0.5,
+            most_time: MostTime::Times(1.5),
+        };
         comparison.ours.rates = vec![60.0, 1.0, 60.0];
         comparison.theirs.rates = vec![100.0, 100.0, 100.0];
         assert_eq!(comparison.ratio(), 0.6);
+        comparison.ours.processor_times = vec![30.0, 10.0, 31.0];
+        comparison.theirs.processor_times = vec![20.0, 20.0, 99.0];
+        assert!(comparison.is_cheap());
+        comparison.most_time = MostTime::Micros(29.0);
+        assert!(!comparison.is_cheap());
     }
 }

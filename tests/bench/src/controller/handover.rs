@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let folder = tempfile::tempdir()?;
     let place = Place::open(&arguments.binaries, folder.path(), timing).await?;
-    let postgres = report::durable_postgres(&mut *place.pool.acquire().await?).await?;
+    let postgres = report::durable_postgres(&mut *place.pool.acquire().await?, &arguments.binaries).await?;
     let Arguments { orders, lease_seconds, renew_deadline_seconds, retry_period_seconds, .. } = arguments;
     println!(
         "## Hand-over\n\n{postgres}; {machine}.\n{orders} orders a second; Leases of {lease_seconds} s, renewed within \

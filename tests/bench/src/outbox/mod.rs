@@ -77,7 +77,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let open = |exchange| Place::open(&arguments.binaries, folder.path(), &rabbitmq, exchange);
     let mut place = open("bench").await?;
     let mut database = PgConnection::connect(&place.database.url).await?;
-    let postgres = report::durable_postgres(&mut database).await?;
+    let postgres = report::durable_postgres(&mut database, &arguments.binaries).await?;
     println!("## Outbox\n\n{postgres}; {machine}.\n");
 
     let wanted = |part| arguments.only.is_none_or(|only| only == part);

@@ -44,6 +44,9 @@ pub(crate) struct Arguments {
     /// The maximum number of faults
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     faults: usize,
+    /// The longest pause between two faults, in seconds; while one follows another closely, most orders run into their time-out
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pause_seconds: u64,
     /// Determines which faults happen, and when, and what shoppers intend
     #[arg(long)]
     seed: Option<u64>,
@@ -118,7 +121,7 @@ async fn inject(
     let mut deck = Deck::new(Kind::ALL.into_iter().filter(wanted).collect());
     let mut faults = Vec::new();
     while faults.len() < arguments.faults {
-        sleep(dice.millis(500, 4_000)).await;
+        sleep(dice.millis(500, arguments.pause_seconds * 1000)).await;
         if let Some(visited) = visits.try_join_next() {
             visited??;
             break;
