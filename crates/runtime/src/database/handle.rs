@@ -3,13 +3,17 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
+    RuntimeErr, Statement, Values,
 };
 use sea_orm_migration::async_trait::async_trait;
+use sea_query_sqlx::SqlxValues;
+use sqlx::{AssertSqlSafe, Postgres};
 use tokio::time::Instant;
 
 use super::{
     failure::Failure,
+    hot::Hot,
     options,
     probe::{Probe, Unready},
     state::{Server, State},
@@ -27,6 +31,8 @@ const AGAIN: Duration = Duration::from_millis(25);
 #[derive(Clone)]
 pub struct Database {
     connection: DatabaseConnection,
+    /// `None`: SQLite.
+    hot: Option<Hot>,
     state: Arc<State>,
     probe: Arc<Probe>,
 }
@@ -42,7 +48,9 @@ impl Database {
                 }
             }
         });
-        Self { connection, state, probe: Arc::new(Probe::default()) }
+        let hot = (connection.get_database_backend() == DbBackend::Postgres)
+            .then(|| Hot::of(connection.get_postgres_connection_pool().clone(), state.clone()));
+        Self { connection, hot, state, probe: Arc::new(Probe::default()) }
     }
 
     /// The pool as a sea-orm connection, for code that only sends statements.
@@ -103,6 +111,10 @@ impl Database {
     /// What is known about the server.
     pub(super) fn state(&self) -> &State {
         &self.state
+    }
+
+    pub(super) fn hot(&self) -> Option<&Hot> {
+        self.hot.as_ref()
     }
 
     /// Checks whether the service could do its work.
@@ -169,7 +181,10 @@ impl ConnectionTrait for Database {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let outcome = self.noted(|| self.connection.execute_raw(statement.clone())).await;
+        let outcome = match &self.hot {
+            Some(hot) => self.noted(|| execute(hot, &statement)).await,
+            None => self.noted(|| self.connection.execute_raw(statement.clone())).await,
+        };
         if outcome.is_ok() {
             self.state.has_room();
         }
@@ -182,13 +197,42 @@ impl ConnectionTrait for Database {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         // SQLite commits when the statement ends, but the driver reads one row and ignores how the statement ended.
-        if self.get_database_backend() == DbBackend::Sqlite {
-            return Ok(self.query_all_raw(statement).await?.into_iter().next());
-        }
-        self.noted(|| self.connection.query_one_raw(statement.clone())).await
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.noted(|| self.connection.query_all_raw(statement.clone())).await
+        match &self.hot {
+            Some(hot) => self.noted(|| query_all(hot, &statement)).await,
+            None => self.noted(|| self.connection.query_all_raw(statement.clone())).await,
+        }
+    }
+}
+
+async fn execute(hot: &Hot, statement: &Statement) -> Result<ExecResult, DbErr> {
+    let mut connection = hot.take().await.map_err(not_acquired)?;
+    let outcome = query(statement).execute(connection.connection()).await;
+    let done = connection.ended(outcome);
+    done.map(ExecResult::from).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+}
+
+async fn query_all(hot: &Hot, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+    let mut connection = hot.take().await.map_err(not_acquired)?;
+    let outcome = query(statement).fetch_all(connection.connection()).await;
+    let rows = connection.ended(outcome);
+    let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?;
+    Ok(rows.into_iter().map(QueryResult::from).collect())
+}
+
+fn query(statement: &Statement) -> sqlx::query::Query<'_, Postgres, SqlxValues> {
+    let values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+}
+
+/// As sea-orm says it.
+fn not_acquired(error: sqlx::Error) -> DbErr {
+    match error {
+        sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
     }
 }

@@ -7,6 +7,7 @@
 mod failure;
 mod handle;
 mod history;
+mod hot;
 mod options;
 mod pool;
 mod pooler;

@@ -30,7 +30,7 @@ const ACQUIRE: Duration = Duration::from_secs(3);
 
 /// How long a connection is trusted after the pool has last seen it answer, which it does whenever one is given back. A
 /// busy pool then asks once for each use instead of twice; no database restarts faster than this.
-const TRUST: Duration = Duration::from_millis(100);
+pub(super) const TRUST: Duration = Duration::from_millis(100);
 
 /// How long checking a connection may take; a machine that is gone never answers.
 const LOOK: Duration = Duration::from_millis(1500);

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{
     failure::Failure,
     handle::{Database, despite_rotation},
+    hot::Hot,
     state::State,
 };
 
@@ -44,6 +45,7 @@ pub async fn begin(database: &Database) -> Result<Transaction, DbErr> {
         (database.get_database_backend() == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
     let begin = || async {
         let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        let _waits = database.hot().map(Hot::transaction_waits);
         let mut beginning = pin!(database.connection().begin_with_options(options));
         // Dropped before what it guards.
         let unwatched = Unwatched(database.state());

@@ -4,6 +4,7 @@
 mod acknowledged;
 mod failover;
 mod full_disk;
+mod hot;
 mod pooler;
 mod readiness;
 mod rotation;
