@@ -19,8 +19,12 @@ use tracing::{Event, Subscriber, field::Field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
+    field::RecordFields,
     filter::{LevelFilter, Targets},
-    fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, format::Writer},
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::{DefaultFields, Writer},
+    },
     layer::SubscriberExt as _,
     registry::LookupSpan,
     util::SubscriberInitExt as _,
@@ -95,7 +99,9 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<T
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    let lines = tracing_subscriber::fmt::layer().event_format(WithTraceId { json });
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(WithTraceId { json })
+        .fmt_fields(SpanFields { shown: json });
     // Left unset on a terminal, where NO_COLOR is respected.
     let lines = if json || !terminal { lines.with_ansi(false) } else { lines };
     let otel = Variables::of_the_process().read(config.otlp_endpoint.as_deref())?;
@@ -109,6 +115,8 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<T
         .with_tracer(tracer)
         .with_threads(false)
         .with_location(false)
+        // Whoever needs a span's context asks the span. To make it the thread's own too would cost each entry of a span.
+        .with_context_activation(false)
         .with_tracked_inactivity(false);
     // Each has its own filter: with fewer log lines there are still traces, and a trace_id in every problem.
     tracing_subscriber::registry()
@@ -193,15 +201,54 @@ where
         writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        if self.json { json_line(context, writer, event) } else { text_line(context, writer, event) }
+        if self.json { json_line(context, writer, event) } else { text_line(writer, event) }
     }
 }
 
-fn text_line<S, N>(context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
+/// The fields of spans, `name="value"`, which are formatted when a span begins, whether or not a line is written in it. Only JSON lines show them.
+struct SpanFields {
+    shown: bool,
+}
+
+impl<'w> FormatFields<'w> for SpanFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        if !self.shown {
+            return Ok(());
+        }
+        let mut pairs = Pairs { writer, result: Ok(()), is_first: true };
+        fields.record(&mut pairs);
+        pairs.result
+    }
+}
+
+struct Pairs<'w> {
+    writer: Writer<'w>,
+    result: fmt::Result,
+    is_first: bool,
+}
+
+impl Pairs<'_> {
+    fn pair(&mut self, field: &Field, value: fmt::Arguments<'_>) -> fmt::Result {
+        if !std::mem::take(&mut self.is_first) {
+            self.writer.write_char(' ')?;
+        }
+        self.writer.write_str(field.name())?;
+        self.writer.write_char('=')?;
+        self.writer.write_fmt(value)
+    }
+}
+
+impl tracing::field::Visit for Pairs<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // For the exporter only.
+        let is_told = !matches!(field.name(), "otel.kind" | "otel.status_code");
+        if is_told && self.result.is_ok() {
+            self.result = self.pair(field, format_args!("{value:?}"));
+        }
+    }
+}
+
+fn text_line(mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
     let now = shop_core::Clock::system().now();
     let level = *event.metadata().level();
     let colour = match level {
@@ -213,7 +260,7 @@ where
     };
     let (on, off) = colour.map_or(("", ""), |colour| (colour, "\u{1b}[0m"));
     write!(writer, "{} {on}{level:>5}{off} {}: ", now.format("%H:%M:%S%.3f"), event.metadata().target())?;
-    context.field_format().format_fields(writer.by_ref(), event)?;
+    DefaultFields::new().format_fields(writer.by_ref(), event)?;
     if let Some(trace_id) = trace_id() {
         write!(writer, " trace_id={trace_id}")?;
     }

@@ -9,6 +9,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::{
+    activity::{Activity, Phase},
+    leftover,
+};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -18,12 +22,6 @@ use http::{Request, Response};
 use hyper::{
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
     service::Service,
-};
-use tower::ServiceExt as _;
-
-use super::{
-    activity::{Activity, Phase},
-    leftover,
 };
 
 /// Handles the requests of one connection.
@@ -41,10 +39,11 @@ impl Service<Request<Incoming>> for Exchange {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.activity.begin_exchange();
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        let (router, activity) = (self.router.clone(), Arc::clone(&self.activity));
+        let (mut router, activity) = (self.router.clone(), Arc::clone(&self.activity));
         Box::pin(async move {
             let (request, leftover) = leftover::lend(request, &activity);
-            let Ok(mut response) = router.oneshot(request).await;
+            // It is always ready.
+            let Ok(mut response) = tower_service::Service::call(&mut router, request).await;
             if let Some(leftover) = leftover {
                 leftover.settle(&mut response).await;
             }
