@@ -1,7 +1,7 @@
 //! A new order in one statement, on PostgreSQL. As a transaction of five statements it would cost most of the service's time.
 
 use sea_orm::Value;
-use shop_core::events::OrderCreated;
+use shop_core::{Language, events::OrderCreated};
 use shop_outbox::With;
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ fn columns(order: &Order, token: Option<TokenHash>) -> Vec<Value> {
         order.version.into(),
         order.created_at.into(),
         token.map(|hash| hash.0.to_vec()).into(),
-        order.language.map(|language| language.code()).into(),
+        order.language.map(Language::code).into(),
         order.trace_parent.as_deref().into(),
         (0..).take(items.len()).collect::<Vec<i16>>().into(),
         list(items, |item| item.product_id.0).into(),
