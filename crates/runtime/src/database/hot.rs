@@ -15,7 +15,7 @@ use std::{
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{pool::TRUST, state::State};
+use super::state::{State, TRUST};
 
 /// How long a connection may stay out of the pool, which replaces old ones.
 const STAY: Duration = Duration::from_secs(10);

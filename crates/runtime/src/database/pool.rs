@@ -18,7 +18,7 @@ use super::{
     session::{self, Refusal},
     settings::Settings,
     sqlite,
-    state::{Server, State},
+    state::{Server, State, TRUST},
 };
 use crate::config::DatabaseUrl;
 
@@ -27,10 +27,6 @@ const WARM: u32 = 4;
 
 /// How long a request waits for a connection; after that, the service is overloaded and should say so.
 const ACQUIRE: Duration = Duration::from_secs(3);
-
-/// How long a connection is trusted after the pool has last seen it answer, which it does whenever one is given back. A
-/// busy pool then asks once for each use instead of twice; no database restarts faster than this.
-pub(super) const TRUST: Duration = Duration::from_millis(100);
 
 /// How long checking a connection may take; a machine that is gone never answers.
 const LOOK: Duration = Duration::from_millis(1500);
