@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, TransactionTrait as _};
 use shop_runtime::database::{self, Database, Settings};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::support::{SCHEMA, until};
 
@@ -43,22 +46,21 @@ async fn the_next_statement_takes_the_connection_of_the_last_and_later_the_pool_
 #[tokio::test]
 async fn a_transaction_gets_a_connection_though_statements_never_end() {
     let Some((database, _postgres)) = pool_of(2).await else { return };
-    let busy: Vec<_> = (0..8)
-        .map(|_| {
-            let database = database.clone();
-            tokio::spawn(async move {
-                loop {
-                    ask(&database, "SELECT 1").await;
-                }
-            })
-        })
-        .collect();
+    let mut busy = JoinSet::new();
+    for _ in 0..8 {
+        let database = database.clone();
+        busy.spawn(async move {
+            loop {
+                ask(&database, "SELECT 1").await;
+            }
+        });
+    }
     sleep(Duration::from_millis(100)).await;
     for _ in 0..20 {
         let transaction = timeout(Duration::from_secs(1), database::begin(&database)).await.unwrap().unwrap();
         transaction.commit().await.unwrap();
     }
-    busy.iter().for_each(tokio::task::JoinHandle::abort);
+    busy.shutdown().await;
     let whole = timeout(Duration::from_secs(1), database.connection().begin()).await;
     whole.unwrap().unwrap().rollback().await.unwrap();
 }
@@ -67,13 +69,12 @@ async fn a_transaction_gets_a_connection_though_statements_never_end() {
 async fn waiting_statements_are_given_what_others_give_back() {
     let Some((database, _postgres)) = pool_of(1).await else { return };
     let began = Instant::now();
-    let all = (0..50).map(|_| {
+    let mut all = JoinSet::new();
+    for _ in 0..50 {
         let database = database.clone();
-        tokio::spawn(async move { ask(&database, "SELECT 1").await })
-    });
-    for one in all.collect::<Vec<_>>() {
-        one.await.unwrap();
+        all.spawn(async move { ask(&database, "SELECT 1").await });
     }
+    all.join_all().await;
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
