@@ -137,11 +137,7 @@ impl Process {
     /// The processor time that it has used so far, in user space and in the kernel.
     pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, in parentheses, may contain spaces; utime and stime are the 12th and 13th field after it.
-        let (_, rest) = stat.rsplit_once(')').context("no name")?;
-        let mut times = rest.split_whitespace().skip(11).map(str::parse::<u32>);
-        let (user, kernel) = times.next().zip(times.next()).context("no times")?;
-        Ok(TICK * (user? + kernel?))
+        processor_time(&stat).context("no times")
     }
 }
 
@@ -151,6 +147,28 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The processor time that all processes of this machine with the `name` have used so far.
+pub(crate) fn processor_time_of_all(name: &str) -> anyhow::Result<Duration> {
+    let mut used = Duration::ZERO;
+    for entry in fs::read_dir("/proc")? {
+        // Not a process, or one that has just ended.
+        let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
+        if stat.contains(&format!("({name})")) {
+            used += processor_time(&stat).unwrap_or_default();
+        }
+    }
+    Ok(used)
+}
+
+/// From a `/proc/<pid>/stat`.
+fn processor_time(stat: &str) -> Option<Duration> {
+    // The name, in parentheses, may contain spaces; utime and stime are the 12th and 13th field after it.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut times = rest.split_whitespace().skip(11).map(str::parse::<u32>);
+    let (user, kernel) = times.next().zip(times.next())?;
+    Some(TICK * (user.ok()? + kernel.ok()?))
 }
 
 /// Sends a GET; returns the status and the whole response.
@@ -167,4 +185,22 @@ pub(crate) fn get_request(path: &str) -> String {
 /// A loopback address that is currently free.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_whatever_the_name_is() {
+        let rest = "S 1 1 1 0 -1 4194560 1000 0 0 0 150 50 0 0 20 0 3 0 100 1 1";
+        for name in ["order", "a name", "a) (b"] {
+            assert_eq!(
+                processor_time(&format!("42 ({name}) {rest}")),
+                Some(Duration::from_secs(2)),
+                "{name}"
+            );
+        }
+        assert_eq!(processor_time("42 (order) S 1"), None);
+    }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench saga`: placing an order takes the same time whether the payment provider is quick, slow or gone.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::place::{addresses_of, admin};
 use crate::{
     controller::until,
-    process::Process,
+    process::{Process, processor_time_of_all},
     report::{self, median},
     services::{Backends, started},
 };
@@ -29,6 +30,9 @@ SELECT coalesce(percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract
 FROM orders.orders AS o JOIN orders.order_timeline AS t ON t.order_id = o.id AND t.event = 'confirmed'
 WHERE o.created_at >= $1";
 const PENDING: &str = "SELECT count(*) FROM orders.orders WHERE status = 'pending'";
+/// What the shop runs on, and the names of its processes.
+const BACKENDS: [(&str, &str); 3] =
+    [("PostgreSQL", "postgres"), ("RabbitMQ", "beam.smp"), ("Redis", "redis-server")];
 const NOW: &str = "SELECT clock_timestamp()";
 
 #[derive(Args)]
@@ -86,7 +90,11 @@ struct Rounds {
     settling_p99: Vec<f64>,
     confirmed: u64,
     placed: u64,
+    costs: Costs,
 }
+
+/// The processor time that each part of the shop has used.
+type Costs = BTreeMap<&'static str, Duration>;
 
 impl Rounds {
     fn add(&mut self, summary: &Summary, settling: &[f64], confirmed: i64) {
@@ -98,6 +106,18 @@ impl Rounds {
         }
         self.confirmed += confirmed.cast_unsigned();
         self.placed += summary.placed;
+    }
+
+    /// What an order costs, from its click to its mails.
+    fn print_costs(&self) {
+        let millis = |used: Duration| used.as_secs_f64() * 1000.0 / self.placed as f64;
+        let mut costs: Vec<(&str, Duration)> = self.costs.iter().map(|(name, used)| (*name, *used)).collect();
+        costs.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+        println!("| with a quick provider | CPU time per order, ms |\n|---|--:|");
+        for (name, used) in &costs {
+            println!("| {name} | {:.2} |", millis(*used));
+        }
+        println!("| all | {:.2} |\n", millis(costs.iter().map(|(_, used)| *used).sum()));
     }
 
     fn row(&self, provider: Provider) -> String {
@@ -146,6 +166,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     println!();
     let [quick, _, gone] = &all;
+    quick.print_costs();
     ensure!(quick.confirmed > 0 && gone.confirmed == 0, "the provider is not as it should be");
     Ok(())
 }
@@ -157,7 +178,7 @@ struct Shop {
     folder: PathBuf,
     database: PgConnection,
     payment: Option<Process>,
-    _others: Vec<Process>,
+    others: Vec<Process>,
 }
 
 impl Shop {
@@ -180,7 +201,7 @@ impl Shop {
             }
         }
         let (binaries, folder) = (arguments.binaries.clone(), folder.to_owned());
-        Ok(Self { plan, binaries, folder, database, payment, _others: others })
+        Ok(Self { plan, binaries, folder, database, payment, others })
     }
 
     async fn warm_up(&self, arguments: &Arguments) -> anyhow::Result<()> {
@@ -198,11 +219,23 @@ impl Shop {
         self.choose(provider).await?;
         let began: chrono::DateTime<chrono::Utc> =
             sqlx::query_scalar(NOW).fetch_one(&mut self.database).await?;
+        let before = self.costs()?;
         let summary = self.let_in(arguments, arguments.seconds).await?;
+        for (name, used) in self.costs()? {
+            *rounds.costs.entry(name).or_default() += used.saturating_sub(before[name]);
+        }
         let (settling, confirmed): (Vec<f64>, i64) =
             sqlx::query_as(CONFIRMED).bind(began).fetch_one(&mut self.database).await?;
         rounds.add(&summary, &settling, confirmed);
         Ok(())
+    }
+
+    fn costs(&self) -> anyhow::Result<Costs> {
+        let services = self.payment.iter().chain(&self.others);
+        let services = services.map(|service| anyhow::Ok((service.name, service.processor_time()?)));
+        let backends =
+            BACKENDS.into_iter().map(|(name, process)| Ok((name, processor_time_of_all(process)?)));
+        services.chain(backends).collect()
     }
 
     /// Waits until no order is pending.
