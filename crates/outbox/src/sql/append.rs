@@ -3,6 +3,7 @@
 use super::Sql;
 
 /// What comes before the parameters of a statement that appends what another part of it returns, on PostgreSQL.
+#[cfg(feature = "sea-orm")]
 pub(crate) const APPEND_SELECTED: &str = "
 INSERT INTO outbox_messages (
     message_id, aggregate_type, aggregate_id, aggregate_version, event_type, routing_key, payload, headers, created_at)
