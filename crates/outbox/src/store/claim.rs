@@ -103,3 +103,78 @@ pub(crate) mod tests {
         }
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod peeking {
+    use uuid::Uuid;
+
+    use crate::{NewMessage, Pool, Store, append_sqlx, migration};
+
+    /// Two rows, with the ids 1 and 2.
+    async fn outbox(url: &str) -> (Pool, Store) {
+        let pool = Pool::connect(url).await.unwrap();
+        migration::apply(&pool).await.unwrap();
+        let message = NewMessage {
+            id: Uuid::nil(),
+            aggregate_type: "thing".to_owned(),
+            aggregate_id: "a".to_owned(),
+            aggregate_version: 1,
+            event_type: "thing_changed".to_owned(),
+            routing_key: "thing.changed".to_owned(),
+            payload: "{}".to_owned(),
+            headers: Default::default(),
+            created_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        for _ in 0..2 {
+            match &pool {
+                Pool::Postgres(pool) => {
+                    append_sqlx(&mut *pool.acquire().await.unwrap(), &message).await.unwrap();
+                }
+                Pool::Sqlite(pool) => {
+                    append_sqlx(&mut *pool.acquire().await.unwrap(), &message).await.unwrap();
+                }
+            }
+        }
+        let store = Store::new(pool.clone(), "publisher");
+        (pool, store)
+    }
+
+    async fn sees_what_is_due_and_not_excepted(url: &str) {
+        let (pool, store) = outbox(url).await;
+        for (floor, except, found) in [
+            (0, &[][..], true),
+            (0, &[1], true),
+            (2, &[1], true),
+            (0, &[1, 2], false),
+            (2, &[2], false),
+            (3, &[], false),
+        ] {
+            assert_eq!(store.peek(floor, except).await.unwrap(), found, "{floor} {except:?}");
+        }
+        let delay = "UPDATE outbox_messages SET available_at = ";
+        match &pool {
+            Pool::Postgres(pool) => {
+                let later = format!("{delay} now() + interval '1 hour'");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(later)).execute(pool).await.unwrap();
+            }
+            Pool::Sqlite(pool) => {
+                let later = format!("{delay} strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+1 hour')");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(later)).execute(pool).await.unwrap();
+            }
+        }
+        assert!(!store.peek(0, &[]).await.unwrap(), "not due");
+    }
+
+    #[tokio::test]
+    async fn a_peek_sees_what_is_due_and_not_excepted_on_postgresql() {
+        let Some(database) = shop_testing::postgres().await else { return };
+        sees_what_is_due_and_not_excepted(&database.url).await;
+    }
+
+    #[tokio::test]
+    async fn a_peek_sees_what_is_due_and_not_excepted_on_sqlite() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("outbox.db").display());
+        sees_what_is_due_and_not_excepted(&url).await;
+    }
+}
