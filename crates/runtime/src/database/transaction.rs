@@ -160,14 +160,23 @@ impl Database {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
+        let work = &work;
+        self.statement(|| async move { work(begin(self).await?).await }).await
+    }
+
+    /// Does `work`, which sends one statement that is a transaction of its own, and does it again after conflicts, as
+    /// [`transaction`](Self::transaction) does.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn statement<T, F>(&self, work: impl Fn() -> F) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
         let began = Instant::now();
         let mut tries = 1;
         loop {
-            let outcome = match begin(self).await {
-                Ok(transaction) => work(transaction).await,
-                Err(error) => Err(error),
-            };
-            let error = match outcome {
+            let error = match work().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };

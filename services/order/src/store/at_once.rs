@@ -63,8 +63,11 @@ impl Store {
             None => PLACE,
         };
         let message = self.announcement(order, created)?;
-        let with = With { sql, values, made: "placed" };
-        match shop_outbox::append_with(&self.database, with, &message).await? {
+        let place = || {
+            let with = With { sql, values: values.clone(), made: "placed" };
+            shop_outbox::append_with(&self.database, with, &message)
+        };
+        match self.database.statement(place).await? {
             true => Ok(()),
             false => Err(PlaceError::ReservationLost),
         }
