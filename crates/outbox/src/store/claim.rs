@@ -105,6 +105,7 @@ pub(crate) mod tests {
 }
 
 #[cfg(all(test, feature = "sqlite"))]
+#[expect(clippy::unwrap_used, reason = "a test that fails may panic; clippy knows only `#[test]` functions")]
 mod peeking {
     use uuid::Uuid;
 
